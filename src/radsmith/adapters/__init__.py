@@ -1,0 +1,1 @@
+"""Shells around the domain: files, pictures, DICOM. Import the modules, not this package."""

@@ -1,0 +1,59 @@
+"""Models on disk: a folder with `model.json` and the files it names, each with its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from safetensors.numpy import load
+
+from radsmith.engine import ModelFiles, OnnxEngine
+from radsmith.errors import InvalidInput, NotFound
+
+SIDECAR = "model.json"
+
+
+def default_folder() -> Path:
+    """The model that ships with the package."""
+    return Path(str(files("radsmith") / "weights"))
+
+
+def load_engine(folder: Path | None = None) -> OnnxEngine:
+    """Read a model folder, checking every file's SHA-256 against the sidecar."""
+    folder = folder or default_folder()
+    path = folder / SIDECAR
+    if not path.is_file():
+        raise NotFound(f"no model in {folder}: expected {SIDECAR}; reinstall radsmith")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        wanted = dict(config["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{path} is not a radsmith model description: {error}") from error
+    parts = {name: _checked(folder / name, digest) for name, digest in wanted.items()}
+    if config["digest"] != combined_digest(wanted):
+        raise InvalidInput(f"{path} was changed: its digest does not match its files")
+    return OnnxEngine(
+        ModelFiles(
+            config=config,
+            base=parts["base.onnx"],
+            upsampler=parts["upsampler.onnx"],
+            arrays=load(parts["prior.safetensors"]),
+        )
+    )
+
+
+def combined_digest(digests: dict[str, str]) -> str:
+    """One SHA-256 for the whole model, over the sorted names and digests of its files."""
+    text = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    if not path.is_file():
+        raise NotFound(f"the model file {path} is missing; reinstall radsmith")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise InvalidInput(f"the model file {path} was changed (SHA-256 differs); reinstall it")
+    return data

@@ -1,0 +1,94 @@
+"""What was asked for, and the provenance record every produced image carries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from radsmith.errors import InvalidInput
+
+NOTICE = "Synthetic image made by radsmith. Not for diagnosis."
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to sample. Defaults are the shipped model's recommended ones.
+
+    num_steps: denoising steps, 1-100.  guidance_scale: 1 = off, up to 10.
+    size: (width, height) in pixels, or None for the natural aspect of what is drawn.
+    """
+
+    num_steps: int = 4
+    guidance_scale: float = 1.5
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_steps <= 100:
+            raise InvalidInput(f"steps must be 1-100, got {self.num_steps}")
+        if not 0 <= self.guidance_scale <= 10:
+            raise InvalidInput(f"guidance must be 0-10, got {self.guidance_scale}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One image asked for: prompt, seed (0 to 2^63-1) and settings."""
+
+    prompt: str
+    seed: int
+    settings: Settings = Settings()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InvalidInput(f"seed must be 0 to 2^63-1, got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """The provenance record of one image; JSON in every file radsmith writes.
+
+    concepts: ids the model was given; not_understood: words of the prompt that were ignored;
+    pixels_sha256: `Image.digest` of the intensity pixels; parents: digests of input images.
+    created: ISO 8601 time, given by the shell.
+    """
+
+    radsmith_version: str
+    operation: str
+    engine: str
+    model: str
+    model_digest: str
+    prompt: str
+    canonical_prompt: str
+    concepts: tuple[str, ...]
+    seed: int
+    num_steps: int
+    guidance_scale: float
+    width: int
+    height: int
+    created: str
+    pixels_sha256: str
+    not_understood: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    synthetic: bool = True
+    notice: str = NOTICE
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Generation:
+        """Read `to_json`; fields added by later versions are ignored."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            known = {f.name for f in fields(cls)}
+            values: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in data.items()
+                if key in known
+            }
+            return cls(**values)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidInput(f"not a radsmith provenance record: {error}") from error

@@ -1,0 +1,141 @@
+"""Real images with their concepts, read once from tar shards and a manifest, kept as an array.
+
+A corpus folder holds `train.csv` and `train-*.tar` (one picture a row, see `read_manifest`).
+Decoding is done once: every picture is brought to 256 pixels on its longer side, centred on a
+black square and stored in one uint8 array in the cache folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from radsmith.errors import InvalidInput, NotFound
+
+SIDE = 256
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Decoded images and their labels.
+
+    pixels: (n, 256, 256) uint8, letterboxed.  frames: (n, 2) content width and height.
+    concepts: ids per image, style included.  held_out: (n,) bool, by patient where known.
+    """
+
+    pixels: NDArray[np.uint8]
+    frames: NDArray[np.int64]
+    concepts: Sequence[tuple[str, ...]]
+    sources: Sequence[str]
+    held_out: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.concepts)
+
+    def counts(self) -> Counter[str]:
+        """Images per concept that may be trained on."""
+        return Counter(
+            c for i, ids in enumerate(self.concepts) if not self.held_out[i] for c in ids
+        )
+
+
+def load_corpus(folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]]) -> Corpus:
+    """Read a corpus folder; the decoded pixels are cached under `cache`."""
+    rows = read_manifest(folder / "train.csv")
+    keys = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:16]
+    pixels_path, frames_path = cache / f"corpus-{keys}.npy", cache / f"corpus-{keys}-frames.npy"
+    if not frames_path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _decode(folder, rows, pixels_path, frames_path)
+    return Corpus(
+        pixels=np.load(pixels_path, mmap_mode="r"),
+        frames=np.load(frames_path),
+        concepts=[tuple(dict.fromkeys((*label(r), f"style:{r['source']}"))) for r in rows],
+        sources=[r["source"] for r in rows],
+        held_out=np.array([_bucket(r["patient_id"] or r["key"]) == 0 for r in rows]),
+    )
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """Rows of a manifest; it must have `key`, `shard`, `modality`, `body_part`, `source`."""
+    if not path.is_file():
+        raise NotFound(f"no manifest {path}: the data folder must hold train.csv and its shards")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    needed = {"key", "shard", "modality", "body_part", "source", "patient_id"}
+    missing = needed - set(rows[0] if rows else ())
+    if missing:
+        raise InvalidInput(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    return rows
+
+
+def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint8], int, int]:
+    """Resize the longer side to `side`, centre on black; (pixels, content width, height)."""
+    gray = picture.convert("L")
+    scale = side / max(gray.size)
+    width, height = (max(1, round(length * scale)) for length in gray.size)
+    content = gray.resize((width, height), Picture.Resampling.LANCZOS, reducing_gap=3)
+    canvas = np.zeros((side, side), np.uint8)
+    left, top = (side - width) // 2, (side - height) // 2
+    canvas[top : top + height, left : left + width] = np.asarray(content)
+    return canvas, width, height
+
+
+def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path) -> None:
+    index = {row["key"]: i for i, row in enumerate(rows)}
+    partial = pixels_path.with_suffix(".partial.npy")
+    pixels = np.lib.format.open_memmap(
+        partial, mode="w+", dtype=np.uint8, shape=(len(rows), SIDE, SIDE)
+    )
+    frames = np.zeros((len(rows), 2), np.int64)
+    for shard in sorted({row["shard"] for row in rows}):
+        if not (folder / shard).is_file():
+            raise NotFound(f"no shard {folder / shard}, which the manifest names")
+        with tarfile.open(folder / shard) as tar:
+            for member in tar:
+                i = index.get(Path(member.name).stem)
+                file = tar.extractfile(member) if i is not None else None
+                if file is None:
+                    continue
+                with Picture.open(io.BytesIO(file.read())) as picture:
+                    pixels[i], *frames[i] = letterbox(picture)
+    if not frames.all():
+        absent = [rows[i]["key"] for i in np.flatnonzero(frames[:, 0] == 0)[:3]]
+        raise InvalidInput(f"pictures missing from the shards: {', '.join(absent)} …")
+    pixels.flush()
+    partial.rename(pixels_path)
+    np.save(frames_path, frames)
+
+
+def _bucket(name: str, buckets: int = 32) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % buckets
+
+
+def balance(corpus: Corpus, temperature: float = 0.5) -> NDArray[np.float64]:
+    """Probability of drawing each image; a kind with n images is drawn n**temperature often.
+
+    A kind is (modality, body part, findings). Held-out images get 0.
+    """
+    kinds = [
+        tuple(sorted(c for c in ids if c.startswith(("modality:", "body_part:", "finding:"))))
+        for ids in corpus.concepts
+    ]
+    size = Counter(kind for kind, out in zip(kinds, corpus.held_out, strict=True) if not out)
+    weight = np.array(
+        [
+            0.0 if out else size[kind] ** (temperature - 1)
+            for kind, out in zip(kinds, corpus.held_out, strict=True)
+        ]
+    )
+    return weight / weight.sum()

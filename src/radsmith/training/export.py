@@ -1,0 +1,120 @@
+"""From a training folder to a model folder: ONNX (fp32 and int8), prior, sidecar with digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from safetensors.numpy import save
+from torch import nn
+
+from radsmith.adapters.model_files import SIDECAR, combined_digest
+from radsmith.prior import Prior
+from radsmith.training.data import SIDE, Corpus
+from radsmith.training.flow import LOW_SIDE, NOISE_FLOOR, RESIDUAL_SCALE
+from radsmith.training.network import MAX_CONCEPTS
+
+SAMPLING = {
+    "start": 0.8,
+    "sampler": "euler",
+    "noise_floor": NOISE_FLOOR,
+    "residual_scale": RESIDUAL_SCALE,
+    "low_noise": 0.05,
+    "most_upsampler_steps": 4,
+    "max_concepts": MAX_CONCEPTS,
+}
+
+
+def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
+    """Export one stage; int8: dynamic, per channel, reduced range, matrix products only."""
+    ids = torch.zeros(1, MAX_CONCEPTS, dtype=torch.long)
+    t = torch.full((1,), 0.5)
+    if stage == "base":
+        names = ["image", "t", "numbers", "concepts"]
+        example = (torch.zeros(1, 5, LOW_SIDE, LOW_SIDE), t, torch.zeros(1, 4), ids)
+    else:
+        names = ["fine", "low", "t", "numbers", "concepts"]
+        low = torch.zeros(1, 1, LOW_SIDE, LOW_SIDE)
+        example = (torch.zeros(1, 3, SIDE, SIDE), low, t, torch.zeros(1, 1), ids)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        full = Path(folder) / "full.onnx"
+        torch.onnx.export(
+            network.eval().cpu(),
+            example,
+            str(full),
+            input_names=names,
+            output_names=["correction"],
+            opset_version=18,
+            dynamo=False,
+        )
+        if int8:
+            quantize_dynamic(
+                full,
+                path,
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=["MatMul"],
+            )
+        else:
+            path.write_bytes(full.read_bytes())
+
+
+def component_tables(
+    corpus: Corpus, table: dict[str, int], component: NDArray[np.int64]
+) -> dict[str, NDArray[np.generic]]:
+    """Per component: training images, how many have each concept, median aspect."""
+    train = np.flatnonzero(~corpus.held_out)
+    count = int(component.max()) + 1
+    counts = np.zeros((count, len(table)), np.uint16)
+    for i in train:
+        for concept in corpus.concepts[i]:
+            if concept in table:
+                counts[component[i], table[concept] - 1] += 1
+    aspect = corpus.frames[:, 0] / corpus.frames[:, 1]
+    own = [train[component[train] == k] for k in range(count)]
+    return {
+        "component_counts": counts,
+        "component_images": np.array([len(o) for o in own], np.int32),
+        "component_aspect": np.array([np.median(aspect[o]) for o in own], np.float32),
+    }
+
+
+def export_model(
+    networks: dict[str, nn.Module],
+    prior: Prior,
+    component: NDArray[np.int64],
+    corpus: Corpus,
+    table: dict[str, int],
+    facts: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Write a model folder. facts: name, training figures, sources with licences."""
+    folder.mkdir(parents=True, exist_ok=True)
+    to_onnx(networks["base"], "base", folder / "base.onnx", int8=True)
+    to_onnx(networks["upsampler"], "upsampler", folder / "upsampler.onnx", int8=False)
+    arrays = prior.arrays() | component_tables(corpus, table, component)
+    kept = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+    (folder / "prior.safetensors").write_bytes(save(kept))
+    names = ("base.onnx", "upsampler.onnx", "prior.safetensors")
+    digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
+    counts = corpus.counts()
+    sidecar = facts | {
+        "files": digests,
+        "digest": combined_digest(digests),
+        "table": table,
+        "images_per_concept": dict(sorted(counts.items())),
+        "images_per_source": dict(sorted(Counter(corpus.sources).items())),
+        "sampling": SAMPLING,
+    }
+    (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n")

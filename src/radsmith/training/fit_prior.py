@@ -1,0 +1,166 @@
+"""Fit the closed-form prior: principal components, then clusters within each kind of image."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+
+from radsmith.prior import Prior
+from radsmith.training.data import Corpus
+
+IMAGES_PER_COMPONENT = 80
+FEWEST_IMAGES = 12
+SHRINKAGE = 60
+CLUSTER_COORDINATES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorSize:
+    """basis: coordinates kept.  rank: free directions of a covariance."""
+
+    basis: int = 512
+    rank: int = 128
+
+
+def shrink(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """Average blocks of 256x256 uint8 images to (n, side*side) in [-1, 1]."""
+    n, block = len(pixels), pixels.shape[1] // side
+    small = np.empty((n, side * side), np.float32)
+    for start in range(0, n, 512):
+        part = pixels[start : start + 512].astype(np.float32)
+        part = part.reshape(len(part), side, block, side, block).mean((2, 4))
+        small[start : start + 512] = part.reshape(len(part), -1) / 127.5 - 1
+    return small
+
+
+def fit_prior(
+    corpus: Corpus, weight: NDArray[np.float64], side: int, size: PriorSize, seed: int
+) -> tuple[Prior, NDArray[np.int64]]:
+    """Fit on all images that are not held out; also the component of every image: (n,)."""
+    images = shrink(corpus.pixels, side)
+    train = np.flatnonzero(~corpus.held_out)
+    size = PriorSize(
+        basis=min(size.basis, len(train) - 1, side * side // 2),
+        rank=min(size.rank, len(train) // 2),
+    )
+    share = weight[train] * len(train)
+    center = (images[train] * share[:, None]).mean(0).astype(np.float32)
+    torch.manual_seed(seed)
+    scaled = torch.from_numpy((images[train] - center) * np.sqrt(share)[:, None].astype(np.float32))
+    _, _, basis = torch.svd_lowrank(scaled, q=size.basis, niter=3)
+    axes = np.ascontiguousarray(basis.numpy())
+    z = (images - center) @ axes
+    left = ((images[train] - center) ** 2).sum(1) - (z[train] ** 2).sum(1)
+    rest = float((left * share).mean() / (side * side - size.basis))
+    labels, kinds = _clusters(corpus, z, seed)
+    means, group, covariances = _moments(z, labels, kinds, train)
+    axes_g, variances, floor = _low_rank(covariances, size.rank)
+    prior = Prior(
+        center=center,
+        basis=axes,
+        means=means,
+        group=group,
+        axes=axes_g,
+        variances=variances,
+        floor=floor,
+        rest_variance=max(rest, 1e-5),
+    )
+    return prior, labels
+
+
+def _keys(corpus: Corpus) -> list[list[tuple[str, ...]]]:
+    """For each image its kinds, finest first."""
+
+    def pick(ids: tuple[str, ...], *kinds: str) -> tuple[str, ...]:
+        return tuple(sorted(c for c in ids if c.startswith(kinds)))
+
+    return [
+        [
+            pick(ids, "modality:", "body_part:", "view:", "style:"),
+            pick(ids, "modality:", "body_part:"),
+            pick(ids, "modality:"),
+        ]
+        for ids in corpus.concepts
+    ]
+
+
+def _clusters(
+    corpus: Corpus, z: NDArray[np.float32], seed: int
+) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
+    """Component per image and the kind of each component: k-means within each kind."""
+    keys, train = _keys(corpus), ~corpus.held_out
+    members: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for i, levels in enumerate(keys):
+        for level in levels:
+            members[level].append(i)
+    trained = {k: sum(train[i] for i in v) for k, v in members.items()}
+    least = (SHRINKAGE, FEWEST_IMAGES, 0)
+    chosen = [
+        next(k for k, n in zip(levels, least, strict=True) if trained[k] >= n) for levels in keys
+    ]
+    labels = np.full(len(keys), -1, np.int64)
+    kinds: list[tuple[str, ...]] = []
+    for kind in sorted(set(chosen)):
+        inside = np.array([i for i, k in enumerate(chosen) if k == kind])
+        fitted = inside[train[inside]] if train[inside].any() else inside
+        k = max(1, round(len(fitted) / IMAGES_PER_COMPONENT))
+        model = KMeans(k, n_init=2, random_state=seed).fit(z[fitted, :CLUSTER_COORDINATES])
+        found = model.predict(z[inside, :CLUSTER_COORDINATES])
+        found = _merge_small(found, train[inside])
+        labels[inside] = found + len(kinds)
+        kinds += [kind] * (found.max() + 1)
+    return labels, kinds
+
+
+def _merge_small(found: NDArray[np.int64], train: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Put clusters of too few training images into the largest one, so none is a patient."""
+    sizes = np.bincount(found[train], minlength=found.max() + 1)
+    merged = np.where(sizes[found] < FEWEST_IMAGES, int(sizes.argmax()), found)
+    return np.unique(merged, return_inverse=True)[1].astype(np.int64)
+
+
+def _moments(
+    z: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    kinds: list[tuple[str, ...]],
+    train: NDArray[np.int64],
+) -> tuple[NDArray[np.float32], NDArray[np.int64], list[NDArray[np.float64]]]:
+    """Means per component; within-cluster covariance per kind, shrunk to the pooled one."""
+    fitted = labels[train]
+    means = np.stack([z[train[fitted == k]].mean(0) for k in range(len(kinds))])
+    deviation = z[train] - means[fitted]
+    pooled = (deviation.T @ deviation / len(train)).astype(np.float64)
+    names = sorted(set(kinds))
+    group = np.array([names.index(kind) for kind in kinds])
+    covariances = []
+    for g in range(len(names)):
+        own = deviation[group[fitted] == g]
+        share = len(own) / (len(own) + SHRINKAGE)
+        covariances.append(share * (own.T @ own / max(len(own), 1)) + (1 - share) * pooled)
+    return means.astype(np.float32), group, covariances
+
+
+def _low_rank(
+    covariances: list[NDArray[np.float64]], rank: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    axes, variances, floors = [], [], []
+    for covariance in covariances:
+        values, vectors = np.linalg.eigh(covariance)
+        rest = values[:-rank] if rank < len(values) else values[:1]
+        floors.append(max(float(rest.mean()), 1e-6))
+        variances.append(np.maximum(values[-rank:], floors[-1]))
+        axes.append(vectors[:, -rank:])
+    stack = [np.stack(a).astype(np.float32) for a in (axes, variances)]
+    return stack[0], stack[1], np.array(floors, np.float32)
+
+
+def explained(prior: Prior, images: NDArray[np.float32]) -> float:
+    """Share of the images' variance that the basis holds, 0-1."""
+    centred = images - prior.center
+    return float(((centred @ prior.basis) ** 2).sum() / math.fsum((centred**2).sum(1)))

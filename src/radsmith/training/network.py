@@ -1,0 +1,198 @@
+"""The two networks of the default model, as torch modules.
+
+`BaseDenoiser` works at 64x64 on top of the closed-form prior, `Upsampler` turns 64x64 into
+256x256. Both return the correction in `x_0 = mean + error * network(...)`; neither knows how
+mean and error were made, nor anything of data or noise schedules.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MAX_CONCEPTS = 16
+PAD = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseParams:
+    """Sizes of the 64x64 network. channels: at 64, 32 and 16 pixels; width: at 8x8."""
+
+    concepts: int
+    channels: tuple[int, int, int] = (24, 64, 128)
+    width: int = 288
+    depth: int = 5
+    heads: int = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpsamplerParams:
+    """Sizes of the upsampler: residual blocks on the low grid, `scale` times finer output."""
+
+    concepts: int
+    channels: int = 64
+    depth: int = 6
+    scale: int = 4
+
+
+class Conditioning(nn.Module):
+    """t, frame numbers and the set of concepts as one vector: (batch, width)."""
+
+    def __init__(self, concepts: int, width: int, numbers: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(concepts, width)
+        self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+        self.numbers = nn.Linear(numbers, width)
+        nn.init.normal_(self.table.weight, std=0.5)
+
+    def forward(self, t: Tensor, numbers: Tensor, concepts: Tensor) -> Tensor:
+        present = (concepts != PAD).unsqueeze(-1).float()
+        summed = (self.table(concepts) * present).sum(1) / (1 + present.sum(1)).sqrt()
+        return self.time(_wave(t)) + self.numbers(numbers) + summed
+
+
+def _wave(t: Tensor) -> Tensor:
+    frequencies = torch.exp(torch.linspace(0, math.log(200), 32, device=t.device))
+    angle = t[:, None] * frequencies
+    return torch.cat([angle.cos(), angle.sin()], 1)
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions, the second modulated by the conditioning vector."""
+
+    def __init__(self, channels: int, condition: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(8, channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = nn.GroupNorm(8, channels)
+        self.modulate = nn.Linear(condition, 2 * channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.modulate.weight)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = self.modulate(condition)[:, :, None, None].chunk(2, 1)
+        h = self.norm2(self.conv1(F.silu(self.norm1(x)))) * (1 + scale) + shift
+        return x + self.conv2(F.silu(h))
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square normalisation (arXiv 1910.07467), in operators every ONNX opset has."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-7) * self.weight
+
+
+class TransformerBlock(nn.Module):
+    """Attention and SwiGLU, both gated by a shared modulation plus a learned offset."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        hidden = width * 8 // 3 // 16 * 16
+        self.norm1, self.norm2 = RMSNorm(width), RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_norm, self.k_norm = RMSNorm(width // heads), RMSNorm(width // heads)
+        self.out = nn.Linear(width, width, bias=False)
+        self.up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+        self.offset = nn.Parameter(torch.zeros(6 * width))
+
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        s1, b1, g1, s2, b2, g2 = (modulation + self.offset).unsqueeze(1).chunk(6, -1)
+        x = x + g1 * self._attend(self.norm1(x) * (1 + s1) + b1)
+        gate, value = self.up(self.norm2(x) * (1 + s2) + b2).chunk(2, -1)
+        return x + g2 * self.down(F.silu(gate) * value)
+
+    def _attend(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(self.q_norm(q), self.k_norm(k), v)
+        return self.out(mixed.transpose(1, 2).reshape(batch, tokens, width))
+
+
+class BaseDenoiser(nn.Module):
+    """Convolutions at 64, 32, 16; a transformer with the concepts in context at 8x8."""
+
+    inputs = 5  # x_t, posterior mean, noise estimate, mask, known pixels
+
+    def __init__(self, params: BaseParams) -> None:
+        super().__init__()
+        a, b, c = params.channels
+        width = params.width
+        self.condition = Conditioning(params.concepts, width, 4)
+        self.tokens = nn.Embedding(params.concepts, width)
+        nn.init.normal_(self.tokens.weight, std=0.5)
+        self.position = nn.Parameter(0.1 * torch.randn(1, 64, width))
+        self.enter = nn.Conv2d(self.inputs, a, 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(i, o, 3, stride=2, padding=1) for i, o in ((a, b), (b, c), (c, width))
+        )
+        self.before = nn.ModuleList(ResBlock(n, width) for n in (a, b, c))
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.blocks = nn.ModuleList(
+            TransformerBlock(width, params.heads) for _ in range(params.depth)
+        )
+        self.up = nn.ModuleList(nn.Conv2d(i, 4 * o, 1) for i, o in ((width, c), (c, b), (b, a)))
+        self.after = nn.ModuleList(ResBlock(n, width) for n in (c, b, a))
+        self.norm = nn.GroupNorm(8, a)
+        self.leave = nn.Conv2d(a, 1, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, image: Tensor, t: Tensor, numbers: Tensor, concepts: Tensor) -> Tensor:
+        condition = self.condition(t, numbers, concepts)
+        x, skips = self.enter(image), []
+        for block, down in zip(self.before, self.down, strict=True):
+            x = block(x, condition)
+            skips.append(x)
+            x = down(x)
+        x = self._transform(x, condition, concepts)
+        for block, up in zip(self.after, self.up, strict=True):
+            x = block(F.pixel_shuffle(up(x), 2) + skips.pop(), condition)
+        return self.leave(F.silu(self.norm(x)))
+
+    def _transform(self, x: Tensor, condition: Tensor, concepts: Tensor) -> Tensor:
+        batch, width, height, columns = x.shape
+        patches = x.flatten(2).transpose(1, 2) + self.position
+        sequence = torch.cat([patches, self.tokens(concepts), condition[:, None]], 1)
+        modulation = self.modulation(condition)
+        for block in self.blocks:
+            sequence = block(sequence, modulation)
+        patches = sequence[:, : height * columns]
+        return patches.transpose(1, 2).reshape(batch, width, height, columns)
+
+
+class Upsampler(nn.Module):
+    """Residual blocks on the low grid; fine pixels enter and leave by pixel (un)shuffle."""
+
+    def __init__(self, params: UpsamplerParams) -> None:
+        super().__init__()
+        self.scale = params.scale
+        fine = params.scale**2
+        self.condition = Conditioning(params.concepts, 128, 1)
+        self.enter = nn.Conv2d(3 * fine + 1, params.channels, 3, padding=1)
+        self.blocks = nn.ModuleList(ResBlock(params.channels, 128) for _ in range(params.depth))
+        self.norm = nn.GroupNorm(8, params.channels)
+        self.leave = nn.Conv2d(params.channels, fine, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(
+        self, fine: Tensor, low: Tensor, t: Tensor, numbers: Tensor, concepts: Tensor
+    ) -> Tensor:
+        """fine: (batch, 3, H, W): noisy residual, mask, known residual.  low: (batch, 1, h, w)."""
+        condition = F.silu(self.condition(t, numbers, concepts))
+        x = self.enter(torch.cat([F.pixel_unshuffle(fine, self.scale), low], 1))
+        for block in self.blocks:
+            x = block(x, condition)
+        return F.pixel_shuffle(self.leave(F.silu(self.norm(x))), self.scale)

@@ -1,0 +1,65 @@
+"""Closed forms: the prior against dense linear algebra, samplers on paths with known ends."""
+
+import numpy as np
+
+from radsmith.prior import Prior
+from radsmith.sampling import sample_euler, sample_heun, timesteps, velocity_of
+
+
+def small_prior(rng, rest_variance=0.01, pixels=36, basis=8, rank=3):
+    directions = np.linalg.qr(rng.standard_normal((pixels, basis)))[0].astype(np.float32)
+    axes = np.linalg.qr(rng.standard_normal((basis, rank)))[0].astype(np.float32)
+    return Prior(
+        center=rng.standard_normal(pixels).astype(np.float32) * 0.1,
+        basis=directions,
+        means=rng.standard_normal((1, basis)).astype(np.float32),
+        group=np.zeros(1, np.int64),
+        axes=axes[None],
+        variances=np.array([[2.0, 1.0, 0.5]], np.float32),
+        floor=np.array([0.1], np.float32),
+        rest_variance=rest_variance,
+    )
+
+
+def covariance(prior):
+    axes, basis = prior.axes[0].astype(float), prior.basis.astype(float)
+    inside = prior.floor[0] * (np.eye(len(axes)) - axes @ axes.T)
+    inside += axes @ np.diag(prior.variances[0]) @ axes.T
+    rest = np.eye(len(basis)) - basis @ basis.T
+    return basis @ inside @ basis.T + prior.rest_variance * rest
+
+
+def test_posterior_mean_and_error_equal_dense_algebra():
+    rng = np.random.default_rng(0)
+    prior = small_prior(rng, rest_variance=1e-6)
+    mean = prior.center + prior.basis @ prior.means[0]
+    x_t, t = rng.standard_normal((1, 36)).astype(np.float32), np.array([0.6], np.float32)
+    dense = covariance(prior)
+    gain = 0.4 * dense @ np.linalg.inv(0.16 * dense + 0.36 * np.eye(36))
+    wanted = mean + gain @ (x_t[0] - 0.4 * mean)
+    got = prior.denoise(x_t, t, np.array([0]), np.zeros_like(x_t), np.ones_like(x_t))
+    assert np.allclose(got[0], wanted, atol=1e-3)
+    left = np.trace(dense - 0.4 * gain @ dense) / 36
+    assert np.isclose(prior.error(t, np.array([0]))[0] ** 2, left, rtol=1e-3)
+
+
+def test_known_pixels_are_kept_and_inform_the_rest():
+    rng = np.random.default_rng(1)
+    prior = small_prior(rng)
+    truth = prior.draw(0, rng)
+    mask = np.ones((1, 36), np.float32)
+    mask[:, :27] = 0
+    x_t, t = rng.standard_normal((1, 36)).astype(np.float32), np.array([0.99], np.float32)
+    got = prior.denoise(x_t, t, np.array([0]), truth, mask)
+    blind = prior.denoise(x_t, t, np.array([0]), truth * 0, mask * 0 + 1)
+    assert np.array_equal(got[:, :27], truth[:, :27])
+    assert ((got - truth)[:, 27:] ** 2).sum() < ((blind - truth)[:, 27:] ** 2).sum()
+
+
+def test_samplers_are_exact_on_straight_paths():
+    target = np.full((1, 4, 4), 0.3, np.float32)
+    noise = np.random.default_rng(2).standard_normal((1, 4, 4)).astype(np.float32)
+    for sampler in (sample_euler, sample_heun):
+        for steps in (1, 3, 8):
+            end = sampler(velocity_of(lambda x, t: target), noise, timesteps(steps))
+            assert np.allclose(end, target, atol=1e-5)
