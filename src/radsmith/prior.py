@@ -46,7 +46,7 @@ class Prior:
     @property
     def side(self) -> int:
         """Image side in pixels."""
-        return int(round(len(self.center) ** 0.5))
+        return round(len(self.center) ** 0.5)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything as arrays for storage; the large ones in half precision."""
