@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radsmith import __version__
-from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.errors import InvalidInput, RadsmithError, Unavailable
 
 if TYPE_CHECKING:
     from radsmith.engine import OnnxEngine
@@ -98,6 +98,19 @@ def demo(folder: Path) -> None:
     sheet = folder / "contact-sheet.png"
     write_atomically(sheet, contact_sheet(tiles, columns=8, title="radsmith demo"))
     click.echo(f"{len(tiles)} images and their contact sheet: {sheet}")
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def train(config: Path) -> None:
+    """Train the default model as the TOML file CONFIG says; goes on where it stopped."""
+    try:
+        from radsmith.training.run import run
+    except ImportError as error:
+        raise Unavailable(
+            f"training needs {error.name}: install torch==2.13.0, then radsmith[train]"
+        ) from error
+    click.echo(f"model: {run(config)}")
 
 
 def _make(

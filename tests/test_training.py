@@ -1,0 +1,99 @@
+"""A whole training run on a handful of made-up images: fit, train, resume, export, generate."""
+
+import csv
+import io
+import json
+import tarfile
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image as Picture
+
+from radsmith.adapters.model_files import load_engine
+from radsmith.generation import Settings
+from radsmith.training.export import to_onnx
+from radsmith.training.network import BaseDenoiser, BaseParams
+from radsmith.training.run import run
+
+COLUMNS = [
+    "key",
+    "shard",
+    "width",
+    "height",
+    "modality",
+    "body_part",
+    "view",
+    "technique",
+    "findings",
+    "caption",
+    "patient_id",
+    "sex",
+    "age",
+    "laterality",
+    "source",
+    "origin",
+    "age_group",
+]
+
+
+def make_data(folder):
+    rng = np.random.default_rng(0)
+    with (
+        tarfile.open(folder / "train-000.tar", "w") as tar,
+        (folder / "train.csv").open("w", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        for i in range(48):
+            part = ("chest", "knee")[i % 2]
+            pixels = np.clip(rng.normal(60 + 80 * (i % 2), 20, (40, 30)), 0, 255).astype(np.uint8)
+            data = io.BytesIO()
+            Picture.fromarray(pixels).save(data, "PNG")
+            info = tarfile.TarInfo(f"image{i}.png")
+            info.size = len(data.getvalue())
+            tar.addfile(info, io.BytesIO(data.getvalue()))
+            row = {"key": f"image{i}", "shard": "train-000.tar", "modality": "x-ray"}
+            writer.writerow(row | {"body_part": part, "source": "made", "patient_id": f"p{i}"})
+
+
+def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
+    make_data(tmp_path)
+    config = tmp_path / "config.toml"
+    text = (
+        f'data = "{tmp_path}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
+        "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
+        "[sizes.upsampler]\nchannels = 8\ndepth = 1\n[recipe]\nbatch_size = 4\nmax_steps = "
+    )
+    for steps in (1, 2):
+        config.write_text(f"{text}{steps}\n")
+        model = run(config)
+    log = (tmp_path / "state/run/base.log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log] == [1, 2]
+    engine = load_engine(model)
+    image = engine.generate(("modality:x-ray", "body_part:knee"), 0, Settings(num_steps=1))
+    assert image.shape == (256, 192)
+    assert 15 <= engine.learned("body_part:knee") <= 24
+
+
+def test_onnx_gives_what_torch_gives(tmp_path):
+    torch.manual_seed(0)
+    params = BaseParams(concepts=5, channels=(8, 8, 8), width=16, depth=1, heads=2)
+    network = BaseDenoiser(params)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    to_onnx(network, "base", tmp_path / "full.onnx", int8=False)
+    to_onnx(network, "base", tmp_path / "int8.onnx", int8=True)
+    rng = np.random.default_rng(1)
+    feed = {
+        "image": rng.standard_normal((1, 5, 64, 64)).astype(np.float32),
+        "t": np.array([0.3], np.float32),
+        "numbers": np.zeros((1, 4), np.float32),
+        "concepts": np.array([[1, 3] + [0] * 14]),
+    }
+    with torch.no_grad():
+        wanted = network(*(torch.from_numpy(v) for v in feed.values())).numpy()
+    for name, tolerance in (("full.onnx", 1e-4), ("int8.onnx", 0.1)):
+        session = onnxruntime.InferenceSession(str(tmp_path / name))
+        got = session.run(None, feed)[0]
+        assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max()
