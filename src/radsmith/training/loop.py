@@ -58,6 +58,8 @@ class Run:
     step: int = 0
     samples: int = 0
     seconds: float = 0.0
+    warm_from: int = 0
+    """Step at which the optimizer last began without its own state."""
 
 
 def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
@@ -68,8 +70,14 @@ def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
     return Upsampler(UpsamplerParams(concepts=concepts, **sizes))
 
 
-def start(recipe: Recipe, folder: Path, concepts: int, sizes: dict[str, Any]) -> Run:
-    """A new run, or the one whose state lies in `folder`."""
+def start(
+    recipe: Recipe,
+    folder: Path,
+    concepts: int,
+    sizes: dict[str, Any],
+    initial: Path | None = None,
+) -> Run:
+    """The run whose state lies in `folder`, or a new one, from the averages in `initial` if given."""
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -82,6 +90,8 @@ def start(recipe: Recipe, folder: Path, concepts: int, sizes: dict[str, Any]) ->
     run = Run(network=network, average=average, optimizer=optimizer, device=device)
     if (folder / f"{recipe.stage}.json").exists():
         _resume(run, folder, recipe.stage)
+    elif initial is not None:
+        _begin_from(run, initial, recipe.stage)
     return run
 
 
@@ -93,10 +103,11 @@ def train(
     component: NDArray[np.int64],
     folder: Path,
     sizes: dict[str, Any],
+    initial: Path | None = None,
 ) -> Run:
     """Train until a limit of the recipe is reached; writes state, average and log in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, folder, len(table) + 1, sizes)
+    run = start(recipe, folder, len(table) + 1, sizes, initial)
     loss_of = _loss(recipe.stage, prior, component, run.device)
     weight = balance(corpus, recipe.temperature)
     began = saved = time.monotonic()
@@ -140,7 +151,9 @@ def _loss(stage: str, prior: Prior, component: NDArray[np.int64], device: torch.
 
 def _step(run: Run, recipe: Recipe, loss: Tensor) -> float:
     for group in run.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * min(1.0, (run.step + 1) / recipe.warmup)
+        group["lr"] = recipe.learning_rate * min(
+            1.0, (run.step - run.warm_from + 1) / recipe.warmup
+        )
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
@@ -187,6 +200,7 @@ def save_state(run: Run, recipe: Recipe, folder: Path, table: dict[str, int]) ->
             tensors[f"optimizer.{key}.{name}"] = value
     name = f"{recipe.stage}-{run.step}.safetensors"
     state = {"step": run.step, "samples": run.samples, "seconds": run.seconds, "tensors": name}
+    state["warm_from"] = run.warm_from
     save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, folder / name)
     partial = folder / f"{recipe.stage}.json.partial"
     partial.write_text(json.dumps(state | {"recipe": asdict(recipe), "table": table}))
@@ -210,6 +224,17 @@ def _resume(run: Run, folder: Path, stage: str) -> None:
         if kept:
             run.optimizer.state[parameter] = kept | {"step": kept["step"].cpu()}
     run.step, run.samples, run.seconds = state["step"], state["samples"], state["seconds"]
+    run.warm_from = state.get("warm_from", 0)
+
+
+def _begin_from(run: Run, checkpoint: Path, stage: str) -> None:
+    """Averages of an earlier run without optimizer state: its counters go on, warm-up is repeated."""
+    tensors = _part(load_file(checkpoint, device=str(run.device)), f"{stage}.")
+    for network in (run.network, run.average):
+        network.load_state_dict({k: v.float() for k, v in tensors.items()})
+    counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
+    run.step, run.samples, run.seconds = counters["step"], counters["samples"], counters["seconds"]
+    run.warm_from = run.step
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 data = "DATA"          # folder with train.csv and its shards
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
 stages = ["upsampler", "base"]
+initial = "FILE"       # optional: averages to begin from (checkpoints/default.safetensors)
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
 [sizes.base]           # fields of network.BaseParams, likewise sizes.upsampler
 """
@@ -39,9 +40,11 @@ def run(config_path: Path) -> Path:
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
     sizes = config.get("sizes", {})
+    initial = Path(config["initial"]).expanduser() if "initial" in config else None
     for stage in config.get("stages", STAGES):
         recipe = Recipe(stage=stage, **config.get("recipe", {}))
-        train(recipe, corpus, table, prior, component, state / "run", sizes.get(stage, {}))
+        size = sizes.get(stage, {})
+        train(recipe, corpus, table, prior, component, state / "run", size, initial)
     if all((state / "run" / f"{stage}.json").exists() for stage in STAGES):
         networks = {
             stage: start(
