@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -13,91 +12,201 @@ from radsmith import __version__
 from radsmith.errors import InvalidInput, RadsmithError, Unavailable
 
 if TYPE_CHECKING:
-    from radsmith.engine import OnnxEngine
-    from radsmith.generation import Generation, Settings
-    from radsmith.image import Image
+    from radsmith.adapters.image_files import Job
+    from radsmith.adapters.prompt_list import Row
+    from radsmith.generate import Plan
+    from radsmith.generation import Settings
 
-DEMO = (
-    ("modality:x-ray", "body_part:chest", "view:pa", "age_group:adult", "finding:normal"),
-    ("modality:x-ray", "body_part:chest", "age_group:child", "finding:bacterial-pneumonia"),
-    ("modality:x-ray", "body_part:knee"),
-    ("modality:x-ray", "body_part:shoulder"),
-    ("modality:ct", "body_part:chest"),
-    ("modality:mri", "body_part:brain", "view:axial", "finding:glioma"),
-    ("modality:ultrasound", "body_part:breast", "finding:benign-breast-mass"),
-    ("modality:ultrasound", "body_part:fetal-head"),
-)
+FORMATS = ("png", "png16", "dicom", "npy")
+INTERRUPTED = 130
 
 
 @click.group()
 @click.version_option(__version__)
 def cli() -> None:
-    """Synthetic radiology images. Not for diagnosis."""
+    """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
 @cli.command()
-@click.argument("concepts", nargs=-1, required=True)
-@click.option("-n", "count", type=click.IntRange(1), default=1, help="Images to make.")
+@click.argument("prompt", required=False)
+@click.option("-n", "count", type=click.IntRange(1), default=1, help="Images per prompt.")
 @click.option("--seed", type=int, default=0, help="Seed of the first image; the rest count up.")
 @click.option("--steps", type=int, default=4, help="Denoising steps, 1-100.")
-@click.option("--guidance", type=float, default=1.5, help="Guidance scale; 1 is off.")
+@click.option("--guidance", type=float, default=1.5, help="Guidance scale, 0-10; 1 is off.")
+@click.option("--sampler", default="euler", help="euler or heun (twice the work a step).")
+@click.option("--size", "size_text", help="WIDTHxHEIGHT, 64-256 a side; default: as is natural.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="png")
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out"))
+@click.option("--from", "list_file", type=click.Path(path_type=Path), help="CSV of prompts.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@click.option("--strict", is_flag=True, help="Refuse what is not understood or weakly learned.")
+@click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
+@click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
+@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
 def generate(
-    concepts: tuple[str, ...], count: int, seed: int, steps: int, guidance: float, folder: Path
+    prompt: str | None,
+    count: int,
+    seed: int,
+    steps: int,
+    guidance: float,
+    sampler: str,
+    size_text: str | None,
+    format_: str,
+    folder: Path,
+    list_file: Path | None,
+    workers: int,
+    strict: bool,
+    force: bool,
+    sheet: bool,
+    model: Path | None,
 ) -> None:
-    """Make images of CONCEPTS, such as modality:x-ray body_part:chest."""
-    from radsmith.adapters.files import prepare_folder, write_atomically
-    from radsmith.adapters.model_files import load_engine
-    from radsmith.adapters.pictures import png_bytes
+    """Make images of PROMPT, such as "chest x-ray, PA view, adult, normal".
+
+    With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
+    guidance, sampler and size are optional. Run the same command again to go on after a stop.
+    """
+    from radsmith.adapters.files import prepare_folder
+    from radsmith.adapters.model_files import load_facts
+    from radsmith.adapters.prompt_list import Row, parse_size, read_list
+    from radsmith.engine import check_size
+    from radsmith.generate import plan
     from radsmith.generation import Settings
 
-    engine = load_engine()
-    unknown = [c for c in concepts if not engine.learned(c)]
-    if unknown:
-        raise InvalidInput(f"the model never learned {', '.join(unknown)}; see its model.json")
+    if (prompt is None) == (list_file is None):
+        raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
+    size = parse_size(size_text) if size_text else None
+    settings = Settings(
+        num_steps=steps, guidance_scale=guidance, sampler=sampler, size=size
+    )
+    check_size(size)
+    facts = load_facts(model)
+    rows = [Row(line=0, prompt=prompt or "", count=count, seed=seed, settings=settings)]
+    plans: list[Plan | None] = []
+    failed: list[tuple[int, str, str]] = []
+    if list_file is not None:
+        rows = read_list(list_file, count, seed, settings)
+    for row in rows:
+        try:
+            if row.error:
+                raise InvalidInput(row.error)
+            check_size(row.settings.size)
+            plans.append(plan(row.prompt, facts, strict=strict))
+        except InvalidInput as error:
+            if list_file is None:
+                raise
+            plans.append(None)
+            failed.append((row.line, row.prompt, str(error)))
     prepare_folder(folder)
-    settings = Settings(num_steps=steps, guidance_scale=guidance)
-    name = "-".join(c.split(":")[-1] for c in concepts)[:60]
-    for number in range(seed, seed + count):
-        image, record = _make(engine, concepts, number, settings)
-        path = folder / f"{name}-{number}.png"
-        write_atomically(path, png_bytes(image, record))
-        click.echo(path)
+    jobs = _jobs(rows, plans, folder, format_)
+    _run(jobs, failed, folder, sheet, workers=workers, force=force, model=model)
+
+
+def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
+    from radsmith.adapters.image_files import Job
+    from radsmith.generation import Request
+
+    jobs: dict[tuple[Path, Settings, str], Job] = {}
+    for row, planned in zip(rows, plans, strict=True):
+        if planned is None:
+            continue
+        for number in range(row.seed, row.seed + row.count):
+            request = Request(prompt=row.prompt, seed=number, settings=row.settings)
+            path = folder / f"{row.name or planned.stem}-{number}"
+            job = Job(plan=planned, request=request, path=path, formats=(format_,))
+            jobs.setdefault((path, row.settings, planned.canonical), job)
+    return list(jobs.values())
+
+
+def _run(
+    jobs: list[Job],
+    failed: list[tuple[int, str, str]],
+    folder: Path,
+    sheet: bool,
+    *,
+    workers: int,
+    force: bool,
+    model: Path | None,
+) -> None:
+    """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
+    from rich.console import Console
+
+    from radsmith.adapters.console import Tally, say_plan, summary, watch, write_failures
+    from radsmith.adapters.image_files import run_jobs
+    from radsmith.adapters.sheets import MOST_TILES, write_sheet
+
+    console = Console(stderr=True, highlight=False)
+    plans = {job.plan.canonical: job.plan for job in jobs}
+    for planned in list(plans.values())[:5]:
+        say_plan(console, planned)
+    if len(plans) > 5:
+        warned = sum(bool(p.warnings) for p in plans.values())
+        console.print(f"… and {len(plans) - 5} more prompts; {warned} of all have warnings")
+    tally = Tally(failed=failed)
+    try:
+        outcomes = run_jobs(jobs, model=model, workers=workers, force=force)
+        watch(console, outcomes, len(jobs), MOST_TILES, tally)
+    except KeyboardInterrupt:
+        done = f"stopped; {tally.made + tally.there} of {len(jobs)} images are whole in {folder}"
+        console.print(f"{done}. Run the same command again to go on.")
+        sys.exit(INTERRUPTED)
+    if len(jobs) == 1 and tally.failed:
+        raise InvalidInput(tally.failed[0][2])
+    if sheet and len(tally.shown) > 1:
+        path = folder / "contact-sheet.png"
+        write_sheet(path, tally.shown, f"radsmith · {len(plans)} prompt(s)")
+        console.print(f"contact sheet: {path}")
+    for outcome in tally.shown[:20]:
+        click.echo(outcome.job.files[0])
+    if len(jobs) > 20:
+        click.echo(f"… {len(jobs)} in all")
+    console.print(summary(tally, folder))
+    if tally.failed:
+        path = folder / "failures.csv"
+        write_failures(path, tally.failed)
+        _fail(f"{len(tally.failed)} failed, listed in {path}; the first: {tally.failed[0][2]}")
+
+
+def _fail(message: str) -> NoReturn:
+    raise InvalidInput(message)
+
+
+@cli.command()
+@click.argument("prompt")
+@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+def explain(prompt: str, model: Path | None) -> None:
+    """Show how PROMPT is read, and what the model knows of it."""
+    from rich.console import Console
+
+    from radsmith.adapters.console import reading_table, say_plan
+    from radsmith.adapters.model_files import load_facts
+    from radsmith.generate import plan
+    from radsmith.reading import read_prompt
+
+    console = Console(highlight=False)
+    console.print(reading_table(read_prompt(prompt)))
+    say_plan(console, plan(prompt, load_facts(model)))
 
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def inspect(file: Path) -> None:
-    """Print the provenance record of FILE (PNG, DICOM or NPY)."""
+    """Print the provenance record of FILE (PNG, DICOM or NPY) as JSON."""
+    import json
+
     from radsmith.adapters.pictures import read_record
 
-    click.echo(read_record(file).to_json())
+    record = json.loads(read_record(file).to_json())
+    click.echo(json.dumps(record, indent=1, ensure_ascii=False))
 
 
 @cli.command()
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("demo-output"))
-def demo(folder: Path) -> None:
-    """Make four images of each of eight kinds and a contact sheet."""
-    from radsmith.adapters.contact_sheet import Tile, contact_sheet
-    from radsmith.adapters.files import prepare_folder, write_atomically
-    from radsmith.adapters.model_files import load_engine
-    from radsmith.adapters.pictures import png_bytes
-    from radsmith.generation import Settings
+@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+def demo(folder: Path, workers: int) -> None:
+    """Make four images of each of 25 prompts as PNG and DICOM, with sheets to look at."""
+    from radsmith.adapters.demo import run_demo
 
-    engine = load_engine()
-    prepare_folder(folder)
-    tiles = []
-    with click.progressbar(DEMO, label="generating", file=sys.stderr) as kinds:
-        for concepts in kinds:
-            name = " ".join(c.split(":")[-1] for c in concepts)
-            for seed in range(4):
-                image, record = _make(engine, concepts, seed, Settings())
-                path = folder / f"{name.replace(' ', '-')}-{seed}.png"
-                write_atomically(path, png_bytes(image, record))
-                tiles.append(Tile(image=image, caption=f"seed {seed}: {name}"))
-    sheet = folder / "contact-sheet.png"
-    write_atomically(sheet, contact_sheet(tiles, columns=8, title="radsmith demo"))
-    click.echo(f"{len(tiles)} images and their contact sheet: {sheet}")
+    run_demo(folder, workers)
 
 
 @cli.command()
@@ -111,36 +220,6 @@ def train(config: Path) -> None:
             f"training needs {error.name}: install torch==2.13.0, then radsmith[train]"
         ) from error
     click.echo(f"model: {run(config)}")
-
-
-def _make(
-    engine: OnnxEngine, concepts: tuple[str, ...], seed: int, settings: Settings
-) -> tuple[Image, Generation]:
-    from radsmith.generation import Generation, Request
-    from radsmith.image import Image
-
-    prompt = ", ".join(concepts)
-    request = Request(prompt=prompt, seed=seed, settings=settings)
-    image = Image(pixels=engine.generate(concepts, request.seed, settings))
-    width, height = image.size
-    record = Generation(
-        radsmith_version=__version__,
-        operation="generate",
-        engine="onnx",
-        model=engine.name,
-        model_digest=engine.digest,
-        prompt=prompt,
-        canonical_prompt=prompt,
-        concepts=concepts,
-        seed=seed,
-        num_steps=settings.num_steps,
-        guidance_scale=settings.guidance_scale,
-        width=width,
-        height=height,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        pixels_sha256=image.digest(),
-    )
-    return image, record
 
 
 def main() -> None:

@@ -28,15 +28,37 @@ SCALE = SIDE // LOW_SIDE
 SMALLEST = 64
 
 
-class Engine(Protocol):
-    """What everything above needs of a model."""
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a model says of itself: name, digest, and what it was trained on.
+
+    images: training images per concept id.  together: the same for two ids joined by a space,
+    of modality and body part, body part and finding, finding and severity.
+    """
 
     name: str
     digest: str
+    images: Mapping[str, int]
+    together: Mapping[str, int]
 
-    def learned(self, concept: str) -> int:
-        """How many training images had this concept."""
-        ...
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ModelFacts:
+        """Read the JSON sidecar. Raises InvalidInput where a part is missing."""
+        try:
+            return cls(
+                name=str(config["name"]),
+                digest=str(config["digest"]),
+                images=dict(config["images_per_concept"]),
+                together=dict(config["images_together"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidInput(f"the model description lacks {error}; reinstall it") from error
+
+
+class Engine(Protocol):
+    """What everything above needs of a model."""
+
+    facts: ModelFacts
 
     def generate(self, concepts: Sequence[str], seed: int, settings: Settings) -> Array:
         """One image: (height, width) intensity in 0-1."""
@@ -58,10 +80,8 @@ class OnnxEngine:
 
     def __init__(self, files: ModelFiles) -> None:
         config = files.config
-        self.name = str(config["name"])
-        self.digest = str(config["digest"])
+        self.facts = ModelFacts.from_config(config)
         self._table: dict[str, int] = dict(config["table"])
-        self._learned: dict[str, int] = dict(config["images_per_concept"])
         self._sampling: dict[str, Any] = dict(config["sampling"])
         self._base = _session(files.base)
         self._upsampler = _session(files.upsampler)
@@ -69,9 +89,6 @@ class OnnxEngine:
         self._counts = np.asarray(files.arrays["component_counts"], np.float64)
         self._images = np.asarray(files.arrays["component_images"], np.float64)
         self._aspect = np.asarray(files.arrays["component_aspect"], np.float64)
-
-    def learned(self, concept: str) -> int:
-        return self._learned.get(concept, 0)
 
     def generate(self, concepts: Sequence[str], seed: int, settings: Settings) -> Array:
         """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked."""
@@ -143,7 +160,7 @@ class OnnxEngine:
         )
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - first) * draw + first * noise, np.float32)
-        sampler = SAMPLERS[str(self._sampling["sampler"])]
+        sampler = SAMPLERS[settings.sampler]
         return sampler(velocity, x, timesteps(settings.num_steps, first))[0]
 
     def _base_denoiser(

@@ -10,6 +10,7 @@ from radsmith.errors import InvalidInput
 
 NOTICE = "Synthetic image made by radsmith. Not for diagnosis."
 MAX_SEED = 2**63 - 1
+SAMPLER_NAMES = ("euler", "heun")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +18,13 @@ class Settings:
     """How to sample. Defaults are the shipped model's recommended ones.
 
     num_steps: denoising steps, 1-100.  guidance_scale: 1 = off, up to 10.
+    sampler: "euler", or "heun" (second order, twice the work a step).
     size: (width, height) in pixels, or None for the natural aspect of what is drawn.
     """
 
     num_steps: int = 4
     guidance_scale: float = 1.5
+    sampler: str = "euler"
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -29,6 +32,8 @@ class Settings:
             raise InvalidInput(f"steps must be 1-100, got {self.num_steps}")
         if not 0 <= self.guidance_scale <= 10:
             raise InvalidInput(f"guidance must be 0-10, got {self.guidance_scale}")
+        if self.sampler not in SAMPLER_NAMES:
+            raise InvalidInput(f"sampler must be one of {SAMPLER_NAMES}, got {self.sampler!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,10 @@ class Request:
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= MAX_SEED:
             raise InvalidInput(f"seed must be 0 to 2^63-1, got {self.seed}")
+        try:
+            self.prompt.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput("the prompt holds a lone surrogate; give it as UTF-8") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +77,7 @@ class Generation:
     height: int
     created: str
     pixels_sha256: str
+    sampler: str = "euler"
     not_understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()

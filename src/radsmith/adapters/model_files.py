@@ -6,10 +6,11 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from safetensors.numpy import load
 
-from radsmith.engine import ModelFiles, OnnxEngine
+from radsmith.engine import ModelFacts, ModelFiles, OnnxEngine
 from radsmith.errors import InvalidInput, NotFound
 
 SIDECAR = "model.json"
@@ -20,20 +21,25 @@ def default_folder() -> Path:
     return Path(str(files("radsmith") / "weights"))
 
 
+def load_facts(folder: Path | None = None) -> ModelFacts:
+    """What the model in `folder` (default: the shipped one) says of itself; quick."""
+    return ModelFacts.from_config(_config(folder or default_folder()))
+
+
 def load_engine(folder: Path | None = None) -> OnnxEngine:
-    """Read a model folder, checking every file's SHA-256 against the sidecar."""
+    """Read a model folder, checking every file's SHA-256 against the sidecar.
+
+    Raises NotFound for a missing folder or file, InvalidInput for one that was changed.
+    """
     folder = folder or default_folder()
-    path = folder / SIDECAR
-    if not path.is_file():
-        raise NotFound(f"no model in {folder}: expected {SIDECAR}; reinstall radsmith")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        wanted = dict(config["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{path} is not a radsmith model description: {error}") from error
+    config = _config(folder)
+    wanted = dict(config["files"])
     parts = {name: _checked(folder / name, digest) for name, digest in wanted.items()}
     if config["digest"] != combined_digest(wanted):
-        raise InvalidInput(f"{path} was changed: its digest does not match its files")
+        raise InvalidInput(f"{folder / SIDECAR} was changed: its digest does not match its files")
+    missing = {"base.onnx", "upsampler.onnx", "prior.safetensors"} - set(parts)
+    if missing:
+        raise InvalidInput(f"{folder / SIDECAR} names no {', '.join(sorted(missing))}")
     return OnnxEngine(
         ModelFiles(
             config=config,
@@ -42,6 +48,18 @@ def load_engine(folder: Path | None = None) -> OnnxEngine:
             arrays=load(parts["prior.safetensors"]),
         )
     )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / SIDECAR
+    if not path.is_file():
+        raise NotFound(f"no model in {folder}: expected {SIDECAR}; reinstall radsmith")
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        dict(config["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{path} is not a radsmith model description: {error}") from error
+    return config
 
 
 def combined_digest(digests: dict[str, str]) -> str:

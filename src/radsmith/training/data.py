@@ -24,6 +24,7 @@ from radsmith.errors import InvalidInput, NotFound
 
 SIDE = 256
 Row = dict[str, str]
+PAIRS = (("modality:", "body_part:"), ("body_part:", "finding:"), ("finding:", "severity:"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,17 @@ class Corpus:
         return Counter(
             c for i, ids in enumerate(self.concepts) if not self.held_out[i] for c in ids
         )
+
+    def counts_together(self) -> Counter[str]:
+        """Training images per pair of modality and body part, body part and finding, finding and
+        severity; keys are the two ids joined by a space."""
+        found: Counter[str] = Counter()
+        for i, ids in enumerate(self.concepts):
+            if not self.held_out[i]:
+                for kinds in PAIRS:
+                    first, second = ([c for c in ids if c.startswith(k)] for k in kinds)
+                    found.update(f"{a} {b}" for a in first for b in second)
+        return found
 
 
 def load_corpus(folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]]) -> Corpus:

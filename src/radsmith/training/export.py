@@ -25,7 +25,6 @@ from radsmith.training.network import MAX_CONCEPTS
 
 SAMPLING = {
     "start": 0.8,
-    "sampler": "euler",
     "noise_floor": NOISE_FLOOR,
     "residual_scale": RESIDUAL_SCALE,
     "low_noise": 0.05,
@@ -114,6 +113,7 @@ def export_model(
         "digest": combined_digest(digests),
         "table": table,
         "images_per_concept": dict(sorted(counts.items())),
+        "images_together": dict(sorted(corpus.counts_together().items())),
         "images_per_source": dict(sorted(Counter(corpus.sources).items())),
         "sampling": SAMPLING,
     }

@@ -131,7 +131,7 @@ def held_out_loss(
     run: Run, loss_of: Loss, corpus: Corpus, table: dict[str, int], recipe: Recipe
 ) -> float:
     """The averaged network's loss on held-out images with fixed noise."""
-    rng = np.random.default_rng(recipe.seed)
+    rng = np.random.default_rng(0)  # the same noise whatever the recipe
     index = np.flatnonzero(corpus.held_out)
     index = rng.permutation(index)[:HELD_OUT_IMAGES]
     losses = []

@@ -1,0 +1,126 @@
+"""What people see in a terminal: the reading of a prompt, progress, a summary."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from radsmith.adapters.files import write_atomically
+from radsmith.adapters.image_files import Outcome
+from radsmith.generate import Plan
+from radsmith.reading import Reading
+from radsmith.vocabulary import ABSENT, default_vocabulary
+
+
+@dataclass
+class Tally:
+    """Outcomes as they come in."""
+
+    made: int = 0
+    there: int = 0
+    failed: list[tuple[int, str, str]] = field(default_factory=list)
+    shown: list[Outcome] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def reading_table(reading: Reading) -> Table:
+    """The words of a prompt and what they were read as, with codes."""
+    vocabulary = default_vocabulary()
+    table = Table(title=Text(reading.text), title_justify="left")
+    for heading in ("words", "read as", "kind", "code"):
+        table.add_column(heading, overflow="fold")
+    for span in reading.spans:
+        if not span.concepts:
+            table.add_row(Text(span.text), f"{reading.prompt.age_years} years", "age", "")
+        for concept_id in span.concepts:
+            concept = vocabulary[concept_id.removeprefix(ABSENT)]
+            absent = concept_id.startswith(ABSENT) or concept.id in reading.prompt.absent
+            name = f"no {concept.name}" if absent else concept.name
+            code = f"{concept.code[0]} {concept.code[1]}" if concept.code else ""
+            table.add_row(Text(span.text), Text(name), concept.kind.replace("_", " "), code)
+    for unknown in reading.unknown:
+        near = ", ".join(unknown.suggestions)
+        table.add_row(
+            Text(unknown.word, style="bold red"),
+            Text("not understood", style="bold red"),
+            "",
+            Text(f"did you mean {near}?" if near else ""),
+        )
+    return table
+
+
+def say_plan(console: Console, planned: Plan) -> None:
+    """The canonical sentence and every warning, on the given console."""
+    console.print(Text(planned.canonical, style="bold"))
+    for warning in planned.warnings:
+        console.print(Text(f"  ! {warning}", style="yellow"))
+
+
+def watch(
+    console: Console, outcomes: Iterable[Outcome], total: int, keep: int, tally: Tally
+) -> None:
+    """Show a progress bar while outcomes come in; the first `keep` images are kept in `tally`."""
+    began = time.monotonic()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("generating", total=total)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                job = outcome.job
+                tally.failed.append((0, job.plan.text, str(outcome.error)))
+            elif outcome.image is None:
+                tally.there += 1
+            else:
+                tally.made += 1
+            if outcome.error is None and len(tally.shown) < keep:
+                tally.shown.append(outcome)
+            tally.seconds = time.monotonic() - began
+            progress.advance(task)
+
+
+def summary(tally: Tally, folder: Path) -> str:
+    """One line: how many, how long, where."""
+    parts = []
+    if tally.made:
+        each = tally.seconds / tally.made
+        parts.append(f"{_images(tally.made)} in {tally.seconds:.1f} s ({each:.2f} s each)")
+    if tally.there:
+        parts.append(f"{_images(tally.there)} already there")
+    if tally.failed:
+        parts.append(f"{len(tally.failed)} failed")
+    return f"{', '.join(parts) or 'nothing to do'}: {folder}"
+
+
+def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
+    """A CSV of what could not be made: line of the list, prompt, reason."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("line", "prompt", "error"))
+    writer.writerows(failed)
+    write_atomically(path, stream.getvalue().encode())
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"

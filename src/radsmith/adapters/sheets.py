@@ -1,0 +1,60 @@
+"""Contact sheets of generated images: a PNG, or an HTML page beside the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from radsmith.adapters.contact_sheet import Group, Tile, contact_page, contact_sheet
+from radsmith.adapters.files import write_atomically
+from radsmith.adapters.image_files import Outcome
+from radsmith.adapters.pictures import read_image, read_record
+from radsmith.image import Image
+
+MOST_TILES = 64
+
+
+def write_sheet(path: Path, outcomes: Sequence[Outcome], title: str, columns: int = 4) -> None:
+    """One PNG sheet of up to MOST_TILES images, in the order of their files."""
+    tiles = [_tile(o) for o in _ordered(outcomes)[:MOST_TILES]]
+    write_atomically(path, contact_sheet(tiles, columns=columns, title=title))
+
+
+def write_page(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
+    """An HTML page of all images, one section a prompt, linking the files beside it."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.job.plan.text, []).append(outcome)
+    sections = [
+        Group(
+            title=text + "".join(f" · {w}" for w in members[0].job.plan.warnings),
+            tiles=[_tile(o) for o in members],
+        )
+        for text, members in groups.items()
+    ]
+    files = [
+        o.job.files[0].relative_to(path.parent).as_posix()
+        for members in groups.values()
+        for o in members
+    ]
+    write_atomically(path, contact_page(title, sections, files).encode())
+
+
+def _ordered(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return sorted(outcomes, key=lambda o: (o.job.path.parent, o.job.plan.stem, o.job.request.seed))
+
+
+def _tile(outcome: Outcome) -> Tile:
+    file, seed = outcome.job.files[0], outcome.job.request.seed
+    image, record = outcome.image, outcome.record
+    if image is None:
+        image, record = _read(file), read_record(file)
+    return Tile(image=image, caption=f"{seed}: {outcome.job.plan.canonical}", record=record)
+
+
+def _read(file: Path) -> Image:
+    if file.suffix == ".npy":
+        import numpy as np
+
+        return Image(pixels=np.load(file, allow_pickle=False))
+    return read_image(file)

@@ -1,0 +1,185 @@
+"""From a prompt to an image with its provenance: plan once, make any number of images.
+
+Knows no file format and no clock; adapters write what is made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from radsmith import __version__
+from radsmith.engine import Engine, ModelFacts
+from radsmith.errors import InvalidInput
+from radsmith.generation import Generation, Request
+from radsmith.image import Image, Window
+from radsmith.prompt import Prompt, complete, render
+from radsmith.reading import read_prompt
+from radsmith.vocabulary import default_vocabulary
+
+LONGEST_STEM = 80
+WEAK = 50
+"""Concepts with fewer training images than this draw a warning."""
+_WINDOWS = {  # centre and width in HU
+    "technique:soft-tissue-window": (40, 400),
+    "technique:lung-window": (-600, 1500),
+    "technique:bone-window": (500, 2000),
+    "technique:brain-window": (40, 80),
+    "technique:subdural-window": (75, 215),
+    "technique:liver-window": (60, 160),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A prompt as it will be drawn.
+
+    concepts: ids the model is given.  not_understood: words left out.  warnings: for people.
+    """
+
+    text: str
+    prompt: Prompt
+    canonical: str
+    concepts: tuple[str, ...]
+    not_understood: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """A file name of the canonical prompt, without extension."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.canonical.lower()).strip("-")
+        if len(slug) <= LONGEST_STEM:
+            return slug
+        digest = hashlib.sha256(self.canonical.encode()).hexdigest()[:8]
+        return f"{slug[: LONGEST_STEM - 9].strip('-')}-{digest}"
+
+
+def plan(text: str, facts: ModelFacts, *, strict: bool = False) -> Plan:
+    """Read a prompt and say what this model will make of it.
+
+    strict: words not understood, contradictions and concepts with fewer than WEAK training
+    images raise InvalidInput instead of a warning. So does a prompt with nothing to draw.
+    """
+    reading = read_prompt(text)
+    prompt, notes = complete(reading.prompt)
+    concerns = [f"not understood: {unknown}" for unknown in reading.unknown]
+    concerns += [*reading.warnings, *_coverage(prompt, facts)]
+    if strict and concerns:
+        raise InvalidInput(f"strict mode refuses “{text}”: " + "; ".join(concerns))
+    if not prompt.concepts:
+        near = f" ({concerns[0]})" if concerns else ""
+        raise InvalidInput(f"nothing to draw in “{text}”{near}: name a body part or modality")
+    return Plan(
+        text=text,
+        prompt=prompt,
+        canonical=render(prompt),
+        concepts=_drawn(prompt, facts),
+        not_understood=tuple(u.word for u in reading.unknown),
+        warnings=(*concerns, *notes),
+    )
+
+
+def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple[Image, Generation]:
+    """One image and its record. created: ISO 8601 time."""
+    settings = request.settings
+    pixels = engine.generate(planned.concepts, request.seed, settings)
+    longer = max(pixels.shape)
+    window = next((w for c, w in _WINDOWS.items() if c in planned.concepts), None)
+    ct = planned.prompt.modality == "modality:ct"
+    field_of_view = _field_of_view(planned.prompt)
+    image = Image(
+        pixels=pixels,
+        spacing=(field_of_view / longer, field_of_view / longer) if field_of_view else None,
+        window=Window(center=window[0], width=window[1]) if window and ct else None,
+    )
+    width, height = image.size
+    record = Generation(
+        radsmith_version=__version__,
+        operation="generate",
+        engine="onnx",
+        model=engine.facts.name,
+        model_digest=engine.facts.digest,
+        prompt=planned.text,
+        canonical_prompt=planned.canonical,
+        concepts=planned.concepts,
+        seed=request.seed,
+        num_steps=settings.num_steps,
+        guidance_scale=settings.guidance_scale,
+        sampler=settings.sampler,
+        width=width,
+        height=height,
+        created=created,
+        pixels_sha256=image.digest(),
+        not_understood=planned.not_understood,
+        warnings=planned.warnings,
+    )
+    return image, record
+
+
+def _field_of_view(prompt: Prompt) -> float:
+    """Nominal longer side in mm, 0 where the body part is not known; a child's is smaller."""
+    if prompt.body_part is None:
+        return 0.0
+    whole = default_vocabulary()[prompt.body_part].field_of_view
+    small = {"age_group:infant": 0.5, "age_group:newborn": 0.4, "age_group:child": 0.75}
+    return whole * small.get(prompt.age_group or "", 1.0)
+
+
+def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:
+    """Concepts the model can use: a severity only where it was learned with the finding."""
+    findings = [c for c in prompt.concepts if c.startswith("finding:")]
+    return tuple(
+        c
+        for c in prompt.concepts
+        if not c.startswith("severity:") or any(facts.together.get(f"{f} {c}") for f in findings)
+    )
+
+
+def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
+    """What the model never learned, saw too rarely, or cannot place."""
+    vocabulary = default_vocabulary()
+    told: set[str] = set()
+    present = [f for f in prompt.findings if f.present]
+    said = [prompt.modality, prompt.body_part, *prompt.views, *prompt.techniques]
+    said += [*(f.concept for f in present), prompt.age_group, prompt.sex]
+    for concept in (c for c in said if c is not None):
+        count = facts.images.get(concept, 0)
+        name = vocabulary[concept].name
+        broader = [b for b in vocabulary[concept].broader if facts.images.get(b, 0) >= WEAK]
+        if count == 0 and broader:
+            yield f"“{name}” was never learned; drawn as {vocabulary[broader[0]].name}"
+        elif count < WEAK:
+            yield _weak(name, count)
+        if count < WEAK:
+            told.add(concept)
+    pairs = [(prompt.body_part, prompt.modality, f"{prompt.modality} {prompt.body_part}")]
+    pairs += [(prompt.body_part, f.concept, f"{prompt.body_part} {f.concept}") for f in present]
+    for one, two, key in pairs:
+        if one and two and not {one, two} & told and facts.together.get(key, 0) < WEAK:
+            name = f"{vocabulary[one].name} with {vocabulary[two].name}"
+            yield _weak(name, facts.together.get(key, 0))
+    for finding in present:
+        yield from _placed(finding.concept, finding.side, finding.sites, finding.severity, facts)
+
+
+def _placed(
+    concept: str,
+    side: str | None,
+    sites: tuple[str, ...],
+    severity: str | None,
+    facts: ModelFacts,
+) -> Iterator[str]:
+    vocabulary = default_vocabulary()
+    name = vocabulary[concept].name
+    if side or sites:
+        yield f"the model does not place findings: where “{name}” lies is recorded, not drawn"
+    if severity and not facts.together.get(f"{concept} {severity}"):
+        yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
+
+
+def _weak(name: str, count: int) -> str:
+    if count == 0:
+        return f"“{name}” was never learned; expect something else"
+    return f"“{name}”: {count} training images; expect poor results"
