@@ -1,16 +1,16 @@
 VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 
-.PHONY: demo test check
+.PHONY: demo test check bench docs
 
-$(VENV)/demo: pyproject.toml
+$(VENV)/demo: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
-	$(PIP) install -e . && touch $@
+	$(PIP) install -c constraints.txt -e . && touch $@
 
-$(VENV)/dev: pyproject.toml
+$(VENV)/dev: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install torch==2.13.0
-	$(PIP) install -e ".[train,dev]" && touch $@
+	$(PIP) install -c constraints.txt -e ".[train,dev]" && touch $@
 
 demo: $(VENV)/demo
 	$(VENV)/bin/radsmith demo
@@ -19,4 +19,11 @@ test: $(VENV)/dev
 	$(VENV)/bin/python -m pytest -q
 
 check: $(VENV)/dev
-	$(VENV)/bin/ruff check . && $(VENV)/bin/mypy
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -q tests/test_layers.py
+
+bench: $(VENV)/dev
+	$(VENV)/bin/python benchmarks/speed.py
+
+docs: $(VENV)/dev
+	$(VENV)/bin/python docs/build.py

@@ -102,7 +102,7 @@ def test_the_mark_is_on_every_sheet_for_people_and_machines() -> None:
     assert amber[:46].any() and amber[-34:].any()
 
 
-@pytest.mark.parametrize("caption", ["long " * 200, "x" * 5000, "", "  ", "é ß 胸 – \0 \n"])  # noqa: RUF001
+@pytest.mark.parametrize("caption", ["long " * 200, "x" * 5000, "", "  ", "é ß 胸 – \0 \n"])
 def test_captions_never_leave_their_column(caption: str) -> None:
     with_text = opened(contact_sheet([tile(caption)] * 2, 2, 300, title=caption))
     plain = opened(contact_sheet([tile("")] * 2, 2, 300))

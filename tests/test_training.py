@@ -73,7 +73,8 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     engine = load_engine(model)
     image = engine.generate(("modality:x-ray", "body_part:knee"), 0, Settings(num_steps=1))
     assert image.shape == (256, 192)
-    assert 15 <= engine.learned("body_part:knee") <= 24
+    assert 15 <= engine.facts.images["body_part:knee"] <= 24
+    assert (tmp_path / "state/run/samples-2.png").is_file()
 
 
 def test_onnx_gives_what_torch_gives(tmp_path):

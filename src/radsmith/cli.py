@@ -75,9 +75,7 @@ def generate(
     if (prompt is None) == (list_file is None):
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
     size = parse_size(size_text) if size_text else None
-    settings = Settings(
-        num_steps=steps, guidance_scale=guidance, sampler=sampler, size=size
-    )
+    settings = Settings(num_steps=steps, guidance_scale=guidance, sampler=sampler, size=size)
     check_size(size)
     facts = load_facts(model)
     rows = [Row(line=0, prompt=prompt or "", count=count, seed=seed, settings=settings)]
@@ -134,32 +132,36 @@ def _run(
     from radsmith.adapters.image_files import run_jobs
     from radsmith.adapters.sheets import MOST_TILES, write_sheet
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     plans = {job.plan.canonical: job.plan for job in jobs}
     for planned in list(plans.values())[:5]:
         say_plan(console, planned)
     if len(plans) > 5:
         warned = sum(bool(p.warnings) for p in plans.values())
-        console.print(f"… and {len(plans) - 5} more prompts; {warned} of all have warnings")
+        console.print(
+            f"… and {len(plans) - 5} more prompts; {warned} of all have warnings", soft_wrap=True
+        )
     tally = Tally(failed=failed)
     try:
         outcomes = run_jobs(jobs, model=model, workers=workers, force=force)
         watch(console, outcomes, len(jobs), MOST_TILES, tally)
     except KeyboardInterrupt:
         done = f"stopped; {tally.made + tally.there} of {len(jobs)} images are whole in {folder}"
-        console.print(f"{done}. Run the same command again to go on.")
+        console.print(f"{done}. Run the same command again to go on.", soft_wrap=True)
         sys.exit(INTERRUPTED)
     if len(jobs) == 1 and tally.failed:
         raise InvalidInput(tally.failed[0][2])
+    order = {job.path: number for number, job in enumerate(jobs)}
+    tally.shown.sort(key=lambda outcome: order[outcome.job.path])
     if sheet and len(tally.shown) > 1:
         path = folder / "contact-sheet.png"
         write_sheet(path, tally.shown, f"radsmith · {len(plans)} prompt(s)")
-        console.print(f"contact sheet: {path}")
+        console.print(f"contact sheet: {path}", soft_wrap=True)
     for outcome in tally.shown[:20]:
         click.echo(outcome.job.files[0])
     if len(jobs) > 20:
         click.echo(f"… {len(jobs)} in all")
-    console.print(summary(tally, folder))
+    console.print(summary(tally, folder), soft_wrap=True)
     if tally.failed:
         path = folder / "failures.csv"
         write_failures(path, tally.failed)
@@ -182,7 +184,7 @@ def explain(prompt: str, model: Path | None) -> None:
     from radsmith.generate import plan
     from radsmith.reading import read_prompt
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(reading_table(read_prompt(prompt)))
     say_plan(console, plan(prompt, load_facts(model)))
 

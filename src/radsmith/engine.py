@@ -102,10 +102,11 @@ class OnnxEngine:
             low = self._draw_low(component, ids, box, settings, rng)
             fine = self._draw_fine(low, ids, box, settings, rng)
         left, top, width, height = box
-        content = np.clip((fine[top : top + height, left : left + width] + 1) / 2, 0, 1)
+        content: Array = fine[top : top + height, left : left + width]
+        content = (content + np.float32(1)) / np.float32(2)
         if settings.size is not None and settings.size != (width, height):
-            content = np.clip(resample(content, *settings.size), 0, 1)
-        return np.ascontiguousarray(content, np.float32)
+            content = resample(np.clip(content, 0, 1), *settings.size)
+        return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
     def _choose(
         self, concepts: Sequence[str], size: tuple[int, int] | None, rng: np.random.Generator

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,17 +151,17 @@ class Prior:
         axes, floor = self.axes[g], self.floor[g][:, None]
         variances = self.variances[g]
 
-        def spectral(v: Array, along: Array, others: Array) -> Array:
+        def spectral(v: Array, along: NDArray[Any], others: NDArray[Any]) -> Array:
             inside = np.einsum("bkr,bk->br", axes, v, optimize=True)
             return others * v + np.einsum("bkr,br->bk", axes, (along - others) * inside)
 
-        def apply(v: Array) -> Array:
-            fitted = (weight * (v @ self.basis.T)) @ self.basis
+        def apply(v: Array) -> NDArray[Any]:
+            fitted: NDArray[Any] = (weight * (v @ self.basis.T)) @ self.basis
             return fitted + spectral(v, 1 / variances, 1 / floor)
 
         p = precision[:, None]
         along, others = 1 / (1 / variances + p), 1 / (1 / floor + p)
-        z = spectral(right, along, others)
+        z: NDArray[Any] = spectral(right, along, others)
         if np.ptp(weight, axis=1).max() == 0:
             return z
         residual = right - apply(z)

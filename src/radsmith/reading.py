@@ -271,9 +271,7 @@ def _only(
     return ids[0] if ids else None
 
 
-def _main_part(
-    items: Sequence[_Item], vocabulary: Vocabulary, modality: str | None
-) -> str | None:
+def _main_part(items: Sequence[_Item], vocabulary: Vocabulary, modality: str | None) -> str | None:
     """The body part that is imaged: in the modality's clause and nearest to it, else in a clause
     without finding, else the first in the vocabulary."""
     parts = set(_ids(items, "body_part"))
@@ -330,9 +328,7 @@ def _lists(items: Sequence[_Item]) -> set[int]:
     return listed
 
 
-def _read_clause(
-    items: Sequence[_Item], main: str | None, negated: bool, found: _Found
-) -> bool:
+def _read_clause(items: Sequence[_Item], main: str | None, negated: bool, found: _Found) -> bool:
     """Read one clause into `found`; whether a negation was still open at its end."""
     mine: list[Finding] = []
     pending: list[tuple[str, str]] = []

@@ -61,7 +61,7 @@ def sample_heun(velocity: Velocity, x: Array, times: list[float]) -> Array:
         slope = velocity(x, t)
         ahead = x + np.float32(t_next - t) * slope
         if t_next > 0:
-            slope = (slope + velocity(ahead, t_next)) / 2
+            slope = np.float32(0.5) * (slope + velocity(ahead, t_next))
         x = x + np.float32(t_next - t) * slope
     return x
 

@@ -67,9 +67,9 @@ def reading_table(reading: Reading) -> Table:
 
 def say_plan(console: Console, planned: Plan) -> None:
     """The canonical sentence and every warning, on the given console."""
-    console.print(Text(planned.canonical, style="bold"))
+    console.print(Text(planned.canonical, style="bold"), soft_wrap=True)
     for warning in planned.warnings:
-        console.print(Text(f"  ! {warning}", style="yellow"))
+        console.print(Text(f"  ! {warning}", style="yellow"), soft_wrap=True)
 
 
 def watch(

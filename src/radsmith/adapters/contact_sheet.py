@@ -196,7 +196,7 @@ def _plain(text: str) -> str:
     """Only characters the built-in font can draw: ASCII, the ellipsis and the middle dot."""
     split = unicodedata.normalize("NFKD", text.replace("…", "\0").replace("ß", "ss"))
     letters = (c for c in split if not unicodedata.combining(c))
-    known = (c if " " <= c <= "~" or c in "·\0" else "-" if c in "–—" else "?" for c in letters)  # noqa: RUF001
+    known = (c if " " <= c <= "~" or c in "·\0" else "-" if c in "–—" else "?" for c in letters)
     return "".join(known).replace("\0", "…")
 
 

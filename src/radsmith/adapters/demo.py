@@ -36,7 +36,7 @@ EACH = 4
 
 def run_demo(folder: Path, workers: int) -> None:
     """Make every prompt's images as PNG and DICOM, two PNG sheets and an HTML page."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     facts = load_facts()
     prepare_folder(folder / "images")
     jobs = []
@@ -57,6 +57,12 @@ def run_demo(folder: Path, workers: int) -> None:
     for name, part in (("prompts", shown[:cut]), ("pathology", shown[cut:])):
         write_sheet(folder / f"{name}.png", part, f"radsmith demo: {name}", columns=2 * EACH)
     write_page(folder / "index.html", shown, "radsmith demo")
-    console.print(f"{summary(tally, folder)}, each as PNG and DICOM in {folder / 'images'}")
-    console.print(f"look at {folder / 'index.html'} (or prompts.png, pathology.png beside it)")
-    console.print("“! …” on the page: the model never learned this, or saw too little of it")
+    console.print(
+        f"{summary(tally, folder)}, each as PNG and DICOM in {folder / 'images'}", soft_wrap=True
+    )
+    console.print(
+        f"look at {folder / 'index.html'} (or prompts.png, pathology.png beside it)", soft_wrap=True
+    )
+    console.print(
+        "“! …” on the page: the model never learned this, or saw too little of it", soft_wrap=True
+    )

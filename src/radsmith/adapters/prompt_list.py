@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from radsmith.adapters.files import read_bytes
@@ -26,7 +26,7 @@ class Row:
     count: int = 1
     seed: int = 0
     name: str = ""
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     error: str = ""
 
 

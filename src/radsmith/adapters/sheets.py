@@ -15,8 +15,8 @@ MOST_TILES = 64
 
 
 def write_sheet(path: Path, outcomes: Sequence[Outcome], title: str, columns: int = 4) -> None:
-    """One PNG sheet of up to MOST_TILES images, in the order of their files."""
-    tiles = [_tile(o) for o in _ordered(outcomes)[:MOST_TILES]]
+    """One PNG sheet, in the order given."""
+    tiles = [_tile(o) for o in outcomes]
     write_atomically(path, contact_sheet(tiles, columns=columns, title=title))
 
 
@@ -38,10 +38,6 @@ def write_page(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
         for o in members
     ]
     write_atomically(path, contact_page(title, sections, files).encode())
-
-
-def _ordered(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    return sorted(outcomes, key=lambda o: (o.job.path.parent, o.job.plan.stem, o.job.request.seed))
 
 
 def _tile(outcome: Outcome) -> Tile:

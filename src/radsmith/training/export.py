@@ -39,7 +39,12 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
     t = torch.full((1,), 0.5)
     if stage == "base":
         names = ["image", "t", "numbers", "concepts"]
-        example = (torch.zeros(1, 5, LOW_SIDE, LOW_SIDE), t, torch.zeros(1, 4), ids)
+        example: tuple[torch.Tensor, ...] = (
+            torch.zeros(1, 5, LOW_SIDE, LOW_SIDE),
+            t,
+            torch.zeros(1, 4),
+            ids,
+        )
     else:
         names = ["fine", "low", "t", "numbers", "concepts"]
         low = torch.zeros(1, 1, LOW_SIDE, LOW_SIDE)
@@ -76,7 +81,7 @@ def component_tables(
     train = np.flatnonzero(~corpus.held_out)
     count = int(component.max()) + 1
     counts = np.zeros((count, len(table)), np.uint16)
-    for i in train:
+    for i in train.tolist():
         for concept in corpus.concepts[i]:
             if concept in table:
                 counts[component[i], table[concept] - 1] += 1

@@ -77,7 +77,7 @@ def start(
     sizes: dict[str, Any],
     initial: Path | None = None,
 ) -> Run:
-    """The run whose state lies in `folder`, or a new one, from the averages in `initial` if given."""
+    """The run whose state lies in `folder`, or a new one, from the averages in `initial`."""
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -104,6 +104,7 @@ def train(
     folder: Path,
     sizes: dict[str, Any],
     initial: Path | None = None,
+    after_checkpoint: Callable[[Run], None] = lambda run: None,
 ) -> Run:
     """Train until a limit of the recipe is reached; writes state, average and log in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,6 +123,7 @@ def train(
         run.seconds += time.monotonic() - tick
         if time.monotonic() - saved > recipe.save_every_s:
             _checkpoint(run, recipe, folder, loss_of, (corpus, table), recent)
+            after_checkpoint(run)
             saved, recent = time.monotonic(), []
     _checkpoint(run, recipe, folder, loss_of, (corpus, table), recent)
     return run
@@ -191,6 +193,13 @@ def _checkpoint(
     print(json.dumps(entry), flush=True)
 
 
+def last_entry(folder: Path, stage: str) -> dict[str, Any]:
+    """The last line of a stage's log."""
+    lines = (folder / f"{stage}.log.jsonl").read_text(encoding="utf-8").splitlines()
+    entry: dict[str, Any] = json.loads(lines[-1])
+    return entry
+
+
 def save_state(run: Run, recipe: Recipe, folder: Path, table: dict[str, int]) -> None:
     """Write the whole state; an interrupted write leaves the last one."""
     tensors = {f"network.{k}": v for k, v in run.network.state_dict().items()}
@@ -228,7 +237,7 @@ def _resume(run: Run, folder: Path, stage: str) -> None:
 
 
 def _begin_from(run: Run, checkpoint: Path, stage: str) -> None:
-    """Averages of an earlier run without optimizer state: its counters go on, warm-up is repeated."""
+    """Averages of an earlier run without its optimizer: counters go on, warm-up is repeated."""
     tensors = _part(load_file(checkpoint, device=str(run.device)), f"{stage}.")
     for network in (run.network, run.average):
         network.load_state_dict({k: v.float() for k, v in tensors.items()})

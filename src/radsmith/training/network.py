@@ -146,8 +146,8 @@ class BaseDenoiser(nn.Module):
         self.after = nn.ModuleList(ResBlock(n, width) for n in (c, b, a))
         self.norm = nn.GroupNorm(8, a)
         self.leave = nn.Conv2d(a, 1, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor, t: Tensor, numbers: Tensor, concepts: Tensor) -> Tensor:
         condition = self.condition(t, numbers, concepts)
@@ -184,8 +184,8 @@ class Upsampler(nn.Module):
         self.blocks = nn.ModuleList(ResBlock(params.channels, 128) for _ in range(params.depth))
         self.norm = nn.GroupNorm(8, params.channels)
         self.leave = nn.Conv2d(params.channels, fine, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, fine: Tensor, low: Tensor, t: Tensor, numbers: Tensor, concepts: Tensor

@@ -3,6 +3,7 @@
 data = "DATA"          # folder with train.csv and its shards
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
 stages = ["upsampler", "base"]
+sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: averages to begin from (checkpoints/default.safetensors)
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
 [sizes.base]           # fields of network.BaseParams, likewise sizes.upsampler
@@ -10,8 +11,11 @@ initial = "FILE"       # optional: averages to begin from (checkpoints/default.s
 
 from __future__ import annotations
 
+import csv
 import json
+import time
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +23,36 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from radsmith.adapters.contact_sheet import Tile, contact_sheet
+from radsmith.adapters.files import write_atomically
+from radsmith.adapters.model_files import load_engine
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.generate import make, plan
+from radsmith.generation import Request
 from radsmith.prior import Prior
 from radsmith.training.data import Corpus, balance, load_corpus
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, fit_prior
 from radsmith.training.flow import LOW_SIDE
 from radsmith.training.labels import concepts_of
-from radsmith.training.loop import Recipe, start, train
+from radsmith.training.loop import Recipe, Run, last_entry, start, train
 
 FEWEST_IMAGES = 5
 STAGES = ("base", "upsampler")
+SAMPLES = (
+    "chest x-ray, PA view, adult, normal",
+    "chest x-ray, AP view, child, bacterial pneumonia",
+    "knee x-ray, severe osteoarthritis",
+    "shoulder x-ray, shoulder arthroplasty",
+    "thoracolumbar spine x-ray, scoliosis",
+    "chest CT, axial",
+    "head CT, brain window",
+    "brain MRI, axial, meningioma",
+    "brain MRI, sagittal",
+    "lumbar spine MRI",
+    "breast ultrasound, benign mass",
+    "fetal head ultrasound, second trimester",
+)
 
 
 def run(config_path: Path) -> Path:
@@ -40,21 +63,81 @@ def run(config_path: Path) -> Path:
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
     sizes = config.get("sizes", {})
+    shown = time.monotonic()
+
+    def publish(run: Run | None = None) -> None:
+        """Export the model and its sample sheet; during a stage at most every sheet_minutes."""
+        nonlocal shown
+        soon = time.monotonic() - shown < 60 * config.get("sheet_minutes", 30)
+        if (run and soon) or not all((state / "run" / f"{s}.json").exists() for s in STAGES):
+            return
+        _export(state, config, prior, component, corpus, table)
+        shown = time.monotonic()
+
     initial = Path(config["initial"]).expanduser() if "initial" in config else None
     for stage in config.get("stages", STAGES):
         recipe = Recipe(stage=stage, **config.get("recipe", {}))
         size = sizes.get(stage, {})
-        train(recipe, corpus, table, prior, component, state / "run", size, initial)
-    if all((state / "run" / f"{stage}.json").exists() for stage in STAGES):
-        networks = {
-            stage: start(
-                Recipe(stage=stage), state / "run", len(table) + 1, sizes.get(stage, {})
-            ).average
-            for stage in STAGES
-        }
-        facts = {"name": config.get("name", "radsmith-default")}
-        export_model(networks, prior, component, corpus, table, facts, state / "model")
+        train(recipe, corpus, table, prior, component, state / "run", size, initial, publish)
+        publish()
     return state / "model"
+
+
+def _export(
+    state: Path,
+    config: dict[str, Any],
+    prior: Prior,
+    component: NDArray[np.int64],
+    corpus: Corpus,
+    table: dict[str, int],
+) -> None:
+    """Model folder of the averages as last saved, and a sheet of what it draws."""
+    sizes = config.get("sizes", {})
+    runs = {
+        stage: start(Recipe(stage=stage), state / "run", len(table) + 1, sizes.get(stage, {}))
+        for stage in STAGES
+    }
+    facts = {
+        "name": config.get("name", "radsmith-default"),
+        "sources": read_sources(Path(config["data"]).expanduser() / "sources.csv", corpus),
+        "training": {stage: last_entry(state / "run", stage) for stage in STAGES},
+    }
+    networks = {stage: run.average for stage, run in runs.items()}
+    export_model(networks, prior, component, corpus, table, facts, state / "model")
+    step = runs["base"].step
+    write_atomically(state / "run" / f"samples-{step}.png", sample_sheet(state / "model"))
+
+
+def sample_sheet(model: Path) -> bytes:
+    """A PNG of SAMPLES prompts, four images each, as users of this model would get them."""
+    engine = load_engine(model)
+    tiles = []
+    for text in SAMPLES:
+        planned = plan(text, engine.facts)
+        if not any(engine.facts.images.get(c) for c in planned.concepts):
+            continue
+        for seed in range(4):
+            image, record = make(engine, planned, Request(prompt=text, seed=seed), "")
+            tiles.append(Tile(image=image, caption=f"{seed}: {planned.canonical}", record=record))
+    return contact_sheet(tiles, columns=8, tile=192, title=f"{engine.facts.name}: samples")
+
+
+def read_sources(path: Path, corpus: Corpus) -> dict[str, dict[str, Any]]:
+    """Licence and repository of each source of the corpus, with its images; {} without the file."""
+    if not path.is_file():
+        return {}
+    counts = Counter(corpus.sources)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] in counts]
+    return {
+        row["source"]: {
+            "images": counts[row["source"]],
+            "licence": row["license"],
+            "licence_class": row["license_class"],
+            "repository": row["repository"],
+        }
+        for row in rows
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""Cost of one image, cold start and memory; ratios within one run, since machines are noisy.
+
+The bound: the networks' multiplications at the rate of a large float32 matrix product on the
+same core, a moment before. Prints Markdown for docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnxruntime
+from threadpoolctl import threadpool_limits
+
+from radsmith.adapters.model_files import load_engine, load_facts
+from radsmith.generate import plan
+from radsmith.generation import Settings
+
+PROMPT = "chest x-ray, PA view, adult, normal"
+SIZE = 1024
+
+
+def processor() -> str:
+    """Model name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def sgemm_rate() -> float:
+    """Multiply-adds per second of a 1024-cube float32 product on one core, best of 5."""
+    a = np.ones((SIZE, SIZE), np.float32)
+    best = float("inf")
+    with threadpool_limits(1):
+        a @ a
+        for _ in range(5):
+            began = time.process_time()
+            a @ a
+            best = min(best, time.process_time() - began)
+    return SIZE**3 / best
+
+
+def multiply_adds() -> tuple[int, int]:
+    """Of one call of the base network and of the upsampler, counted by torch on zeros."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from radsmith.training.loop import build
+    from radsmith.training.network import MAX_CONCEPTS
+
+    ids, t = torch.zeros(1, MAX_CONCEPTS, dtype=torch.long), torch.full((1,), 0.5)
+    low, fine = torch.zeros(1, 1, 64, 64), torch.zeros(1, 3, 256, 256)
+    inputs = {
+        "base": (torch.zeros(1, 5, 64, 64), t, torch.zeros(1, 4), ids),
+        "upsampler": (fine, low, t, torch.zeros(1, 1), ids),
+    }
+    counts = []
+    for stage, example in inputs.items():
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            build(stage, 300, {})(*example)
+        counts.append(counter.get_total_flops() // 2)
+    return counts[0], counts[1]
+
+
+def warm(count: int = 20) -> dict[str, float]:
+    """Core-seconds per image by setting, medians."""
+    engine = load_engine()
+    concepts = plan(PROMPT, engine.facts).concepts
+    found = {}
+    settings = {
+        "4 steps, guidance 1.5": Settings(),
+        "4 steps, no guidance": Settings(guidance_scale=1),
+        "25 steps, guidance 1.5": Settings(num_steps=25),
+    }
+    for name, setting in settings.items():
+        engine.generate(concepts, 0, setting)
+        times = []
+        for seed in range(count if setting.num_steps < 10 else 5):
+            began = time.process_time()
+            engine.generate(concepts, seed, setting)
+            times.append(time.process_time() - began)
+        found[name] = float(np.median(times))
+    return found
+
+
+def cold() -> tuple[float, float]:
+    """Core-seconds and MiB of one cold `radsmith generate` that makes one image."""
+    with TemporaryDirectory() as folder:
+        code = "import sys; from radsmith.cli import main; sys.argv[0] = 'radsmith'; main()"
+        command = [sys.executable, "-c", code, "generate", PROMPT, "-o", folder]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent, after.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure and print."""
+    core_s, memory = cold()
+    rate = sgemm_rate()
+    costs = warm()
+    base, upsampler = multiply_adds()
+    bound = (8 * base + 4 * upsampler) / rate
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, one core, onnxruntime "
+          f"{onnxruntime.__version__}, model {load_facts().digest[:12]}\n")  # fmt: skip
+    print("| what | figure |\n|---|---|")
+    for name, cost in costs.items():
+        print(f"| one image, warm, {name} | {cost:.3f} core-s |")
+    print(f"| large float32 product | {2 * rate / 1e9:.0f} GFLOP/s |")
+    millions = f"{base / 1e6:.0f} M, {upsampler / 1e6:.0f} M"
+    print(f"| multiply-adds of a base call, of an upsampler call | {millions} |")
+    print(f"| bound for 8 base and 4 upsampler calls at that rate | {bound:.3f} core-s |")
+    ratio = costs["4 steps, guidance 1.5"] / bound
+    print(f"| image (4 steps, guidance) over bound | {ratio:.1f} |")
+    print(f"| `radsmith generate`, cold, one image | {core_s:.2f} core-s, {memory:.0f} MiB peak |")
+
+
+if __name__ == "__main__":
+    main()

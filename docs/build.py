@@ -1,0 +1,80 @@
+"""Writes docs/commands.md from the command line and docs/model-card.md from the model's sidecar.
+
+`python docs/build.py` writes; a test checks that what is there is what would be written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from radsmith.adapters.model_files import SIDECAR, default_folder
+from radsmith.cli import cli
+from radsmith.generate import WEAK
+from radsmith.vocabulary import default_vocabulary
+
+HERE = Path(__file__).parent
+
+
+def commands() -> str:
+    """Every command's help."""
+    parts = ["# Commands\n\nWritten by `make docs` from the commands themselves."]
+    for name, command in sorted(cli.commands.items()):
+        context = click.Context(command, info_name=f"radsmith {name}", max_content_width=88)
+        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def model_card() -> str:
+    """Data, licences, coverage and figures of the shipped model."""
+    facts = json.loads((default_folder() / SIDECAR).read_text(encoding="utf-8"))
+    parts = [(HERE / "model-card-text.md").read_text(encoding="utf-8").strip()]
+    parts.append(f"## Identity\n\n`{facts['name']}`, digest `{facts['digest']}`")
+    rows = "\n".join(
+        f"| {stage} | {e['step']:,} | {e['samples']:,} | {e['seconds'] / 3600:.1f} "
+        f"| {e['held_out']:.4f} |"
+        for stage, e in facts["training"].items()
+    )
+    parts.append(
+        "## Training\n\nHeld-out loss: squared error over that of the closed-form prior (base), "
+        "of plain enlarging (upsampler); by patient, on the training split alone.\n\n"
+        f"| stage | steps | samples | hours | held-out loss |\n|---|---|---|---|---|\n{rows}"
+    )
+    parts.append(_coverage(facts))
+    parts.append(_sources(facts))
+    return "\n\n".join(parts) + "\n"
+
+
+def _coverage(facts: dict) -> str:
+    vocabulary = default_vocabulary()
+    images = {c: n for c, n in facts["images_per_concept"].items() if not c.startswith("style:")}
+    rows = "\n".join(
+        f"| {vocabulary[c].kind.replace('_', ' ')} | {vocabulary[c].name} | {n:,}"
+        f"{' (weak)' if n < WEAK else ''} |"
+        for c, n in sorted(images.items(), key=lambda item: (item[0].partition(":")[0], -item[1]))
+    )
+    return (
+        f"## Training images per concept\n\nBelow {WEAK} is weak: radsmith warns, and strict mode "
+        f"refuses. Concepts not listed were never learned.\n\n| kind | concept | images |\n"
+        f"|---|---|---|\n{rows}"
+    )
+
+
+def _sources(facts: dict) -> str:
+    rows = "\n".join(
+        f"| {name} | {s['images']:,} | {s['licence_class']} | {s['licence'].replace('|', '/')} "
+        f"| {s['repository'].replace('|', '/')} |"
+        for name, s in sorted(facts["sources"].items(), key=lambda item: -item[1]["images"])
+    )
+    return (
+        "## Sources\n\n“permissive” was read at the origin or its documentation; “check” is what "
+        "the publisher states.\n\n| source | images | class | licence | repository |\n"
+        f"|---|---|---|---|---|\n{rows}"
+    )
+
+
+if __name__ == "__main__":
+    (HERE / "commands.md").write_text(commands(), encoding="utf-8")
+    (HERE / "model-card.md").write_text(model_card(), encoding="utf-8")
