@@ -154,12 +154,17 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
             yield _weak(name, count)
         if count < WEAK:
             told.add(concept)
-    pairs = [(prompt.body_part, prompt.modality, f"{prompt.modality} {prompt.body_part}")]
-    pairs += [(prompt.body_part, f.concept, f"{prompt.body_part} {f.concept}") for f in present]
-    for one, two, key in pairs:
-        if one and two and not {one, two} & told and facts.together.get(key, 0) < WEAK:
-            name = f"{vocabulary[one].name} with {vocabulary[two].name}"
-            yield _weak(name, facts.together.get(key, 0))
+    if prompt.body_part and prompt.modality and not {prompt.body_part, prompt.modality} & told:
+        count = facts.together.get(f"{prompt.modality} {prompt.body_part}", 0)
+        if count < WEAK:
+            part, modality = vocabulary[prompt.body_part], vocabulary[prompt.modality]
+            yield _weak(f"{part.name} {modality.name}", count)
+    for finding in present:
+        if prompt.body_part and not {prompt.body_part, finding.concept} & told:
+            count = facts.together.get(f"{prompt.body_part} {finding.concept}", 0)
+            if count < WEAK:
+                name = vocabulary[finding.concept].name
+                yield _weak(f"{name} of the {vocabulary[prompt.body_part].name}", count)
     for finding in present:
         yield from _placed(finding.concept, finding.side, finding.sites, finding.severity, facts)
 

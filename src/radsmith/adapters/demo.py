@@ -57,12 +57,10 @@ def run_demo(folder: Path, workers: int) -> None:
     for name, part in (("prompts", shown[:cut]), ("pathology", shown[cut:])):
         write_sheet(folder / f"{name}.png", part, f"radsmith demo: {name}", columns=2 * EACH)
     write_page(folder / "index.html", shown, "radsmith demo")
-    console.print(
-        f"{summary(tally, folder)}, each as PNG and DICOM in {folder / 'images'}", soft_wrap=True
+    lines = (
+        f"{summary(tally, folder)}, each as PNG and DICOM in {folder / 'images'}",
+        f"look at {folder / 'index.html'} (or prompts.png, pathology.png beside it)",
+        "where a heading on the page warns, the model never learned this or saw too little of it",
     )
-    console.print(
-        f"look at {folder / 'index.html'} (or prompts.png, pathology.png beside it)", soft_wrap=True
-    )
-    console.print(
-        "“! …” on the page: the model never learned this, or saw too little of it", soft_wrap=True
-    )
+    for line in lines:
+        console.print(line, soft_wrap=True)
