@@ -9,7 +9,7 @@ ROOT = Path(radsmith.__file__).parent
 GROUPS = (
     {"__init__", "errors"},
     {"image", "vocabulary", "prompt", "reading", "generation"},
-    {"prior", "resize", "sampling", "engine"},
+    {"prior", "resize", "sampling", "engine", "metrics"},
     {"generate"},
     {"adapters"},
     {"training"},
