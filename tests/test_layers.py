@@ -9,7 +9,7 @@ ROOT = Path(radsmith.__file__).parent
 GROUPS = (
     {"__init__", "errors"},
     {"image", "vocabulary", "prompt", "reading", "generation"},
-    {"prior", "resize", "sampling", "engine", "metrics"},
+    {"prior", "resize", "sampling", "engine", "metrics", "projection"},
     {"generate"},
     {"adapters"},
     {"training"},
@@ -19,7 +19,7 @@ ORDER = {name: level for level, names in enumerate(GROUPS) for name in names}
 OUTSIDE = {
     0: set(),
     1: {"numpy"},
-    2: {"numpy", "onnxruntime", "threadpoolctl"},
+    2: {"numpy", "onnxruntime", "threadpoolctl", "scipy"},
     3: {"numpy"},
 }
 FILES_AND_CLOCK = {"pathlib", "os", "time", "datetime", "socket", "urllib", "subprocess", "shutil"}

@@ -37,7 +37,7 @@ COLUMNS = [
 ]
 
 
-def make_data(folder):
+def make_data(folder, parts=("chest", "knee")):
     rng = np.random.default_rng(0)
     with (
         tarfile.open(folder / "train-000.tar", "w") as tar,
@@ -46,7 +46,7 @@ def make_data(folder):
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         for i in range(48):
-            part = ("chest", "knee")[i % 2]
+            part = parts[i % 2]
             pixels = np.clip(rng.normal(60 + 80 * (i % 2), 20, (40, 30)), 0, 255).astype(np.uint8)
             data = io.BytesIO()
             Picture.fromarray(pixels).save(data, "PNG")
@@ -54,7 +54,9 @@ def make_data(folder):
             info.size = len(data.getvalue())
             tar.addfile(info, io.BytesIO(data.getvalue()))
             row = {"key": f"image{i}", "shard": "train-000.tar", "modality": "x-ray"}
-            writer.writerow(row | {"body_part": part, "source": "made", "patient_id": f"p{i}"})
+            writer.writerow(
+                row | {"body_part": part, "source": "made", "patient_id": f"{parts[0]}{i}"}
+            )
 
 
 def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
@@ -75,6 +77,28 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     assert image.shape == (256, 192)
     assert 15 <= engine.facts.images["body_part:knee"] <= 24
     assert (tmp_path / "state/run/samples-2.png").is_file()
+
+
+def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder, parts in ((first, ("chest", "knee")), (second, ("skull", "knee"))):
+        folder.mkdir()
+        make_data(folder, parts)
+    text = (
+        f'state = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
+        "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
+        "[sizes.upsampler]\nchannels = 8\ndepth = 1\n[recipe]\nbatch_size = 4\nmax_steps = "
+    )
+    config = tmp_path / "config.toml"
+    config.write_text(f'data = "{first}"\n{text}1\n')
+    run(config)
+    before = json.loads((tmp_path / "state/table.json").read_text())
+    config.write_text(f'data = ["{first}", "{second}"]\n{text}2\n')
+    engine = load_engine(run(config))
+    after = json.loads((tmp_path / "state/table.json").read_text())
+    assert {c: after[c] for c in before} == before
+    assert after["body_part:skull"] > max(before.values())
+    assert engine.facts.images["body_part:skull"] >= 15
 
 
 def test_onnx_gives_what_torch_gives(tmp_path):

@@ -211,6 +211,23 @@ def demo(folder: Path, workers: int) -> None:
     run_demo(folder, workers)
 
 
+@cli.command("simulate")
+@click.argument("volumes", type=click.Path(path_type=Path))
+@click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
+@click.option("-n", "count", type=click.IntRange(1), default=50, help="Per region and view.")
+@click.option("--seed", type=int, default=0)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:
+    """Project CT VOLUMES (.npz) to radiographs: a data folder for `radsmith train`."""
+    try:
+        from radsmith.training.simulated import simulate
+    except ImportError as error:
+        raise Unavailable(
+            f"projecting needs {error.name}: install torch==2.13.0, then radsmith[train]"
+        ) from error
+    click.echo(f"{simulate(volumes, folder, count, seed, workers)} radiographs in {folder}")
+
+
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 def train(config: Path) -> None:

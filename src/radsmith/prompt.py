@@ -109,7 +109,8 @@ class Prompt:
             raise InvalidInput("'normal' contradicts the other findings")
         vocabulary = default_vocabulary()
         context = [c for c in (self.body_part, self.modality) if c]
-        for concept in (*names, *self.views, *self.techniques):
+        parts = (self.body_part,) if self.body_part else ()
+        for concept in (*parts, *names, *self.views, *self.techniques):
             meant = vocabulary.resolve(concept, context)
             if meant != concept:
                 raise InvalidInput(f"with {' and '.join(context)}, {concept} means {meant}")
@@ -195,8 +196,10 @@ def settled(fields: Mapping[str, Any]) -> Prompt:
     part takes over its findings' sides, and of findings that become the same the first is kept.
     """
     vocabulary = default_vocabulary()
-    context = [str(c) for c in (fields.get("body_part"), fields.get("modality")) if c]
-    part = fields.get("body_part")
+    part, modality = fields.get("body_part"), fields.get("modality")
+    if part and modality:
+        part = vocabulary.resolve(part, [modality])
+    context = [str(c) for c in (part, modality) if c]
     paired = part is not None and vocabulary[part].paired
     sides = {s for s in (fields.get("side"), *(f.side for f in fields["findings"])) if s}
     findings: dict[str, Finding] = {}
@@ -206,6 +209,7 @@ def settled(fields: Mapping[str, Any]) -> Prompt:
         sites = tuple(site for site in finding.sites if site != part)
         findings.setdefault(meant, replace(finding, concept=meant, sites=sites, **kept))
     changed = dict(fields) | {
+        "body_part": part,
         "side": _one_side(sides) if paired else None,
         "findings": tuple(findings.values()),
     }

@@ -149,6 +149,8 @@ def read_prompt(text: str) -> Reading:
     warnings: list[str] = []
     modality = _only(items, "modality", vocabulary, warnings)
     part = _main_part(items, vocabulary, modality)
+    if part and modality:
+        part = vocabulary.resolve(part, [modality])
     context = [c for c in (part, modality) if c]
     for item in items:
         item.ids = tuple(_resolved(i, context, vocabulary) for i in item.ids)

@@ -62,8 +62,23 @@ class Corpus:
         return found
 
 
-def load_corpus(folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]]) -> Corpus:
-    """Read a corpus folder; the decoded pixels are cached under `cache`."""
+def load_corpus(
+    folders: Sequence[Path], cache: Path, label: Callable[[Row], tuple[str, ...]]
+) -> Corpus:
+    """Read corpus folders, one after the other; decoded pixels are cached under `cache`."""
+    parts = [_load_folder(folder, cache, label) for folder in folders]
+    if len(parts) == 1:
+        return parts[0]
+    return Corpus(
+        pixels=np.concatenate([part.pixels for part in parts]),
+        frames=np.concatenate([part.frames for part in parts]),
+        concepts=[ids for part in parts for ids in part.concepts],
+        sources=[source for part in parts for source in part.sources],
+        held_out=np.concatenate([part.held_out for part in parts]),
+    )
+
+
+def _load_folder(folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]]) -> Corpus:
     rows = read_manifest(folder / "train.csv")
     keys = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:16]
     pixels_path, frames_path = cache / f"corpus-{keys}.npy", cache / f"corpus-{keys}-frames.npy"

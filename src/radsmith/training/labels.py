@@ -103,6 +103,7 @@ VIEW = {
     "MLO": ["view:mlo"],
     "CC": ["view:cc"],
     "lateral": ["view:lateral"],
+    "oblique": ["view:oblique"],
     "pelvic": ["view:pelvic"],
     "abdominal": ["view:abdominal"],
     "short axis": ["view:short-axis"],

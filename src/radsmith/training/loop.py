@@ -222,14 +222,19 @@ def save_state(run: Run, recipe: Recipe, folder: Path, table: dict[str, int]) ->
 def _resume(run: Run, folder: Path, stage: str) -> None:
     state = json.loads((folder / f"{stage}.json").read_text())
     tensors = load_file(folder / state["tensors"], device=str(run.device))
-    run.network.load_state_dict(_part(tensors, "network."))
-    run.average.load_state_dict(_part(tensors, "average."))
+    run.network.load_state_dict(_grown(_part(tensors, "network."), run.network))
+    run.average.load_state_dict(_grown(_part(tensors, "average."), run.average))
     for name, parameter in run.network.named_parameters():
         kept = {
             key: tensors[f"optimizer.{key}.{name}"]
             for key in ("step", "exp_avg", "exp_avg_sq")
             if f"optimizer.{key}.{name}" in tensors
         }
+        for key in ("exp_avg", "exp_avg_sq"):
+            if key in kept and kept[key].shape != parameter.shape:
+                whole = torch.zeros_like(parameter)
+                whole[: len(kept[key])] = kept[key]
+                kept[key] = whole
         if kept:
             run.optimizer.state[parameter] = kept | {"step": kept["step"].cpu()}
     run.step, run.samples, run.seconds = state["step"], state["samples"], state["seconds"]
@@ -240,10 +245,23 @@ def _begin_from(run: Run, checkpoint: Path, stage: str) -> None:
     """Averages of an earlier run without its optimizer: counters go on, warm-up is repeated."""
     tensors = _part(load_file(checkpoint, device=str(run.device)), f"{stage}.")
     for network in (run.network, run.average):
-        network.load_state_dict({k: v.float() for k, v in tensors.items()})
+        whole = {k: v.float() for k, v in tensors.items()}
+        network.load_state_dict(_grown(whole, network))
     counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
     run.step, run.samples, run.seconds = counters["step"], counters["samples"], counters["seconds"]
     run.warm_from = run.step
+
+
+def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Embedding tables with rows for concepts that are new since; new rows as initialised."""
+    own = network.state_dict()
+    for name, module in network.named_modules():
+        key = f"{name}.weight"
+        if isinstance(module, nn.Embedding) and key in tensors:
+            old = tensors[key]
+            if old.shape[0] < own[key].shape[0]:
+                tensors[key] = torch.cat([old.to(own[key]), own[key][len(old) :]])
+    return tensors
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

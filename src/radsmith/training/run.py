@@ -1,6 +1,6 @@
 """One training call from a TOML file: data, prior (fitted once), stages, exported model.
 
-data = "DATA"          # folder with train.csv and its shards
+data = "DATA"          # folder with train.csv and its shards, or a list of such folders
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
 stages = ["upsampler", "base"]
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
@@ -16,6 +16,7 @@ import json
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def run(config_path: Path) -> Path:
     """Train as the file says; returns the exported model's folder once both stages exist."""
     config = _read(config_path)
     state = Path(config["state"]).expanduser()
-    corpus = load_corpus(Path(config["data"]).expanduser(), state, concepts_of)
+    corpus = load_corpus(_folders(config), state, concepts_of)
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
     sizes = config.get("sizes", {})
@@ -99,7 +100,7 @@ def _export(
     }
     facts = {
         "name": config.get("name", "radsmith-default"),
-        "sources": read_sources(Path(config["data"]).expanduser() / "sources.csv", corpus),
+        "sources": read_sources([f / "sources.csv" for f in _folders(config)], corpus),
         "training": {stage: last_entry(state / "run", stage) for stage in STAGES},
     }
     networks = {stage: run.average for stage, run in runs.items()}
@@ -122,13 +123,14 @@ def sample_sheet(model: Path) -> bytes:
     return contact_sheet(tiles, columns=8, tile=192, title=f"{engine.facts.name}: samples")
 
 
-def read_sources(path: Path, corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Licence and repository of each source of the corpus, with its images; {} without the file."""
-    if not path.is_file():
-        return {}
+def read_sources(paths: Sequence[Path], corpus: Corpus) -> dict[str, dict[str, Any]]:
+    """Licence and repository of each source of the corpus, with its images, as the files say."""
     counts = Counter(corpus.sources)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["source"] in counts]
+    rows = []
+    for path in paths:
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows += [row for row in csv.DictReader(file) if row["source"] in counts]
     return {
         row["source"]: {
             "images": counts[row["source"]],
@@ -156,19 +158,26 @@ def _read(path: Path) -> dict[str, Any]:
     return config
 
 
+def _folders(config: dict[str, Any]) -> list[Path]:
+    named = config["data"] if isinstance(config["data"], list) else [config["data"]]
+    return [Path(folder).expanduser() for folder in named]
+
+
 def _table(corpus: Corpus, path: Path) -> dict[str, int]:
-    """Embedding row of each concept with enough images; 0 is none. Kept for later calls."""
-    if not path.exists():
-        counts = corpus.counts()
-        kept = sorted(c for c, n in counts.items() if n >= FEWEST_IMAGES)
-        path.write_text(json.dumps({c: i + 1 for i, c in enumerate(kept)}))
-    table: dict[str, int] = json.loads(path.read_text())
+    """Embedding row of each concept with enough images; 0 is none. Later calls only add rows."""
+    table: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    counts = corpus.counts()
+    fresh = sorted(c for c, n in counts.items() if n >= FEWEST_IMAGES and c not in table)
+    table |= {c: len(table) + 1 + i for i, c in enumerate(fresh)}
+    if fresh:
+        path.write_text(json.dumps(table))
     return table
 
 
 def _prior(corpus: Corpus, state: Path, config: dict[str, Any]) -> tuple[Prior, NDArray[np.int64]]:
+    """The prior and every image's component; fitted again when the corpus has grown."""
     path, labels = state / "prior.safetensors", state / "prior-labels.npy"
-    if not path.exists():
+    if not path.exists() or len(np.load(labels)) != len(corpus):
         size = PriorSize(**config.get("prior", {}))
         fitted, component = fit_prior(corpus, balance(corpus), LOW_SIDE, size, 0)
         np.save(labels, component)
