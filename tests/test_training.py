@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import torch
 from PIL import Image as Picture
+from safetensors.numpy import load_file
 
 from radsmith.adapters.model_files import load_engine
 from radsmith.generation import Settings
@@ -93,10 +94,16 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     config.write_text(f'data = "{first}"\n{text}1\n')
     run(config)
     before = json.loads((tmp_path / "state/table.json").read_text())
+    old = load_file(tmp_path / "state/prior.safetensors")
     config.write_text(f'data = ["{first}", "{second}"]\n{text}2\n')
     engine = load_engine(run(config))
     after = json.loads((tmp_path / "state/table.json").read_text())
     assert {c: after[c] for c in before} == before
+    new = load_file(tmp_path / "state/prior.safetensors")
+    count = len(old["means"])
+    assert len(new["means"]) > count
+    assert np.array_equal(new["means"][:count], old["means"])
+    assert np.array_equal(new["basis"], old["basis"])
     assert after["body_part:skull"] > max(before.values())
     assert engine.facts.images["body_part:skull"] >= 15
 

@@ -44,6 +44,16 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.concepts)
 
+    def after(self, first: int) -> Corpus:
+        """The images from number `first` on."""
+        return Corpus(
+            pixels=self.pixels[first:],
+            frames=self.frames[first:],
+            concepts=self.concepts[first:],
+            sources=self.sources[first:],
+            held_out=self.held_out[first:],
+        )
+
     def counts(self) -> Counter[str]:
         """Images per concept that may be trained on."""
         return Counter(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+from radsmith.errors import InvalidInput
 from radsmith.prior import Prior
 from radsmith.training.data import Corpus
 
@@ -74,6 +75,30 @@ def fit_prior(
     return prior, labels
 
 
+def extend_prior(
+    prior: Prior, component: NDArray[np.int64], corpus: Corpus, seed: int
+) -> tuple[Prior, NDArray[np.int64]]:
+    """Components for the images that follow those of `component`; the old ones stay as they are.
+
+    The basis is kept too, so a network trained with the old prior goes on without a jolt.
+    """
+    fresh = corpus.after(len(component))
+    z = np.asarray((shrink(fresh.pixels, prior.side) - prior.center) @ prior.basis, np.float32)
+    labels, kinds = _clusters(fresh, z, seed)
+    train = np.flatnonzero(~fresh.held_out)
+    means, group, covariances = _moments(z, labels, kinds, train)
+    axes, variances, floor = _low_rank(covariances, prior.axes.shape[2])
+    longer = replace(
+        prior,
+        means=np.concatenate([prior.means, means]),
+        group=np.concatenate([prior.group, group + len(prior.axes)]),
+        axes=np.concatenate([prior.axes, axes]),
+        variances=np.concatenate([prior.variances, variances]),
+        floor=np.concatenate([prior.floor, floor]),
+    )
+    return longer, np.concatenate([component, labels + len(prior.means)])
+
+
 def _keys(corpus: Corpus) -> list[list[tuple[str, ...]]]:
     """For each image its kinds, finest first."""
 
@@ -133,6 +158,8 @@ def _moments(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], list[NDArray[np.float64]]]:
     """Means per component; within-cluster covariance per kind, shrunk to the pooled one."""
     fitted = labels[train]
+    if set(fitted.tolist()) != set(range(len(kinds))):
+        raise InvalidInput("some kind of image is held out whole: it needs images of more patients")
     means = np.stack([z[train[fitted == k]].mean(0) for k in range(len(kinds))])
     deviation = z[train] - means[fitted]
     pooled = (deviation.T @ deviation / len(train)).astype(np.float64)

@@ -253,14 +253,15 @@ def _begin_from(run: Run, checkpoint: Path, stage: str) -> None:
 
 
 def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Embedding tables with rows for concepts that are new since; new rows as initialised."""
+    """Embedding tables with rows for concepts that are new since: the mean of the old ones."""
     own = network.state_dict()
     for name, module in network.named_modules():
         key = f"{name}.weight"
         if isinstance(module, nn.Embedding) and key in tensors:
             old = tensors[key]
             if old.shape[0] < own[key].shape[0]:
-                tensors[key] = torch.cat([old.to(own[key]), own[key][len(old) :]])
+                mean = old.float().mean(0, keepdim=True).expand(len(own[key]) - len(old), -1)
+                tensors[key] = torch.cat([old.to(own[key]), mean.to(own[key])])
     return tensors
 
 

@@ -1,6 +1,6 @@
 """One training call from a TOML file: data, prior (fitted once), stages, exported model.
 
-data = "DATA"          # folder with train.csv and its shards, or a list of such folders
+data = "DATA"          # folder with train.csv and its shards, or a list (new ones last)
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
 stages = ["upsampler", "base"]
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
@@ -33,7 +33,7 @@ from radsmith.generation import Request
 from radsmith.prior import Prior
 from radsmith.training.data import Corpus, balance, load_corpus
 from radsmith.training.export import export_model
-from radsmith.training.fit_prior import PriorSize, fit_prior
+from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.flow import LOW_SIDE
 from radsmith.training.labels import concepts_of
 from radsmith.training.loop import Recipe, Run, last_entry, start, train
@@ -175,11 +175,20 @@ def _table(corpus: Corpus, path: Path) -> dict[str, int]:
 
 
 def _prior(corpus: Corpus, state: Path, config: dict[str, Any]) -> tuple[Prior, NDArray[np.int64]]:
-    """The prior and every image's component; fitted again when the corpus has grown."""
+    """The prior and every image's component; extended for images added at the end."""
     path, labels = state / "prior.safetensors", state / "prior-labels.npy"
-    if not path.exists() or len(np.load(labels)) != len(corpus):
+    if not path.exists():
         size = PriorSize(**config.get("prior", {}))
         fitted, component = fit_prior(corpus, balance(corpus), LOW_SIDE, size, 0)
-        np.save(labels, component)
-        save_file({k: np.ascontiguousarray(v) for k, v in fitted.arrays().items()}, path)
-    return Prior.from_arrays(load_file(path)), np.load(labels)
+    else:
+        fitted, component = Prior.from_arrays(load_file(path)), np.load(labels)
+        if len(component) > len(corpus):
+            raise InvalidInput(
+                f"{labels} knows {len(component)} images, the data hold {len(corpus)}: name all"
+                " folders of the earlier calls, in their order, or begin with another state"
+            )
+        if len(component) < len(corpus):
+            fitted, component = extend_prior(fitted, component, corpus, 0)
+    np.save(labels, component)
+    save_file({k: np.ascontiguousarray(v) for k, v in fitted.arrays().items()}, path)
+    return fitted, component
