@@ -15,7 +15,7 @@ from radsmith.adapters.model_files import load_engine
 from radsmith.generation import Settings
 from radsmith.training.export import to_onnx
 from radsmith.training.network import BaseDenoiser, BaseParams
-from radsmith.training.run import run
+from radsmith.training.run import adopt, run
 
 COLUMNS = [
     "key",
@@ -106,6 +106,17 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     assert np.array_equal(new["basis"], old["basis"])
     assert after["body_part:skull"] > max(before.values())
     assert engine.facts.images["body_part:skull"] >= 15
+    again = tmp_path / "again"
+    adopt(tmp_path / "state/checkpoint.safetensors", tmp_path / "state/model", again)
+    assert json.loads((again / "table.json").read_text()) == after
+    for name in ("prior-labels.npy", "table.json"):
+        assert (again / name).read_bytes() == (tmp_path / "state" / name).read_bytes()
+    checkpoint = tmp_path / "state/checkpoint.safetensors"
+    config.write_text(f'initial = "{checkpoint}"\n{config.read_text()}'.replace("/state", "/again"))
+    text = config.read_text().replace("max_steps = 2", "max_steps = 3")
+    config.write_text(text.replace("/again/checkpoint", "/state/checkpoint"))
+    run(config)
+    assert json.loads((again / "run/base.json").read_text())["step"] == 3
 
 
 def test_onnx_gives_what_torch_gives(tmp_path):

@@ -23,7 +23,7 @@ def default_folder() -> Path:
 
 def load_facts(folder: Path | None = None) -> ModelFacts:
     """What the model in `folder` (default: the shipped one) says of itself; quick."""
-    return ModelFacts.from_config(_config(folder or default_folder()))
+    return ModelFacts.from_config(read_config(folder or default_folder()))
 
 
 def load_engine(folder: Path | None = None) -> OnnxEngine:
@@ -32,7 +32,7 @@ def load_engine(folder: Path | None = None) -> OnnxEngine:
     Raises NotFound for a missing folder or file, InvalidInput for one that was changed.
     """
     folder = folder or default_folder()
-    config = _config(folder)
+    config = read_config(folder)
     wanted = dict(config["files"])
     parts = {name: _checked(folder / name, digest) for name, digest in wanted.items()}
     if config["digest"] != combined_digest(wanted):
@@ -50,7 +50,8 @@ def load_engine(folder: Path | None = None) -> OnnxEngine:
     )
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The JSON sidecar of the model in `folder`."""
     path = folder / SIDECAR
     if not path.is_file():
         raise NotFound(f"no model in {folder}: expected {SIDECAR}; reinstall radsmith")

@@ -4,7 +4,8 @@ data = "DATA"          # folder with train.csv and its shards, or a list (new on
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
 stages = ["upsampler", "base"]
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
-initial = "FILE"       # optional: averages to begin from (checkpoints/default.safetensors)
+initial = "FILE"       # optional: begin an empty state from checkpoints/default.safetensors and
+                       # the shipped model's prior and table
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
 [sizes.base]           # fields of network.BaseParams, likewise sizes.upsampler
 """
@@ -26,7 +27,7 @@ from safetensors.numpy import load_file, save_file
 
 from radsmith.adapters.contact_sheet import Tile, contact_sheet
 from radsmith.adapters.files import write_atomically
-from radsmith.adapters.model_files import load_engine
+from radsmith.adapters.model_files import default_folder, load_engine, read_config
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import make, plan
 from radsmith.generation import Request
@@ -60,6 +61,9 @@ def run(config_path: Path) -> Path:
     """Train as the file says; returns the exported model's folder once both stages exist."""
     config = _read(config_path)
     state = Path(config["state"]).expanduser()
+    initial = Path(config["initial"]).expanduser() if "initial" in config else None
+    if initial is not None and not (state / "prior.safetensors").exists():
+        adopt(initial, default_folder(), state)
     corpus = load_corpus(_folders(config), state, concepts_of)
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
@@ -75,7 +79,6 @@ def run(config_path: Path) -> Path:
         _export(state, config, prior, component, corpus, table)
         shown = time.monotonic()
 
-    initial = Path(config["initial"]).expanduser() if "initial" in config else None
     for stage in config.get("stages", STAGES):
         recipe = Recipe(stage=stage, **config.get("recipe", {}))
         size = sizes.get(stage, {})
@@ -104,9 +107,40 @@ def _export(
         "training": {stage: last_entry(state / "run", stage) for stage in STAGES},
     }
     networks = {stage: run.average for stage, run in runs.items()}
+    save_checkpoint(runs, component, state / "checkpoint.safetensors")
     export_model(networks, prior, component, corpus, table, facts, state / "model")
     step = runs["base"].step
     write_atomically(state / "run" / f"samples-{step}.png", sample_sheet(state / "model"))
+
+
+def save_checkpoint(runs: dict[str, Run], component: NDArray[np.int64], path: Path) -> None:
+    """All averages in half precision with the images' components; counters in the JSON beside."""
+    tensors = {
+        f"{stage}.{name}": tensor.half().cpu().numpy()
+        for stage, run in runs.items()
+        for name, tensor in run.average.state_dict().items()
+    }
+    save_file(tensors | {"component": component.astype(np.int16)}, path)
+    counters = {
+        stage: {"step": run.step, "samples": run.samples, "seconds": round(run.seconds, 1)}
+        for stage, run in runs.items()
+    }
+    path.with_suffix(".json").write_text(json.dumps(counters, indent=1) + "\n")
+
+
+def adopt(checkpoint: Path, model: Path, state: Path) -> None:
+    """Give an empty state the prior and table of `model` and the components of `checkpoint`.
+
+    Raises NotFound where the checkpoint or model is missing.
+    """
+    if not checkpoint.is_file() or not (model / "prior.safetensors").is_file():
+        raise NotFound(f"to begin from {checkpoint}, it and the model in {model} must be there")
+    state.mkdir(parents=True, exist_ok=True)
+    stored = load_file(model / "prior.safetensors")
+    own = {k: v for k, v in stored.items() if not k.startswith("component_")}
+    (state / "table.json").write_text(json.dumps(read_config(model)["table"]))
+    np.save(state / "prior-labels.npy", load_file(checkpoint)["component"].astype(np.int64))
+    save_file(own, state / "prior.safetensors")
 
 
 def sample_sheet(model: Path) -> bytes:
