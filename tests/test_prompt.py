@@ -181,10 +181,13 @@ def test_the_model_knows_only_concepts_of_the_vocabulary() -> None:
         ("pneumothorax is not seen. pneumonia. CXR", "chest x-ray, pneumonia, no pneumothorax"),
         ("normal heart size, chest radiograph", "chest x-ray, no cardiomegaly"),
         ("x-ray of the left knee", "left knee x-ray"),
+        ("pneumonia, resolved, chest x-ray", "chest x-ray, no pneumonia"),
+        ("An x-ray of the head", "skull x-ray"),
+        ("MRI of the head", "brain MRI"),
         ("effusion left and pneumothorax right, cxr", "chest x-ray, left pleural effusion,"
          " right pneumothorax"),
         ("CT abdomen with contrast; MRI-like", "abdomen CT, contrast-enhanced"),
-        ("ct of the brain in a 3 month old girl", "brain CT, 0-year-old, female"),
+        ("ct of the brain in a 3 month old girl", "head CT, 0-year-old, female"),
         ("fracture of the left clavicle, chest film", "chest x-ray, left fracture in the clavicle"),
     ],
 )  # fmt: skip
@@ -207,6 +210,12 @@ def test_sentences_as_people_write_them(text: str, canonical: str) -> None:
 )
 def test_what_does_not_fit_is_said(text: str, warning: str) -> None:
     assert any(warning in w for w in read_prompt(text).warnings)
+
+
+def test_what_follows_a_negated_finding_is_not_negated() -> None:
+    reading = read_prompt("left pleural effusion without pneumothorax on chest x-ray")
+    assert render(reading.prompt) == "chest x-ray, left pleural effusion, no pneumothorax"
+    assert not reading.warnings
 
 
 def test_unknown_words_come_with_suggestions() -> None:

@@ -147,7 +147,9 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
     for concept in (c for c in said if c is not None):
         count = facts.images.get(concept, 0)
         name = vocabulary[concept].name
-        broader = [b for b in vocabulary[concept].broader if facts.images.get(b, 0) >= WEAK]
+        kind = vocabulary[concept].kind
+        broader = [b for b in vocabulary[concept].broader if vocabulary[b].kind == kind]
+        broader = [b for b in broader if facts.images.get(b, 0) >= WEAK]
         if count == 0 and broader:
             yield f"“{name}” was never learned; drawn as {vocabulary[broader[0]].name}"
         elif count < WEAK:

@@ -185,11 +185,13 @@ def _items(text: str, vocabulary: Vocabulary) -> Iterator[_Item]:
             yield _Item("break", words[at].group(), clause=clause)
             at += 1
             continue
-        for length in range(min(longest, len(words) - at), 0, -1):
-            kind, ids = lexicon.get(tuple(folded[at : at + length]), ("", ()))
-            if kind:
-                break
-        written = text[words[at].start() : words[at + max(length, 1) - 1].end()]
+        kind, ids, length = _longest(folded, at, lexicon, longest)
+        if kind not in ("", "concept") and length > 1:
+            after = _longest(folded, at + length - 1, lexicon, longest)
+            shorter = lexicon.get(tuple(folded[at : at + length - 1]))
+            if shorter and after[0] == "concept" and after[2] > 1:
+                (kind, ids), length = shorter, length - 1  # no + acute respiratory distress …
+        written = text[words[at].start() : words[at + length - 1].end()]
         age, used = _age(folded, at)
         if age is not None and not (kind == "concept" and length >= used):
             end = words[at + used - 1].end()
@@ -200,12 +202,24 @@ def _items(text: str, vocabulary: Vocabulary) -> Iterator[_Item]:
         at += length
 
 
-_LEXICON: dict[int, tuple[dict[tuple[str, ...], tuple[str, tuple[str, ...]]], int]] = {}
+Lexicon = dict[tuple[str, ...], tuple[str, tuple[str, ...]]]
 
 
-def _lexicon(
-    vocabulary: Vocabulary,
-) -> tuple[dict[tuple[str, ...], tuple[str, tuple[str, ...]]], int]:
+def _longest(
+    words: Sequence[str], at: int, lexicon: Lexicon, longest: int
+) -> tuple[str, tuple[str, ...], int]:
+    """Kind, concept ids and length of the longest entry that begins at a word; "" for none."""
+    for length in range(min(longest, len(words) - at), 0, -1):
+        kind, ids = lexicon.get(tuple(words[at : at + length]), ("", ()))
+        if kind:
+            return kind, ids, length
+    return "", (), 1
+
+
+_LEXICON: dict[int, tuple[Lexicon, int]] = {}
+
+
+def _lexicon(vocabulary: Vocabulary) -> tuple[Lexicon, int]:
     """Folded words -> (kind of item, concept ids); and the longest entry. Concepts win."""
     if id(vocabulary) not in _LEXICON:
         table = {
@@ -213,7 +227,7 @@ def _lexicon(
             for kind, entries in _CONTROL.items()
             for words in entries
         }
-        known: dict[tuple[str, ...], tuple[str, tuple[str, ...]]] = dict(table)
+        known: Lexicon = dict(table)
         known |= {words: ("concept", ids) for words, ids in vocabulary.meanings.items()}
         _LEXICON[id(vocabulary)] = known, max(map(len, known))
     return _LEXICON[id(vocabulary)]
@@ -335,6 +349,10 @@ def _read_clause(items: Sequence[_Item], main: str | None, negated: bool, found:
     mine: list[Finding] = []
     pending: list[tuple[str, str]] = []
     backward = doubtful = False
+    if found.findings and items and all(i.kind in ("denial", "filler") for i in items):
+        if any(i.kind == "denial" for i in items):
+            found.findings[-1] = _absent(found.findings[-1], found)
+        return False
     for item in items:
         if item.kind == "negation" or (item.kind == "denial" and not mine):
             negated = True
@@ -360,7 +378,7 @@ def _read_clause(items: Sequence[_Item], main: str | None, negated: bool, found:
                     mine[-1] = _modified(mine[-1], [pair], found)
                 else:
                     pending.append(pair)
-            elif negated:
+            elif negated and all(f.present for f in mine):
                 found.warnings.append(f"only findings can be negated; “{item.text}” was kept")
     if pending and mine:
         mine[-1], pending = _modified(mine[-1], pending, found), []
