@@ -8,7 +8,7 @@ import radsmith
 ROOT = Path(radsmith.__file__).parent
 GROUPS = (
     {"__init__", "errors"},
-    {"image", "vocabulary", "prompt", "reading", "generation"},
+    {"image", "vocabulary", "prompt", "words", "reading", "generation"},
     {"prior", "resize", "sampling", "engine", "metrics", "projection"},
     {"generate"},
     {"adapters"},

@@ -8,13 +8,13 @@ to the end of its clause, to "but" or "with", or over a list that closes with "o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from radsmith.errors import InvalidInput
-from radsmith.prompt import NORMAL, NOT_ABNORMAL, OLDEST, Finding, Prompt, settled
-from radsmith.vocabulary import ABSENT, Vocabulary, default_vocabulary, fold_word, plain
+from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
+from radsmith.vocabulary import ABSENT, Vocabulary, default_vocabulary
+from radsmith.words import Item, items_of
 
 LONGEST_TEXT = 4000
 
@@ -50,83 +50,7 @@ class Reading:
     warnings: tuple[str, ...]
 
 
-# fmt: off
-_CONTROL = {
-    "negation": (
-        "no", "without", "absence of", "absent", "negative for", "free of", "no evidence of", "not",
-        "no sign of", "no signs of", "never", "lacks", "lacking", "neither", "excluding", "denies",
-        "without evidence of", "without signs of", "no longer", "not any", "does not show",
-        "no acute", "no obvious", "no definite", "no visible", "no focal", "resolution of",
-        "no significant", "no radiographic evidence of", "without any", "no new", "not a",
-        "cleared of", "no suspicion of", "rather than", "instead of",
-    ),
-    "denial": (
-        "is absent", "are absent", "not seen", "not present", "not visible", "ruled out", "none",
-        "is excluded", "not identified", "not detected", "is not seen", "are not seen", "negative",
-        "has resolved", "resolved", "not found", "is not present", "are not present", "excluded",
-        "not demonstrated", "is not visible", "not evident", "not there", "has been ruled out",
-        "is ruled out", "not shown", "not appreciated", "unlikely", "was not seen",
-    ),
-    "doubt": (
-        "possible", "possibly", "suspected", "probable", "probably", "suspicious for", "likely",
-        "rule out", "suspicion of", "cannot exclude", "maybe", "perhaps", "concerning for",
-        "suggestive of", "presumed", "may be", "might be", "could be",
-    ),
-    "turn": (
-        "but", "however", "except", "except for", "although", "apart from", "yet", "with",
-        "showing", "shows", "demonstrating", "revealing", "though", "other than", "there is",
-        "instead", "demonstrates", "reveals", "having", "plus", "including", "because of",
-    ),
-    "and": ("and", "as well as", "together with", "along with", "also", "then"),
-    "or": ("or", "nor"),
-    "place": (
-        "in", "of", "at", "within", "involving", "on", "over", "affecting", "near", "around",
-        "along", "located", "localised", "extending",
-    ),
-    "filler": (
-        "a", "an", "the", "is", "are", "was", "were", "be", "been", "this", "that", "these", "its",
-        "image", "picture", "photo", "photograph", "scan", "view", "slice", "projection", "plane",
-        "section", "study", "exam", "examination", "imaging", "series", "window", "appearance",
-        "patient", "person", "human", "subject", "individual", "old", "aged", "age", "years",
-        "showing", "show", "shown", "seen", "depicting", "depict", "demonstrate", "reveal",
-        "from", "to", "by", "for", "as", "some", "any", "please", "draw", "make", "create",
-        "generate", "give", "me", "i", "want", "need", "render", "typical", "example", "there",
-        "evidence", "sign", "signs", "presence", "present", "finding", "findings", "diagnosis",
-        "diagnosed", "consistent", "compatible", "known", "status", "his", "her", "their", "it",
-        "has", "have", "who", "which", "whose", "due", "part", "region", "area", "level", "year",
-        "medical", "radiology", "radiological", "radiologic", "diagnostic", "clinical", "one",
-        "single", "taken", "obtained", "position", "positioned", "case", "typically", "visible",
-        "type", "kind", "good", "high", "quality", "realistic", "photorealistic", "synthetic",
-        "structure", "anatomy", "joint", "bone", "organ", "size", "sized", "impression", "tissue",
-        "exclude", "weighted", "sequence", "protocol", "technique", "disease", "syndrome",
-        "change", "sided", "side",
-    ),
-}
-# fmt: on
-_SPLIT = re.compile(r"[^\W_]+\*?|[,;:\n]|\.(?!\d)")
-_REWRITES = (
-    (re.compile(r"\bw/o\b", re.I), "without"),
-    (re.compile(r"\br/o\b", re.I), "rule out"),
-    (re.compile(r"\bw/", re.I), "with "),
-    (re.compile(r"\b([a-z])\.([a-z])\.(?:([a-z])\.)?", re.I), r"\1\2\3 "),
-    (re.compile(r"[&+]"), " and "),
-    (re.compile(r"\b(\d+)\s*-?\s*(?:y/?o|y\.o\.|yrs?|years?)\b", re.I), r"\1 year"),
-)
-_UNITS = {"year": 1.0, "yr": 1.0, "yo": 1.0, "y": 1.0, "month": 1 / 12, "mo": 1 / 12}
-_UNITS |= {"week": 1 / 52, "wk": 1 / 52, "day": 1 / 365}
-_TRIMESTERS = ((14, "finding:first-trimester"), (28, "finding:second-trimester"))
 _MODIFIERS = ("side", "site", "severity")
-
-
-@dataclass
-class _Item:
-    """A run of words: `kind` is a key of _CONTROL, "concept", "age", "unknown" or "break"."""
-
-    kind: str
-    text: str
-    ids: tuple[str, ...] = ()
-    clause: int = 0
-    years: int = 0
 
 
 @dataclass
@@ -145,7 +69,7 @@ def read_prompt(text: str) -> Reading:
     if len(text) > LONGEST_TEXT:
         raise InvalidInput(f"the prompt has {len(text)} characters; at most {LONGEST_TEXT}")
     vocabulary = default_vocabulary()
-    items = list(_items(text, vocabulary))
+    items = list(items_of(text, vocabulary))
     warnings: list[str] = []
     modality = _only(items, "modality", vocabulary, warnings)
     part = _main_part(items, vocabulary, modality)
@@ -171,108 +95,17 @@ def read_prompt(text: str) -> Reading:
     )
 
 
-def _items(text: str, vocabulary: Vocabulary) -> Iterator[_Item]:
-    """Words to items by longest match; clauses numbered."""
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    words = list(_SPLIT.finditer(plain(text)))
-    folded = [fold_word(w.group()) for w in words]
-    lexicon, longest = _lexicon(vocabulary)
-    at = clause = 0
-    while at < len(words):
-        if not words[at].group()[0].isalnum():
-            clause += 1
-            yield _Item("break", words[at].group(), clause=clause)
-            at += 1
-            continue
-        kind, ids, length = _longest(folded, at, lexicon, longest)
-        if kind not in ("", "concept") and length > 1:
-            after = _longest(folded, at + length - 1, lexicon, longest)
-            shorter = lexicon.get(tuple(folded[at : at + length - 1]))
-            if shorter and after[0] == "concept" and after[2] > 1:
-                (kind, ids), length = shorter, length - 1  # no + acute respiratory distress …
-        written = text[words[at].start() : words[at + length - 1].end()]
-        age, used = _age(folded, at)
-        if age is not None and not (kind == "concept" and length >= used):
-            end = words[at + used - 1].end()
-            yield replace(age, text=text[words[at].start() : end], clause=clause)
-            at += used
-            continue
-        yield _Item(kind or "unknown", written, ids, clause)
-        at += length
-
-
-Lexicon = dict[tuple[str, ...], tuple[str, tuple[str, ...]]]
-
-
-def _longest(
-    words: Sequence[str], at: int, lexicon: Lexicon, longest: int
-) -> tuple[str, tuple[str, ...], int]:
-    """Kind, concept ids and length of the longest entry that begins at a word; "" for none."""
-    for length in range(min(longest, len(words) - at), 0, -1):
-        kind, ids = lexicon.get(tuple(words[at : at + length]), ("", ()))
-        if kind:
-            return kind, ids, length
-    return "", (), 1
-
-
-_LEXICON: dict[int, tuple[Lexicon, int]] = {}
-
-
-def _lexicon(vocabulary: Vocabulary) -> tuple[Lexicon, int]:
-    """Folded words -> (kind of item, concept ids); and the longest entry. Concepts win."""
-    if id(vocabulary) not in _LEXICON:
-        table = {
-            tuple(fold_word(w) for w in words.split()): (kind, ())
-            for kind, entries in _CONTROL.items()
-            for words in entries
-        }
-        known: Lexicon = dict(table)
-        known |= {words: ("concept", ids) for words, ids in vocabulary.meanings.items()}
-        _LEXICON[id(vocabulary)] = known, max(map(len, known))
-    return _LEXICON[id(vocabulary)]
-
-
-def _age(words: Sequence[str], at: int) -> tuple[_Item | None, int]:
-    """An age ("45 year old", "aged 45", "6 month old") or gestational age ("20 weeks")."""
-    start = at
-    if words[at] in ("age", "aged") and at + 1 < len(words):
-        at += 1
-    if not words[at].isdigit() or int(words[at]) > 1000:
-        return None, 0
-    number, at = int(words[at]), at + 1
-    unit = words[at] if at < len(words) else ""
-    named = start + 1 < at
-    if unit not in _UNITS:
-        return (_age_item(number), at - start) if named and number <= OLDEST else (None, 0)
-    at += 1
-    old = at < len(words) and words[at] == "old"
-    if unit in ("week", "wk") and not (old or named):
-        while at < len(words) and words[at] in ("gestation", "gestational", "age", "of"):
-            at += 1
-        trimester = next((t for end, t in _TRIMESTERS if number < end), "finding:third-trimester")
-        return _Item("concept", "", (trimester,)), at - start
-    years = int(number * _UNITS[unit])
-    if years > OLDEST:
-        return None, 0
-    return _age_item(years), at + old - start
-
-
-def _age_item(years: int) -> _Item:
-    return _Item("age", "", years=years)
-
-
 def _resolved(concept: str, context: Sequence[str], vocabulary: Vocabulary) -> str:
     mark = ABSENT if concept.startswith(ABSENT) else ""
     return mark + vocabulary.resolve(concept.removeprefix(ABSENT), context)
 
 
-def _ids(items: Sequence[_Item], kind: str) -> list[str]:
+def _ids(items: Sequence[Item], kind: str) -> list[str]:
     return [i for item in items for i in item.ids if i.startswith(f"{kind}:")]
 
 
 def _only(
-    items: Sequence[_Item], kind: str, vocabulary: Vocabulary, warnings: list[str]
+    items: Sequence[Item], kind: str, vocabulary: Vocabulary, warnings: list[str]
 ) -> str | None:
     """The one concept of a kind; of several, the first in the vocabulary, with a warning."""
     ids = sorted(set(_ids(items, kind)), key=list(vocabulary.concepts).index)
@@ -287,7 +120,7 @@ def _only(
     return ids[0] if ids else None
 
 
-def _main_part(items: Sequence[_Item], vocabulary: Vocabulary, modality: str | None) -> str | None:
+def _main_part(items: Sequence[Item], vocabulary: Vocabulary, modality: str | None) -> str | None:
     """The body part that is imaged: in the modality's clause and nearest to it, else in a clause
     without finding, else the first in the vocabulary."""
     parts = set(_ids(items, "body_part"))
@@ -307,7 +140,7 @@ def _main_part(items: Sequence[_Item], vocabulary: Vocabulary, modality: str | N
     return order[min(ranked)[2]]
 
 
-def _gather(items: Sequence[_Item], main: str | None) -> _Found:
+def _gather(items: Sequence[Item], main: str | None) -> _Found:
     """Pass two: findings with their modifiers and negation, clause by clause."""
     found = _Found()
     listed = _lists(items)
@@ -319,9 +152,9 @@ def _gather(items: Sequence[_Item], main: str | None) -> _Found:
     return found
 
 
-def _lists(items: Sequence[_Item]) -> set[int]:
+def _lists(items: Sequence[Item]) -> set[int]:
     """Clauses that go on with the list of the clause before: "no A, B or C"."""
-    clauses: dict[int, list[_Item]] = {}
+    clauses: dict[int, list[Item]] = {}
     for item in items:
         clauses.setdefault(item.clause, []).append(item)
     listed: set[int] = set()
@@ -344,7 +177,7 @@ def _lists(items: Sequence[_Item]) -> set[int]:
     return listed
 
 
-def _read_clause(items: Sequence[_Item], main: str | None, negated: bool, found: _Found) -> bool:
+def _read_clause(items: Sequence[Item], main: str | None, negated: bool, found: _Found) -> bool:
     """Read one clause into `found`; whether a negation was still open at its end."""
     mine: list[Finding] = []
     pending: list[tuple[str, str]] = []
@@ -428,7 +261,7 @@ def _modified(finding: Finding, pairs: Sequence[tuple[str, str]], found: _Found)
 
 
 def _settle(
-    items: Sequence[_Item],
+    items: Sequence[Item],
     found: _Found,
     modality: str | None,
     part: str | None,

@@ -74,7 +74,7 @@ class Concept:
         return self.id.partition(":")[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """Concepts by id, in the order of the file, and phrases that mean several of them."""
 
