@@ -72,12 +72,17 @@ def read_prompt(text: str) -> Reading:
     items = list(items_of(text, vocabulary))
     warnings: list[str] = []
     modality = _only(items, "modality", vocabulary, warnings)
-    part = _main_part(items, vocabulary, modality)
+    said = part = _main_part(items, vocabulary, modality)
     if part and modality:
         part = vocabulary.resolve(part, [modality])
     context = [c for c in (part, modality) if c]
     for item in items:
-        item.ids = tuple(_resolved(i, context, vocabulary) for i in item.ids)
+        item.ids = tuple(
+            _resolved(i, context, vocabulary)
+            if not i.startswith("body_part:")
+            else (str(part) if i == said else i)
+            for i in item.ids
+        )
     found = _gather(items, part)
     warnings += found.warnings
     prompt = _settle(items, found, modality, part, vocabulary, warnings)
