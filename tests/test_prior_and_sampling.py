@@ -1,5 +1,7 @@
 """Closed forms: the prior against dense linear algebra, samplers on paths with known ends."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from radsmith.prior import Prior
@@ -54,6 +56,33 @@ def test_known_pixels_are_kept_and_inform_the_rest():
     blind = prior.denoise(x_t, t, np.array([0]), truth * 0, mask * 0 + 1)
     assert np.array_equal(got[:, :27], truth[:, :27])
     assert ((got - truth)[:, 27:] ** 2).sum() < ((blind - truth)[:, 27:] ** 2).sum()
+
+
+def test_known_pixels_with_harsh_variances_equal_dense_algebra():
+    rng = np.random.default_rng(2)
+    prior = replace(
+        small_prior(rng, rest_variance=0.008),
+        variances=np.array([[500.0, 20.0, 0.03]], np.float32),
+        floor=np.array([0.004], np.float32),
+    )
+    inside = covariance(replace(prior, rest_variance=0.0))
+    for known_pixels in (3, 18, 33):
+        mask = np.ones((1, 36), np.float32)
+        mask[:, :known_pixels] = 0
+        truth = prior.draw(0, rng)
+        x_t, t = rng.standard_normal((1, 36)).astype(np.float32), np.array([0.9], np.float32)
+        got = prior.denoise(x_t, t, np.array([0]), truth, mask)
+        seen = np.where(mask[0] > 0, 0.1, 1.0)
+        spread = np.where(mask[0] > 0, 0.81 + 0.01 * 0.008, 2 * 0.008)
+        start = prior.center + prior.basis @ prior.means[0]
+        gain = inside * seen @ np.linalg.inv(np.diag(spread) + seen[:, None] * inside * seen)
+        data = np.where(mask[0] > 0, x_t[0], truth[0])
+        smooth = start + gain @ (data - seen * start)
+        left = x_t[0] - 0.1 * smooth
+        outside = left - prior.basis @ (prior.basis.T @ left)
+        wanted = smooth + 0.1 * 0.008 / (0.01 * 0.008 + 0.81) * outside
+        unknown = mask[0] > 0
+        assert np.allclose(got[0][unknown], wanted[unknown], atol=2e-3)
 
 
 def test_samplers_are_exact_on_straight_paths():

@@ -60,8 +60,10 @@ class Engine(Protocol):
 
     facts: ModelFacts
 
-    def generate(self, concepts: Sequence[str], seed: int, settings: Settings) -> Array:
-        """One image: (height, width) intensity in 0-1."""
+    def generate(
+        self, concepts: Sequence[str], seed: int, settings: Settings, absent: Sequence[str] = ()
+    ) -> Array:
+        """One image of the concepts, without the absent ones: (height, width) in 0-1."""
         ...
 
 
@@ -90,12 +92,14 @@ class OnnxEngine:
         self._images = np.asarray(files.arrays["component_images"], np.float64)
         self._aspect = np.asarray(files.arrays["component_aspect"], np.float64)
 
-    def generate(self, concepts: Sequence[str], seed: int, settings: Settings) -> Array:
+    def generate(
+        self, concepts: Sequence[str], seed: int, settings: Settings, absent: Sequence[str] = ()
+    ) -> Array:
         """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked."""
         check_size(settings.size)
         rng = np.random.default_rng(seed)
         with threadpool_limits(1):
-            component = self._choose(concepts, settings.size, rng)
+            component = self._choose(concepts, absent, settings.size, rng)
             width, height = self._frame(component, settings.size)
             ids = self._encode((*concepts, *self._style(component)))
             box = ((SIDE - width) // 2, (SIDE - height) // 2, width, height)
@@ -109,14 +113,25 @@ class OnnxEngine:
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
     def _choose(
-        self, concepts: Sequence[str], size: tuple[int, int] | None, rng: np.random.Generator
+        self,
+        concepts: Sequence[str],
+        absent: Sequence[str],
+        size: tuple[int, int] | None,
+        rng: np.random.Generator,
     ) -> int:
-        """Draw a component by how well its training images match the concepts."""
+        """Draw a component by how well its training images match the concepts.
+
+        A component in which an absent concept is common is as unlikely as one that lacks a
+        wanted one.
+        """
         columns = [self._table[c] - 1 for c in concepts if c in self._table]
         total = self._counts.sum(0) / self._images.sum()
         score = np.log(self._images)
         for c in columns:
             score = score + np.log((self._counts[:, c] + 0.5 * total[c]) / (self._images + 0.5))
+        for c in (self._table[a] - 1 for a in absent if a in self._table):
+            without = self._images - self._counts[:, c]
+            score = score + np.log((without + 0.5 * (1 - total[c])) / (self._images + 0.5))
         if size is not None:
             score = score - 4 * np.abs(np.log(self._aspect) - np.log(size[0] / size[1]))
         weight = np.exp(score - score.max())

@@ -84,7 +84,7 @@ def plan(text: str, facts: ModelFacts, *, strict: bool = False) -> Plan:
 def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple[Image, Generation]:
     """One image and its record. created: ISO 8601 time."""
     settings = request.settings
-    pixels = engine.generate(planned.concepts, request.seed, settings)
+    pixels = engine.generate(planned.concepts, request.seed, settings, planned.prompt.absent)
     longer = max(pixels.shape)
     window = next((w for c, w in _WINDOWS.items() if c in planned.concepts), None)
     ct = planned.prompt.modality == "modality:ct"

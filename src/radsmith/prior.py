@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-CONJUGATE_GRADIENT_STEPS = 6
 MIN_T = 0.01
 
 
@@ -105,9 +103,9 @@ class Prior:
         """Posterior mean of x_0 given x_t and the known pixels.
 
         x_t, known, mask: (batch, S*S); mask is 1 where unknown.  t: (batch,) in [0, 1].
-        Known pixels are returned as they are; with any of them, the linear system is solved
-        by a fixed number of preconditioned conjugate gradient steps. The rest counts as white
-        noise inside the basis too, which guards against the basis' own error at low noise.
+        Known pixels are returned as they are; with any of them, one dense system per image is
+        solved in double precision. The rest counts as white noise inside the basis too, which
+        guards against the basis' own error at low noise.
         """
         scale, noise = 1 - t[:, None], np.maximum(t, MIN_T)[:, None]
         spread = noise**2 + scale**2 * self.rest_variance
@@ -148,32 +146,28 @@ class Prior:
     ) -> Array:
         """Solve (Sigma^-1 + basis' diag(weight) basis) z = right for each row."""
         g = self.group[component]
-        axes, floor = self.axes[g], self.floor[g][:, None]
-        variances = self.variances[g]
-
-        def spectral(v: Array, along: NDArray[Any], others: NDArray[Any]) -> Array:
-            inside = np.einsum("bkr,bk->br", axes, v, optimize=True)
-            return others * v + np.einsum("bkr,br->bk", axes, (along - others) * inside)
-
-        def apply(v: Array) -> NDArray[Any]:
-            fitted: NDArray[Any] = (weight * (v @ self.basis.T)) @ self.basis
-            return fitted + spectral(v, 1 / variances, 1 / floor)
-
+        variances, floor = self.variances[g], self.floor[g][:, None]
         p = precision[:, None]
         along, others = 1 / (1 / variances + p), 1 / (1 / floor + p)
-        z: NDArray[Any] = spectral(right, along, others)
-        if np.ptp(weight, axis=1).max() == 0:
-            return z
-        residual = right - apply(z)
-        eased = spectral(residual, along, others)
-        direction, energy = eased, (residual * eased).sum(1, keepdims=True)
-        for _ in range(CONJUGATE_GRADIENT_STEPS):
-            image = apply(direction)
-            step = energy / np.maximum((direction * image).sum(1, keepdims=True), 1e-12)
-            z = z + step * direction
-            residual = residual - step * image
-            eased = spectral(residual, along, others)
-            fresh = (residual * eased).sum(1, keepdims=True)
-            direction = eased + fresh / np.maximum(energy, 1e-12) * direction
-            energy = fresh
+        axes = self.axes[g]
+        inside = np.einsum("bkr,bk->br", axes, right, optimize=True)
+        z = others * right + np.einsum("bkr,br->bk", axes, (along - others) * inside)
+        for i in np.flatnonzero(np.ptp(weight, axis=1) > 0):
+            z[i] = np.linalg.solve(self._system(weight[i], g[i]), right[i].astype(np.float64))
         return z
+
+    def _system(self, weight: Array, group: int) -> NDArray[np.float64]:
+        """Sigma^-1 + basis' diag(weight) basis in double precision; weight has two values.
+
+        The columns of the basis are orthonormal, so the rarer value's pixels tell both parts.
+        """
+        low, high = float(weight.min()), float(weight.max())
+        usual, rare = (low, high) if (weight == low).sum() * 2 >= len(weight) else (high, low)
+        part = self.basis[weight == np.float32(rare)]
+        overlap = (part.T @ part).astype(np.float64)
+        axes = self.axes[group].astype(np.float64)
+        inverse = 1 / self.floor[group].astype(np.float64)
+        system = (axes * (1 / self.variances[group] - inverse)) @ axes.T
+        system += (rare - usual) * overlap
+        system[np.diag_indices_from(system)] += inverse + usual
+        return np.asarray(system)

@@ -24,6 +24,7 @@ from rich.text import Text
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.image_files import Outcome
 from radsmith.generate import Plan
+from radsmith.probe import Answer
 from radsmith.reading import Reading
 from radsmith.vocabulary import ABSENT, default_vocabulary
 
@@ -61,6 +62,23 @@ def reading_table(reading: Reading) -> Table:
             Text("not understood", style="bold red"),
             "",
             Text(f"did you mean {near}?" if near else ""),
+        )
+    return table
+
+
+def probe_table(answers: Sequence[Answer]) -> Table:
+    """The 17 prompts, how well each was learned and how often the judge agrees."""
+    table = Table(title="Probe", title_justify="left")
+    for heading in ("prompt", "training images", "standing", "right"):
+        table.add_column(heading, overflow="fold")
+    for answer in answers:
+        right = f"{answer.right} of {len(answer.images)}" if answer.known else "judge cannot tell"
+        style = "" if answer.standing == "learned" else "yellow"
+        table.add_row(
+            Text(answer.plan.text),
+            str(answer.training_images),
+            Text(answer.standing, style=style),
+            right,
         )
     return table
 

@@ -56,6 +56,16 @@ class Group:
     tiles: Sequence[Tile]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Figures under a heading, with a note on how to read them."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    note: str = ""
+
+
 def display_levels(image: Image) -> NDArray[np.uint8]:
     """8-bit gray for the eye, (height, width): intensity as it is, other units by their window.
 
@@ -108,8 +118,13 @@ def contact_sheet(tiles: Sequence[Tile], columns: int, tile: int = 256, title: s
     return _png(sheet)
 
 
-def contact_page(title: str, groups: Sequence[Group], files: Sequence[str] | None = None) -> str:
-    """One HTML page that needs nothing but itself and `files`.
+def contact_page(
+    title: str,
+    groups: Sequence[Group],
+    files: Sequence[str] | None = None,
+    tables: Sequence[Table] = (),
+) -> str:
+    """One HTML page that needs nothing but itself and `files`; tables come first.
 
     files: one relative link per tile, in order over all groups. PNG, JPEG and WebP files are
     shown from there; for other files, or without `files`, a preview is embedded.
@@ -119,7 +134,8 @@ def contact_page(title: str, groups: Sequence[Group], files: Sequence[str] | Non
     if files is not None and len(files) != total:
         raise InvalidInput(f"expected {total} files, one per tile, got {len(files)}")
     links = iter([""] * total if files is None else [_link(file) for file in files])
-    body = "".join(chain.from_iterable(_section(group, links) for group in groups))
+    body = "".join(chain.from_iterable(_table(table) for table in tables))
+    body += "".join(chain.from_iterable(_section(group, links) for group in groups))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -129,6 +145,17 @@ def contact_page(title: str, groups: Sequence[Group], files: Sequence[str] | Non
         f'<header><h1>{escape(title)}</h1><p class="mark">{escape(MARK)}</p></header>\n'
         f"<main>\n{body}</main>\n<footer>{escape(NOTICE)}</footer>\n</body></html>\n"
     )
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f'<section><h2>{escape(table.title)}</h2><div class="table" tabindex="0"><table>\n'
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
+    yield f"<thead><tr>{head}</tr></thead><tbody>\n"
+    for row in table.rows:
+        cells = "".join(f"<td>{escape(str(cell))}</td>" for cell in row)
+        yield f"<tr>{cells}</tr>\n"
+    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    yield f"</tbody></table></div>{note}</section>\n"
 
 
 def _section(group: Group, links: Iterator[str]) -> Iterator[str]:
@@ -235,7 +262,13 @@ h1 { font-size: 1.15rem; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1rem; font-weight: 600; margin: 1.4rem 0 .6rem; overflow-wrap: anywhere; }
 .mark, footer { color: var(--mark); margin: 0; font-weight: 600; }
 main { padding: 0 1.2rem; }
-section > div { display: grid; gap: 1rem; align-items: start;
+section > .table { display: block; overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th, td { text-align: left; padding: .25rem .8rem .25rem 0; white-space: nowrap;
+  border-bottom: 1px solid var(--line); }
+th { color: var(--faint); font-weight: 600; }
+.note { color: var(--faint); max-width: 60rem; margin: .4rem 0 0; font-size: .9rem; }
+section > div:not(.table) { display: grid; gap: 1rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(240px, 100%), 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); min-width: 0; }
 img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #000; }

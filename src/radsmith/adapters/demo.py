@@ -14,13 +14,8 @@ from radsmith.adapters.sheets import write_page, write_sheet
 from radsmith.errors import InvalidInput
 from radsmith.generate import plan
 from radsmith.generation import Request
+from radsmith.probe import PROMPTS
 
-RADIOGRAPHS = ("head", "chest", "shoulder", "abdomen", "pelvis", "hand", "knee", "ankle")
-SLICES = tuple((m, o) for m in ("MRI", "CT", "ultrasound") for o in ("heart", "liver", "kidney"))
-PLAIN = (
-    *(f"An x-ray of the {part}" for part in RADIOGRAPHS),
-    *(f"{modality} of the {organ}" for modality, organ in SLICES),
-)
 PATHOLOGY = (
     "Chest x-ray, AP view, child, bacterial pneumonia",
     "Chest x-ray, frontal view, adult, active tuberculosis",
@@ -40,7 +35,7 @@ def run_demo(folder: Path, workers: int) -> None:
     facts = load_facts()
     prepare_folder(folder / "images")
     jobs = []
-    for text in (*PLAIN, *PATHOLOGY):
+    for text in (*PROMPTS, *PATHOLOGY):
         planned = plan(text, facts)
         for seed in range(EACH):
             path = folder / "images" / f"{planned.stem}-{seed}"
@@ -53,7 +48,7 @@ def run_demo(folder: Path, workers: int) -> None:
         raise InvalidInput(tally.failed[0][2])
     order = {job.path: number for number, job in enumerate(jobs)}
     shown = sorted(tally.shown, key=lambda o: order[o.job.path])
-    cut = EACH * len(PLAIN)
+    cut = EACH * len(PROMPTS)
     for name, part in (("prompts", shown[:cut]), ("pathology", shown[cut:])):
         write_sheet(folder / f"{name}.png", part, f"radsmith demo: {name}", columns=2 * EACH)
     write_page(folder / "index.html", shown, "radsmith demo")

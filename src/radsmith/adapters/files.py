@@ -69,6 +69,11 @@ def prepare_folder(path: Path) -> Path:
     return path
 
 
+def cache_folder() -> Path:
+    """For what can be made again: $XDG_CACHE_HOME/radsmith or ~/.cache/radsmith."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radsmith"
+
+
 def read_bytes(path: Path) -> bytes:
     """All bytes of the file `path`, at most MAX_BYTES.
 

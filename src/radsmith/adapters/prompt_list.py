@@ -105,6 +105,14 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_steps(text: str) -> list[int]:
+    """ "4,25" as whole numbers of steps, without repeats."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and 1 <= int(part) <= 100 for part in parts):
+        raise InvalidInput(f"steps must be whole numbers 1-100 such as 4 or 4,25, got {text!r}")
+    return list(dict.fromkeys(int(part) for part in parts))
+
+
 def _number(cells: dict[str, str], column: str, default: int) -> int:
     value = cells.get(column, "")
     if not value:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,12 @@ from radsmith.errors import InvalidInput, NotFound
 
 SIDE = 256
 Row = dict[str, str]
-PAIRS = (("modality:", "body_part:"), ("body_part:", "finding:"), ("finding:", "severity:"))
+PAIRS = (
+    ("modality:", "body_part:"),
+    ("body_part:", "finding:"),
+    ("finding:", "severity:"),
+    ("body_part:", "side:"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +38,15 @@ class Corpus:
     """Decoded images and their labels.
 
     pixels: (n, 256, 256) uint8, letterboxed.  frames: (n, 2) content width and height.
-    concepts: ids per image, style included.  held_out: (n,) bool, by patient where known.
+    concepts: ids per image, style included.  patients: hashed number, or the image's key where
+    it is unknown.  held_out: (n,) bool, by patient where known.
     """
 
     pixels: NDArray[np.uint8]
     frames: NDArray[np.int64]
     concepts: Sequence[tuple[str, ...]]
     sources: Sequence[str]
+    patients: Sequence[str]
     held_out: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -51,6 +59,7 @@ class Corpus:
             frames=self.frames[first:],
             concepts=self.concepts[first:],
             sources=self.sources[first:],
+            patients=self.patients[first:],
             held_out=self.held_out[first:],
         )
 
@@ -61,8 +70,8 @@ class Corpus:
         )
 
     def counts_together(self) -> Counter[str]:
-        """Training images per pair of modality and body part, body part and finding, finding and
-        severity; keys are the two ids joined by a space."""
+        """Training images per pair of modality and body part, body part and finding or side,
+        finding and severity; keys are the two ids joined by a space."""
         found: Counter[str] = Counter()
         for i, ids in enumerate(self.concepts):
             if not self.held_out[i]:
@@ -72,11 +81,44 @@ class Corpus:
         return found
 
 
+class Contents(Sequence[NDArray[np.floating]]):
+    """The pictures without their letterbox bars, (height, width) in 0-1, read when asked for."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def __len__(self) -> int:
+        return len(self._corpus)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[np.floating]]: ...
+    def __getitem__(
+        self, index: int | slice
+    ) -> NDArray[np.float32] | Sequence[NDArray[np.floating]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        pixels = self._corpus.pixels
+        width, height = (int(v) for v in self._corpus.frames[index])
+        left, top = (pixels.shape[2] - width) // 2, (pixels.shape[1] - height) // 2
+        content = pixels[index][top : top + height, left : left + width]
+        return np.asarray(content, np.float32) / np.float32(255)
+
+
 def load_corpus(
-    folders: Sequence[Path], cache: Path, label: Callable[[Row], tuple[str, ...]]
+    folders: Sequence[Path],
+    cache: Path,
+    label: Callable[[Row], tuple[str, ...]],
+    split: str = "train",
 ) -> Corpus:
-    """Read corpus folders, one after the other; decoded pixels are cached under `cache`."""
-    parts = [_load_folder(folder, cache, label) for folder in folders]
+    """Read corpus folders, one after the other; decoded pixels are cached under `cache`.
+
+    split: "train" or "test", the manifest to read.
+    """
+    parts = [_load_folder(folder, cache, label, split) for folder in folders]
     if len(parts) == 1:
         return parts[0]
     return Corpus(
@@ -84,12 +126,15 @@ def load_corpus(
         frames=np.concatenate([part.frames for part in parts]),
         concepts=[ids for part in parts for ids in part.concepts],
         sources=[source for part in parts for source in part.sources],
+        patients=[patient for part in parts for patient in part.patients],
         held_out=np.concatenate([part.held_out for part in parts]),
     )
 
 
-def _load_folder(folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]]) -> Corpus:
-    rows = read_manifest(folder / "train.csv")
+def _load_folder(
+    folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]], split: str
+) -> Corpus:
+    rows = read_manifest(folder / f"{split}.csv")
     keys = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:16]
     pixels_path, frames_path = cache / f"corpus-{keys}.npy", cache / f"corpus-{keys}-frames.npy"
     if not frames_path.exists():
@@ -100,14 +145,15 @@ def _load_folder(folder: Path, cache: Path, label: Callable[[Row], tuple[str, ..
         frames=np.load(frames_path),
         concepts=[tuple(dict.fromkeys((*label(r), f"style:{r['source']}"))) for r in rows],
         sources=[r["source"] for r in rows],
-        held_out=np.array([_bucket(r["patient_id"] or r["key"]) == 0 for r in rows]),
+        patients=[r["patient_id"] or r["key"] for r in rows],
+        held_out=np.array([bucket(r["patient_id"] or r["key"]) == 0 for r in rows]),
     )
 
 
 def read_manifest(path: Path) -> list[Row]:
     """Rows of a manifest; it must have `key`, `shard`, `modality`, `body_part`, `source`."""
     if not path.is_file():
-        raise NotFound(f"no manifest {path}: the data folder must hold train.csv and its shards")
+        raise NotFound(f"no manifest {path}: the data folder must hold {path.name} and its shards")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     needed = {"key", "shard", "modality", "body_part", "source", "patient_id"}
@@ -155,7 +201,8 @@ def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path)
     np.save(frames_path, frames)
 
 
-def _bucket(name: str, buckets: int = 32) -> int:
+def bucket(name: str, buckets: int = 32) -> int:
+    """A number below `buckets` that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % buckets
 
 

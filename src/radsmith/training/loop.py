@@ -158,9 +158,11 @@ def _step(run: Run, recipe: Recipe, loss: Tensor) -> float:
         )
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-    run.optimizer.step()
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
     run.step += 1
+    if not torch.isfinite(norm):
+        return float("nan")  # one bad batch must not end in the weights
+    run.optimizer.step()
     decay = min(recipe.average, (1 + run.step) / (10 + run.step))
     with torch.no_grad():
         for slow, fast in zip(run.average.parameters(), run.network.parameters(), strict=True):
@@ -182,7 +184,8 @@ def _checkpoint(
         "step": run.step,
         "samples": run.samples,
         "seconds": round(run.seconds, 1),
-        "loss": float(np.mean(recent)) if recent else None,
+        "loss": float(np.nanmean(recent)) if np.isfinite(recent).any() else None,
+        "skipped": int(np.isnan(recent).sum()),
         "held_out": held_out_loss(run, loss_of, corpus, table, recipe)
         if corpus.held_out.any()
         else None,
