@@ -82,6 +82,8 @@ class Judge:
         for kind, names in self.groups.items():
             part = scores[:, start : start + len(names)]
             start += len(names)
+            if not names:
+                continue
             if kind in EXCLUSIVE:
                 part = np.exp(part - part.max(1, keepdims=True))
                 part /= part.sum(1, keepdims=True)

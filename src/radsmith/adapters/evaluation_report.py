@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from radsmith.adapters.contact_sheet import Group, Table, Tile, contact_page, contact_sheet
 from radsmith.adapters.files import write_atomically
@@ -22,12 +23,20 @@ SHOWN = 4
 
 
 def write_evaluation(folder: Path, found: Evaluation) -> Path:
-    """report.json and index.html in `folder`; returns the page."""
+    """report.json, samples.png and index.html in `folder`; returns the page."""
     text = json.dumps(found.report, indent=1, ensure_ascii=False) + "\n"
     write_atomically(folder / "report.json", text.encode())
     title = f"Evaluation of {found.report['model']['name']}"
     page = contact_page(title, list(_groups(found)), tables=evaluation_tables(found.report))
     write_atomically(folder / "index.html", page.encode())
+    tiles = [
+        Tile(image=Image(pixels=drawn.images[i]), caption=f"{what}: {kind}")
+        for kind, (drawn, score) in found.drawn.items()
+        for what, index in _best_and_worst(score)
+        for i in index
+    ]
+    sheet = contact_sheet(tiles, columns=2 * SHOWN, tile=128, title=title)
+    write_atomically(folder / "samples.png", sheet)
     return folder / "index.html"
 
 
@@ -118,8 +127,7 @@ def _probe_row(answer: Answer) -> dict[str, Any]:
 def _groups(found: Evaluation) -> Sequence[Group]:
     groups = []
     for kind, (drawn, score) in found.drawn.items():
-        order = np.argsort(-score)
-        for what, index in (("best", order[:SHOWN]), ("worst", order[-SHOWN:])):
+        for what, index in _best_and_worst(score):
             tiles = [
                 Tile(image=Image(pixels=drawn.images[i]), caption=render(drawn.prompts[i]))
                 for i in index
@@ -137,6 +145,14 @@ def _groups(found: Evaluation) -> Sequence[Group]:
             )
         )
     return groups
+
+
+def _best_and_worst(
+    score: NDArray[np.float64],
+) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    order = np.argsort(-score)
+    yield "best", order[:SHOWN]
+    yield "worst", order[-SHOWN:]
 
 
 def _distances(report: dict[str, Any], space: str) -> Table:

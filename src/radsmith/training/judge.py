@@ -255,6 +255,8 @@ def accuracy(judge: Judge, corpus: Corpus) -> dict[str, Any]:
     judged = judge.judge(Contents(corpus))
     report: dict[str, Any] = {"n": len(corpus), "groups": {}, "concepts": {}, "findings": {}}
     for kind in EXCLUSIVE:
+        if not judge.groups[kind]:
+            continue
         said = judged.best(kind)
         pairs = []
         for i, ids in enumerate(corpus.concepts):

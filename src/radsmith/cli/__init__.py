@@ -1,0 +1,32 @@
+"""The command line: composition root, one command a use case. Imports are lazy for speed."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from radsmith import __version__
+from radsmith.cli import making, measuring, training
+from radsmith.errors import RadsmithError
+
+
+@click.group()
+@click.version_option(__version__)
+def cli() -> None:
+    """Make synthetic radiology images from short prompts. Not for diagnosis."""
+
+
+for _module in (making, measuring, training):
+    for _command in vars(_module).values():
+        if isinstance(_command, click.Command):
+            cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point: a RadsmithError becomes one line and its exit code."""
+    try:
+        cli()
+    except RadsmithError as error:
+        click.echo(f"radsmith: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,129 @@
+"""Commands that measure a model: evaluate, probe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Real images.")
+@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("report"))
+@click.option("--split", type=click.Choice(("test", "train")), default="test")
+@click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
+@click.option("--per-kind", type=click.IntRange(20), default=400, help="Most real images a kind.")
+@click.option("--per-finding", type=click.IntRange(5), default=25, help="Prompt pairs a finding.")
+@click.option("--steps", default="4", help="Denoising steps; further numbers are compared.")
+@click.option("--guidance", type=float, default=1.5)
+@click.option("--seed", type=int, default=0)
+@click.option("--copies/--no-copies", default=True, help="Search the training images for copies.")
+@click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
+def evaluate(
+    model: Path | None,
+    data: Path,
+    folder: Path,
+    split: str,
+    features: str,
+    per_kind: int,
+    per_finding: int,
+    steps: str,
+    guidance: float,
+    seed: int,
+    copies: bool,
+    judge_file: Path | None,
+) -> None:
+    """Compare MODEL (a folder; default: the shipped one) with real images.
+
+    DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
+    samples.png.
+    """
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+
+    from radsmith.adapters.evaluation_report import write_evaluation
+    from radsmith.adapters.files import cache_folder, prepare_folder
+    from radsmith.adapters.judge_files import load_judge, load_spaces
+    from radsmith.adapters.model_files import load_engine
+    from radsmith.adapters.prompt_list import parse_steps
+    from radsmith.evaluate import Options, RealSet
+    from radsmith.evaluate import evaluate as compare
+    from radsmith.generation import Settings
+    from radsmith.training.data import Contents, load_corpus
+    from radsmith.training.labels import concepts_of
+
+    counts = parse_steps(steps)
+    settings = Settings(num_steps=counts[0], guidance_scale=guidance)
+    options = Options(
+        settings=settings,
+        more_steps=tuple(counts[1:]),
+        per_kind=per_kind,
+        per_finding=per_finding,
+        seed=seed,
+    )
+    judge = load_judge(judge_file)
+    spaces = load_spaces(features, judge)
+    engine = load_engine(model)
+    prepare_folder(folder)
+
+    def read(name: str) -> RealSet:
+        corpus = load_corpus([data], cache_folder(), concepts_of, name)
+        return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    done = 0
+    with console.status("reading images") as status:
+
+        def show(what: str, number: int) -> None:
+            nonlocal done
+            done += number
+            status.update(f"{what}: {done} images drawn")
+
+        training = read("train") if copies else None
+        found = compare(engine, read(split), training, spaces, judge, options, show)
+    found.report.update(split=split, date=datetime.now(UTC).date().isoformat())
+    click.echo(write_evaluation(folder, found))
+
+
+@click.command()
+@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("probe"))
+@click.option("-n", "each", type=click.IntRange(1), default=4, help="Images per prompt.")
+@click.option("--seed", type=int, default=0)
+@click.option("--steps", type=int, default=4, help="Denoising steps, 1-100.")
+@click.option("--guidance", type=float, default=1.5)
+@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
+def probe(
+    folder: Path,
+    each: int,
+    seed: int,
+    steps: int,
+    guidance: float,
+    model: Path | None,
+    judge_file: Path | None,
+) -> None:
+    """Ask the 17 plain prompts that DALL-E 2 was asked; judge and lay out what comes."""
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+
+    from radsmith.adapters.console import probe_table
+    from radsmith.adapters.evaluation_report import write_probe
+    from radsmith.adapters.files import prepare_folder
+    from radsmith.adapters.judge_files import load_judge
+    from radsmith.adapters.model_files import load_engine
+    from radsmith.generation import Settings
+    from radsmith.probe import probe as ask
+
+    settings = Settings(num_steps=steps, guidance_scale=guidance)
+    judge, engine = load_judge(judge_file), load_engine(model)
+    prepare_folder(folder / "images")
+    console = Console(stderr=True, highlight=False, markup=False)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    with console.status("drawing") as status:
+        answers = ask(engine, judge, each, settings, seed, created, status.update)
+    page = write_probe(folder, engine.facts.name, answers)
+    Console(highlight=False, markup=False).print(probe_table(answers))
+    click.echo(page)

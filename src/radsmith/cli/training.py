@@ -1,0 +1,65 @@
+"""Commands that train, of the extra `train`: train, judge, encoder, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from radsmith.errors import Unavailable
+
+_NEEDS_TRAIN = "{} needs {}: install torch==2.13.0, then radsmith[train]"
+
+
+@click.command("judge")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
+@click.option("--samples", type=click.IntRange(32), default=32000, help="Images drawn in all.")
+@click.option("--threads", type=click.IntRange(1), default=1)
+def train_judge(data: Path, folder: Path, samples: int, threads: int) -> None:
+    """Train the judge that scores generated images, on half of DATA's patients."""
+    from radsmith.adapters.files import cache_folder, prepare_folder
+
+    try:
+        from radsmith.training.judge import JudgeRecipe, make_judge
+    except ImportError as error:
+        raise Unavailable(_NEEDS_TRAIN.format("the judge", error.name)) from error
+    recipe = JudgeRecipe(samples=samples, threads=threads)
+    click.echo(make_judge(data, prepare_folder(folder), cache_folder(), recipe))
+
+
+@click.command("encoder")
+@click.option("-o", "file", type=click.Path(path_type=Path), default=Path("imagenet.onnx"))
+def export_encoder(file: Path) -> None:
+    """Write an ImageNet encoder as ONNX, a second feature space for `radsmith evaluate`."""
+    try:
+        from radsmith.training.judge import export_imagenet_encoder
+    except ImportError as error:
+        raise Unavailable(_NEEDS_TRAIN.format("the encoder", error.name)) from error
+    click.echo(export_imagenet_encoder(file))
+
+
+@click.command("simulate")
+@click.argument("volumes", type=click.Path(path_type=Path))
+@click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
+@click.option("-n", "count", type=click.IntRange(1), default=50, help="Per region and view.")
+@click.option("--seed", type=int, default=0)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:
+    """Project CT VOLUMES (.npz) to radiographs: a data folder for `radsmith train`."""
+    try:
+        from radsmith.training.simulated import simulate
+    except ImportError as error:
+        raise Unavailable(_NEEDS_TRAIN.format("projecting", error.name)) from error
+    click.echo(f"{simulate(volumes, folder, count, seed, workers)} radiographs in {folder}")
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def train(config: Path) -> None:
+    """Train the default model as the TOML file CONFIG says; goes on where it stopped."""
+    try:
+        from radsmith.training.run import run
+    except ImportError as error:
+        raise Unavailable(_NEEDS_TRAIN.format("training", error.name)) from error
+    click.echo(f"model: {run(config)}")
