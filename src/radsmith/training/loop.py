@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from radsmith.prior import Prior
@@ -78,6 +79,7 @@ def start(
     initial: Path | None = None,
 ) -> Run:
     """The run whose state lies in `folder`, or a new one, from the averages in `initial`."""
+    threadpool_limits(recipe.threads)  # numpy's solver too: idle threads spin and steal the cores
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
