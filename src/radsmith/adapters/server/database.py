@@ -26,8 +26,12 @@ class Database:
         self.sqlite = self._url.get_backend_name() == "sqlite"
         self._engine = _engine(self._url, self.sqlite)
         self._held: Connection | None = None
-        with self.write() as connection:
-            migrate(connection)
+        try:
+            with self.write() as connection:
+                migrate(connection)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
