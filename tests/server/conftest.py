@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -30,13 +31,14 @@ class Running:
             options += ["--db", db]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
         self.log = Path(folder).parent / f"{Path(folder).name}.log"
-        self.process = subprocess.Popen(
-            command("serve", *options),
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("ab"),
-            env=environment,
-            text=True,
-        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command("serve", *options),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                text=True,
+            )
         line = self.process.stdout.readline()
         assert line.startswith("studio: "), line + self.log.read_text()
         self.url = line.removeprefix("studio: ").strip().rstrip("/")
@@ -58,8 +60,11 @@ class Running:
 class Studio:
     """What the studio's page does: a session cookie and its token."""
 
+    opened: ClassVar = []
+
     def __init__(self, url):
         self.http = httpx.Client(base_url=url, timeout=120)
+        self.opened.append(self.http)
         page = self.http.get("/").text
         self.token = re.search(r'name="token" content="([^"]+)"', page)[1]
 
@@ -95,6 +100,8 @@ def serve(tmp_path):
         return running[-1]
 
     yield start
+    while Studio.opened:
+        Studio.opened.pop().close()
     for server in running:
         server.stop(signal.SIGKILL)
 

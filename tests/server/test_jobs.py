@@ -36,7 +36,12 @@ def database(db):
 def batch(count=1, owner="local", prompt="chest x-ray", **more):
     payloads = [{"seed": seed} for seed in range(count)]
     return NewBatch(
-        owner=owner, operation="generate", prompt=prompt, canonical=prompt, payloads=payloads, **more
+        owner=owner,
+        operation="generate",
+        prompt=prompt,
+        canonical=prompt,
+        payloads=payloads,
+        **more,
     )
 
 

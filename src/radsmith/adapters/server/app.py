@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -115,6 +116,7 @@ def listen(settings: ServerSettings) -> socket.socket:
         bound = socket.socket(info[0], socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(info[4])
+        bound.listen(256)
     except (socket.gaierror, UnicodeError) as error:
         raise InvalidInput(f"no such host to listen on: {settings.host!r}") from error
     except OSError as error:
@@ -151,4 +153,6 @@ def serve(settings: ServerSettings, store: Store, bound: socket.socket) -> None:
     )
     server = _Server(config)
     server.stop = lambda: app.state.services.begin_stop()
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: None)  # uvicorn raises them again once it has stopped
     server.run(sockets=[bound])

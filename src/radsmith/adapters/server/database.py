@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from radsmith.adapters.server.migrations import migrate
 from radsmith.errors import InvalidInput, Unavailable
@@ -59,13 +59,15 @@ class Database:
             return
         with self._translated():
             connection = self._engine.connect()
-            got = connection.execute(text("SELECT pg_try_advisory_lock(:n)"), {"n": _LOCK})
-            if not got.scalar():
+            try:  # a moment's patience: a killed server's connection may still be open
+                connection.execute(text("SET lock_timeout = '5s'"))
+                connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK})
+                connection.commit()
+            except OperationalError as error:
                 connection.close()
                 raise Unavailable(
                     "another radsmith server uses this database; stop it, or name another --db"
-                )
-            connection.commit()
+                ) from error
             self._held = connection
 
     def close(self) -> None:

@@ -78,7 +78,8 @@ class Guard:
         """Pages of other sites must not act in the name of who looks at them."""
         origin = headers.get("origin")
         own = (headers.get("host", "").lower(), self._public)
-        foreign = origin is not None and origin.lower().partition("://")[2] not in own
+        named = (origin or "").lower().partition("://")[2]
+        foreign = origin is not None and (not named or named not in own)
         if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             raise Problem(403, "requests from pages of other sites are refused", code="cross_site")
 

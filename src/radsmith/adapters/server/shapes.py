@@ -22,8 +22,8 @@ _NO_MEANING = ("quality", "style", "moderation", "output_compression", "partial_
 
 
 def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("the text must not hold NUL characters")
+    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("the text must not hold NUL characters or lone surrogates")
     return text
 
 
