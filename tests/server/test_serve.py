@@ -157,7 +157,7 @@ RAW = [
     b"GET /static/..%2f..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET /static/../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET /files/..%2f/png.png?ends=1&signature=x HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"GET /studio/history?before=nan HTTP/1.1\r\nHost: localhost\r\nCookie: radsmith_session=a.b.c.d\r\n\r\n",
+    b"GET /studio/history HTTP/1.1\r\nHost: localhost\r\nCookie: radsmith_session=a.b.c.d\r\n\r\n",
     b"POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
     b"POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n",
     b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",

@@ -33,20 +33,21 @@ def reading_of(text: str, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _chips(reading: Reading, facts: ModelFacts) -> list[dict[str, Any]]:
-    """standing: "learned", "weak", "never", or "absent" for what must not be seen."""
+    """standing: "learned", "weak", "never", "noted" for side, site, severity and age, or "absent"
+    for what must not be seen."""
     vocabulary = default_vocabulary()
     chips = []
     for span in reading.spans:
         if not span.concepts:
             years = f"{reading.prompt.age_years} years"
-            chips.append(_chip(span.text, years, "age", "learned", None, ""))
+            chips.append(_chip(span.text, years, "age", "noted", None, ""))
         for concept_id in span.concepts:
             concept = vocabulary[concept_id.removeprefix(ABSENT)]
             absent = concept_id.startswith(ABSENT) or concept.id in reading.prompt.absent
             count = facts.images.get(concept.id, 0)
             standing = "learned" if count >= WEAK else "weak" if count else "never"
             if concept.kind in ("side", "site", "severity"):
-                standing = "learned"  # what the model makes of these is told as a warning
+                standing = "noted"  # what the model makes of these is told as a warning
             name = f"no {concept.name}" if absent else concept.name
             code = f"{concept.code[0]} {concept.code[1]}" if concept.code else ""
             kind = concept.kind.replace("_", " ")

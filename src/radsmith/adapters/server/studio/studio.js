@@ -1,0 +1,159 @@
+// The page put together: composer, viewer, results, details, history, keys.
+
+import { post } from "./api.js";
+import * as composer from "./composer.js";
+import * as details from "./details.js";
+import { $ } from "./dom.js";
+import * as history from "./history.js";
+import { Results } from "./results.js";
+import { Viewer } from "./viewer.js";
+
+const viewer = new Viewer($("canvas"), readouts);
+let shown = null;
+
+function readouts() {
+  $("empty").hidden = Boolean(viewer.image);
+  $("corner-window").textContent = viewer.image ? viewer.reading : "";
+  $("corner-zoom").textContent = viewer.image ? `${viewer.probe}  ${Math.round(viewer.scale * 100)} %` : "";
+}
+
+const results = new Results(
+  viewer,
+  (image) => {
+    shown = image;
+    details.show(image);
+    $("corner-name").textContent = `${image.record.canonical_prompt} · seed ${image.record.seed}`;
+    $("canvas").setAttribute("aria-label", `Synthetic image: ${image.record.canonical_prompt}, seed ${image.record.seed}`);
+  },
+  composer.say,
+  () => refresh(),
+);
+
+async function refresh() {
+  try {
+    const batches = await history.refresh(open);
+    mark(results.batch?.id);
+    return batches;
+  } catch (error) {
+    composer.say(error.message);
+    return [];
+  }
+}
+
+function mark(batch) {
+  for (const button of $("batches").querySelectorAll("button")) {
+    button.setAttribute("aria-current", String(button.dataset.batch === batch));
+  }
+}
+
+async function open(batch) {
+  try {
+    await results.open(batch);
+    mark(batch);
+  } catch (error) {
+    composer.say(error.message);
+  }
+}
+
+async function generate(body) {
+  composer.say("");
+  $("generate").disabled = true;
+  try {
+    const { batch } = await post("/studio/generate", body);
+    await open(batch);
+    await refresh();
+  } catch (error) {
+    composer.say(error.message);
+  } finally {
+    $("generate").disabled = false;
+  }
+}
+
+// Tools
+function use(tool) {
+  viewer.tool = tool;
+  for (const button of $("tools").querySelectorAll("[data-tool]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
+  }
+}
+$("tools").addEventListener("click", (event) => {
+  const tool = event.target.closest("[data-tool]")?.dataset.tool;
+  if (tool) use(tool);
+});
+function invert() {
+  viewer.setInvert(!viewer.invert);
+  $("invert").setAttribute("aria-pressed", String(viewer.invert));
+}
+$("invert").addEventListener("click", invert);
+$("fit").addEventListener("click", () => viewer.fit());
+$("actual").addEventListener("click", () => viewer.actual());
+$("reset").addEventListener("click", () => viewer.reset());
+$("reuse").addEventListener("click", () => {
+  const square = shown.width === shown.height && shown.record.warnings.some((w) => w.startsWith("drawn at"));
+  composer.reuse(shown.record, square ? `${shown.width}x${shown.height}` : "auto");
+});
+$("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(JSON.stringify(shown.record, null, 1));
+  $("copy").textContent = "Copied";
+});
+
+// Tabs
+const tabs = [...document.querySelectorAll('[role="tab"]')];
+function select(tab) {
+  for (const one of tabs) {
+    const on = one === tab;
+    one.setAttribute("aria-selected", String(on));
+    one.tabIndex = on ? 0 : -1;
+    $(one.getAttribute("aria-controls")).hidden = !on;
+  }
+}
+for (const tab of tabs) {
+  tab.addEventListener("click", () => select(tab));
+  tab.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    const next = tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length];
+    select(next);
+    next.focus();
+  });
+}
+
+// Light and dark
+const root = document.documentElement;
+const dark = matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
+root.dataset.theme = localStorage.getItem("theme") ?? dark;
+$("theme").addEventListener("click", () => {
+  root.dataset.theme = root.dataset.theme === "light" ? "dark" : "light";
+  localStorage.setItem("theme", root.dataset.theme);
+});
+
+// Keys
+const help = () => $("help").showModal();
+$("help-open").addEventListener("click", help);
+const keys = {
+  "/": () => $("prompt").focus(),
+  "?": help,
+  "[": () => results.step(-1),
+  "]": () => results.step(1),
+  w: () => use("window"),
+  p: () => use("pan"),
+  z: () => use("zoom"),
+  i: invert,
+  f: () => viewer.fit(),
+  1: () => viewer.actual(),
+  r: () => viewer.reset(),
+  s: () => shown && $("save-png").click(),
+  h: () => { select($("tab-history")); $("search").focus(); },
+};
+addEventListener("keydown", (event) => {
+  if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if ($("help").open || !keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+
+composer.start(generate);
+history.start(open);
+refresh().then((batches) => {
+  if (batches.length) open(batches[0].id);
+});
