@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -52,7 +53,7 @@ def create_app(settings: ServerSettings, store: Store) -> FastAPI:
         app.include_router(module.router)
     app.add_middleware(_Counting)
     app.add_middleware(Guard, settings=settings)
-    _without_422(app)
+    _as_answered(app)
     return app
 
 
@@ -84,15 +85,20 @@ class _Counting:
             metrics.count(route, scope["method"], status, time.monotonic() - began)
 
 
-def _without_422(app: FastAPI) -> None:
-    """FastAPI documents 422 for invalid parameters; here they are 400, as OpenAI has it."""
+def _as_answered(app: FastAPI) -> None:
+    """FastAPI documents 422 for invalid parameters, and errors in the route's own media type;
+    here they are 400, as OpenAI has it, and always JSON."""
     build = app.openapi
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
 
-    def openapi() -> dict[str, object]:
+    def openapi() -> dict[str, Any]:
         schema = build()
         for path in schema["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)
+                for status, response in operation["responses"].items():
+                    if int(status) >= 400:
+                        response["content"] = error
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -31,11 +31,12 @@ class File(Response):
     media_type = "image/png"
 
 
-@router.get(
-    "/files/{image}/{name}",
-    response_class=File,
-    responses={200: {"content": {"image/png": {}, "application/dicom": {}}}},
-)
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}, "application/dicom": {}}}
+}
+
+
+@router.get("/files/{image}/{name}", response_class=File, responses=FILE)
 def signed_file(
     image: str,
     name: str,

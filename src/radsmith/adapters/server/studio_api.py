@@ -22,7 +22,7 @@ from radsmith.adapters.server.access import (
     address_of,
     session_owner,
 )
-from radsmith.adapters.server.files_api import file_response, templates
+from radsmith.adapters.server.files_api import FILE, File, file_response, templates
 from radsmith.adapters.server.history import BatchView, JobView, StoredImage
 from radsmith.adapters.server.images_api import RESPONSES, new_generation
 from radsmith.adapters.server.keys import LOCAL
@@ -35,6 +35,7 @@ from radsmith.adapters.server.waiting import ClientGone, cancel, news_of, submit
 from radsmith.errors import RadsmithError
 
 router = APIRouter(responses=RESPONSES)
+_OCTETS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 PAGE = 24
 """Batches a page of history."""
 EXAMPLES = (
@@ -196,7 +197,7 @@ def image_facts(image: str, caller: StudioCaller, services: ServicesDep) -> dict
     return image_json(services.history.image(image, caller.owner))
 
 
-@router.get("/studio/images/{image}/pixels", response_class=Response)
+@router.get("/studio/images/{image}/pixels", response_class=Response, responses=_OCTETS)
 def image_pixels(image: str, caller: StudioCaller, services: ServicesDep) -> Response:
     """Its pixels: unsigned 16-bit little endian, row by row."""
     stored = services.history.image(image, caller.owner)
@@ -204,7 +205,7 @@ def image_pixels(image: str, caller: StudioCaller, services: ServicesDep) -> Res
     return Response(data, media_type="application/octet-stream", headers=_KEPT)
 
 
-@router.get("/studio/images/{image}/file/{form}", response_class=Response)
+@router.get("/studio/images/{image}/file/{form}", response_class=File, responses=FILE)
 def image_file(
     image: str, form: Format, caller: StudioCaller, services: ServicesDep, save: bool = False
 ) -> Response:
