@@ -1,11 +1,15 @@
 VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 
-.PHONY: demo test check bench docs
+.PHONY: demo studio test check bench docs
 
 $(VENV)/demo: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install -c constraints.txt -e . && touch $@
+
+$(VENV)/serve: pyproject.toml constraints.txt
+	python3 -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e ".[serve]" && touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
@@ -14,6 +18,9 @@ $(VENV)/dev: pyproject.toml constraints.txt
 
 demo: $(VENV)/demo
 	$(VENV)/bin/radsmith demo
+
+studio: $(VENV)/serve
+	$(VENV)/bin/radsmith serve
 
 test: $(VENV)/dev
 	$(VENV)/bin/python -m pytest -q
