@@ -3,8 +3,10 @@
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Running
+from PIL import Image as Picture
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -203,7 +205,7 @@ def test_contrast_and_names_meet_wcag_aa(page, theme):
     write(page, "chest x-ray, moderate effusion, no pneumothorax, tuberculsis, skull x-ray")
     wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "#chips .unknown"))
     page.execute_script(f"document.documentElement.dataset.theme = '{theme}'")
-    for tab in ("tab-details", "tab-history"):
+    for tab in ("tab-details", "tab-edit", "tab-history"):
         page.find_element(By.ID, tab).click()
         assert page.execute_script(CONTRAST) == []
     assert page.execute_script(UNNAMED) == []
@@ -240,3 +242,101 @@ def test_examples_cover_the_four_modalities(page):
         assert prompt and prompt in button.text
         wait(page, lambda: "Draws:" in text(page, "canonical"))
     assert Select(page.find_element(By.ID, "size")).options
+
+
+LEVELS = """
+const done = arguments[arguments.length - 1];
+const own = document.querySelector("#strip [aria-current=true] img").src.replace("/preview", "");
+(async () => {
+  const facts = await (await fetch(own)).json();
+  const bytes = await (await fetch(own + "/pixels")).arrayBuffer();
+  return [facts.width, facts.height, [...new Uint16Array(bytes)], facts.record.operation];
+})().then(done);
+"""
+
+
+def levels(page):
+    width, height, flat, operation = page.execute_async_script(LEVELS)
+    return np.array(flat).reshape(height, width), operation
+
+
+def stroke(page, *steps):
+    canvas = page.find_element(By.ID, "canvas")
+    actions = ActionChains(page, duration=0).move_to_element(canvas).click_and_hold()
+    for dx, dy in steps:
+        actions = actions.move_by_offset(dx, dy)
+    actions.release().perform()
+
+
+def apply(page, candidates, operation):
+    page.execute_script(f"document.getElementById('candidates').value = {candidates}")
+    page.find_element(By.ID, "apply").click()
+    wait(page, lambda: operation in page.find_element(By.ID, "record").get_property("textContent"))
+    wait(page, lambda: len(page.find_elements(By.CSS_SELECTOR, "#strip img")) == candidates)
+
+
+def test_a_painted_region_is_drawn_anew_and_compared(page):
+    generate(page, CHEST, 1, seed=31)
+    before, _ = levels(page)
+    page.find_element(By.ID, "tab-edit").click()
+    page.find_element(By.ID, "apply").click()
+    wait(page, lambda: "paint where" in text(page, "edit-problem"))
+    stroke(page, (40, 0), (0, 40))
+    apply(page, 2, "inpaint")
+    after, operation = levels(page)
+    changed = before != after
+    assert operation == "inpaint" and 0 < changed.mean() < 0.3
+    page.find_element(By.ID, "compare").click()
+    shown = page.execute_script(INK)
+    page.execute_script(
+        "const s = document.getElementById('split');"
+        "s.value = 1; s.dispatchEvent(new Event('input'))"
+    )
+    assert page.execute_script(INK) != shown
+    page.find_element(By.ID, "side-by-side").click()
+    wait(page, lambda: len(page.find_elements(By.CSS_SELECTOR, "#grid img")) == 3)
+    page.find_elements(By.CSS_SELECTOR, "#grid button")[1].click()
+    assert not page.find_element(By.ID, "grid").is_displayed()
+
+
+def test_a_frame_is_dragged_to_extend_an_image(page):
+    generate(page, CHEST, 1, seed=32)
+    before, _ = levels(page)
+    page.find_element(By.ID, "tab-edit").click()
+    page.find_element(By.CSS_SELECTOR, "[data-kind=outpaint]").click()
+    stroke(page, (60, 40))
+    right, bottom = (
+        int(page.find_element(By.ID, n).get_property("value")) for n in ("right", "bottom")
+    )
+    assert right > 0 and bottom > 0
+    apply(page, 1, "outpaint")
+    after, _ = levels(page)
+    height, width = before.shape
+    assert after.shape == (height + bottom, width + right)
+    assert np.array_equal(after[:height, :width], before)
+
+
+def test_a_finding_is_added_and_an_image_varied(page):
+    generate(page, CHEST, 1, seed=33)
+    page.find_element(By.ID, "tab-edit").click()
+    page.find_element(By.CSS_SELECTOR, "[data-kind=change]").click()
+    page.find_element(By.ID, "finding").send_keys("pleural effusion@left")
+    apply(page, 1, "change")
+    assert "pleural effusion" in page.find_element(By.ID, "record").get_property("textContent")
+    page.find_element(By.CSS_SELECTOR, "[data-kind=vary]").click()
+    apply(page, 2, "vary")
+
+
+def test_an_image_is_brought_and_marked_as_uploaded(page, tmp_path):
+    rng = np.random.default_rng(0)
+    Picture.fromarray(rng.integers(0, 255, (90, 110), np.uint8)).save(tmp_path / "mine.png")
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "mine.png"))
+    wait(page, lambda: "UPLOADED" in text(page, "corner-mark"))
+    assert page.find_element(By.ID, "save-png").get_attribute("aria-disabled") == "true"
+    page.find_element(By.ID, "edit-prompt").send_keys(CHEST)
+    page.find_element(By.CSS_SELECTOR, "[data-kind=vary]").click()
+    apply(page, 1, "vary")
+    wait(page, lambda: "SYNTHETIC" in text(page, "corner-mark"))
+    (tmp_path / "text.png").write_text("no image")
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "text.png"))
+    wait(page, lambda: "is no PNG" in text(page, "problem"))

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radsmith import __version__
-from radsmith.adapters.server import files_api, images_api, studio_api
+from radsmith.adapters.server import edits_api, files_api, images_api, studio_api, studio_edits
 from radsmith.adapters.server.guard import Guard
 from radsmith.adapters.server.problems import add_handlers
 from radsmith.adapters.server.services import Services, Store
@@ -49,7 +49,7 @@ def create_app(settings: ServerSettings, store: Store) -> FastAPI:
         openapi_url=None,
     )
     add_handlers(app)
-    for module in (images_api, files_api, studio_api):
+    for module in (images_api, edits_api, files_api, studio_api, studio_edits):
         app.include_router(module.router)
     app.add_middleware(_Counting)
     app.add_middleware(Guard, settings=settings)

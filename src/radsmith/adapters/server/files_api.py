@@ -56,7 +56,9 @@ def signed_file(
 def file_response(
     services: Services, stored: StoredImage, form: Format, *, attachment: bool = False
 ) -> Response:
-    """An image file as an answer, under a plain name."""
+    """An image file as an answer, under a plain name. Uploads are not given out as ours."""
+    if not stored.facts["synthetic"]:
+        raise Problem(400, "this is an uploaded image: you have its file", code="not_synthetic")
     name = f"radsmith-{stored.facts['seed']}-{stored.id[:8]}{SUFFIX[form]}"
     kind = "attachment" if attachment else "inline"
     data = file_bytes(stored, services.store.blobs, form)

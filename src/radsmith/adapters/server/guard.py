@@ -29,7 +29,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_UPLOADS = ("/v1/images/edits", "/v1/images/variations", "/studio/uploads")
+_UPLOADS = ("/v1/images/edits", "/v1/images/variations", "/studio/uploads", "/studio/edits")
 _FORM_SLACK = 256 * 1024
 
 

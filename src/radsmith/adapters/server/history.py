@@ -29,6 +29,8 @@ class StoredImage:
     record: str
     batch: str
     created: float
+    bits: int
+    inverted: bool
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -156,4 +158,6 @@ def _stored(row: Row[Any]) -> StoredImage:
         record=row.record,
         batch=row.batch,
         created=row.created,
+        bits=row.bits,
+        inverted=bool(row.inverted),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from base64 import b64encode
@@ -79,7 +78,7 @@ async def generate_images(
     new = await run_in_threadpool(new_generation, services, caller, body, retry_key)
     batch = await submit(services, caller, new)
     if body.stream:
-        events = _events(services, caller, batch, request, body)
+        events = events_of(services, caller, batch, request, body)
         return StreamingResponse(events, media_type="text/event-stream")
     view = await finished(services, caller, batch, request, keep=retry_key is not None)
     if view is None:
@@ -95,9 +94,7 @@ def new_generation(
         planned = plan(body.prompt, services.facts, strict=bool(body.strict))
     except InvalidInput as error:
         raise Problem(400, str(error), param="prompt", code="invalid_prompt") from error
-    first = body.first_seed
-    if retry_key is not None and body.seed is None:  # a repeated request must ask for the same
-        first = int.from_bytes(hashlib.sha256(retry_key.encode()).digest()[:4], "big")
+    first = body.first_seed(retry_key)
     return NewBatch(
         owner=caller.owner,
         operation="generate",
@@ -179,8 +176,13 @@ def signed_url(services: Services, request: Request, image: str, form: Format) -
     return f"{base}/files/{image}/{form}{SUFFIX[form]}?ends={ends}&signature={signature}"
 
 
-async def _events(
-    services: Services, caller: Caller, batch: str, request: Request, body: GenerationRequest
+async def events_of(
+    services: Services,
+    caller: Caller,
+    batch: str,
+    request: Request,
+    body: Common,
+    kind: str = "image_generation",
 ) -> AsyncIterator[str]:
     """Server-sent events: comments tell how many are done, events hold finished images."""
     sent: set[int] = set()
@@ -191,7 +193,7 @@ async def _events(
             for job in view.jobs:
                 if job.image is not None and job.position not in sent:
                     sent.add(job.position)
-                    event = await run_in_threadpool(_event, services, job.image, body)
+                    event = await run_in_threadpool(_event, services, job.image, body, kind)
                     yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
         left = False
         images_of(view)
@@ -207,11 +209,11 @@ async def _events(
             cancel_soon(services, caller, batch)
 
 
-def _event(services: Services, image: StoredImage, body: GenerationRequest) -> dict[str, Any]:
+def _event(services: Services, image: StoredImage, body: Common, kind: str) -> dict[str, Any]:
     data = file_bytes(image, services.store.blobs, body.form)
     nothing = {"image_tokens": 0, "text_tokens": 0}
     return {
-        "type": "image_generation.completed",
+        "type": f"{kind}.completed",
         "b64_json": b64encode(data).decode(),
         "background": "opaque",
         "created_at": int(image.created),

@@ -59,7 +59,10 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """An image as a worker hands it over. data: NPY; record: provenance JSON."""
+    """An image as a worker hands it over. data: NPY; record: provenance JSON.
+
+    bits: of stored values; inverted: their lowest is white.
+    """
 
     data: bytes
     unit: str
@@ -68,6 +71,8 @@ class Made:
     spacing: float | None
     window: tuple[float, float] | None
     record: str
+    bits: int = 16
+    inverted: bool = False
 
 
 class Jobs:
@@ -92,34 +97,9 @@ class Jobs:
                 if known is not None:
                     return known
             self._check_room(connection, new, wait_s)
-            batch = secrets.token_urlsafe(16)
-            connection.execute(
-                insert(BATCHES).values(
-                    id=batch,
-                    owner=new.owner,
-                    operation=new.operation,
-                    prompt=new.prompt,
-                    canonical=new.canonical,
-                    end_user=new.end_user,
-                    retry_key=new.retry_key,
-                    retry_digest=digest if new.retry_key is not None else None,
-                    created=now,
-                )
-            )
-            rows = [
-                {
-                    "id": secrets.token_urlsafe(16),
-                    "batch": batch,
-                    "position": position,
-                    "owner": new.owner,
-                    "state": "queued",
-                    "payload": json.dumps(payload, sort_keys=True),
-                    "attempts": 0,
-                    "created": now,
-                    "deadline": now + self._limits.deadline_s,
-                }
-                for position, payload in enumerate(new.payloads)
-            ]
+            batch = _insert(connection, new, digest, now)
+            until = now + self._limits.deadline_s
+            rows = [_row(new, batch, k, now, until) for k in range(len(new.payloads))]
             connection.execute(insert(JOBS), rows)
         return batch
 
@@ -174,24 +154,17 @@ class Jobs:
             if not _leave(connection, job, "done"):
                 return False
             owner = connection.execute(select(JOBS.c.owner).where(JOBS.c.id == job.id)).scalar_one()
-            center, width = made.window or (None, None)
-            connection.execute(
-                insert(IMAGES).values(
-                    id=secrets.token_urlsafe(16),
-                    job=job.id,
-                    owner=owner,
-                    digest=digest,
-                    unit=made.unit,
-                    width=made.width,
-                    height=made.height,
-                    spacing=made.spacing,
-                    window_center=center,
-                    window_width=width,
-                    record=made.record,
-                    created=time.time(),
-                )
-            )
+            _store(connection, job.id, owner, made, digest)
         return True
+
+    def keep(self, new: NewBatch, made: Made, digest: str) -> str:
+        """A batch of one image that is there already, such as an upload; the batch's id."""
+        with self._database.write() as connection:
+            batch = _insert(connection, new, None, time.time())
+            row = _row(new, batch, 0, time.time(), time.time()) | {"state": "done"}
+            connection.execute(insert(JOBS).values(**row))
+            _store(connection, row["id"], new.owner, made, digest)
+        return batch
 
     def fail(self, job: Job, message: str, status: int) -> bool:
         """Close the job without an image. status: what HTTP says of it, 400 or 503."""
@@ -262,6 +235,61 @@ class Jobs:
         with self._database.read() as connection:
             query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
             return {state: number for state, number in connection.execute(query)}
+
+
+def _insert(connection: Connection, new: NewBatch, digest: str | None, now: float) -> str:
+    batch = secrets.token_urlsafe(16)
+    connection.execute(
+        insert(BATCHES).values(
+            id=batch,
+            owner=new.owner,
+            operation=new.operation,
+            prompt=new.prompt,
+            canonical=new.canonical,
+            end_user=new.end_user,
+            retry_key=new.retry_key,
+            retry_digest=digest if new.retry_key is not None else None,
+            created=now,
+        )
+    )
+    return batch
+
+
+def _row(new: NewBatch, batch: str, position: int, now: float, deadline: float) -> dict[str, Any]:
+    """A waiting job."""
+    return {
+        "id": secrets.token_urlsafe(16),
+        "batch": batch,
+        "position": position,
+        "owner": new.owner,
+        "state": "queued",
+        "payload": json.dumps(new.payloads[position], sort_keys=True),
+        "attempts": 0,
+        "created": now,
+        "deadline": deadline,
+    }
+
+
+def _store(connection: Connection, job: str, owner: str, made: Made, digest: str) -> None:
+    center, width = made.window or (None, None)
+    connection.execute(
+        insert(IMAGES).values(
+            id=secrets.token_urlsafe(16),
+            job=job,
+            owner=owner,
+            digest=digest,
+            unit=made.unit,
+            width=made.width,
+            height=made.height,
+            spacing=made.spacing,
+            window_center=center,
+            window_width=width,
+            record=made.record,
+            created=time.time(),
+            bits=made.bits,
+            inverted=int(made.inverted),
+        )
+    )
 
 
 def _batch_of(connection: Connection, owner: str, retry_key: str, digest: str) -> str | None:

@@ -46,6 +46,13 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE INDEX audit_by_time ON audit (at)",
         ),
     ),
+    (
+        "depth and polarity of images that were not drawn from nothing",
+        (
+            "ALTER TABLE images ADD COLUMN bits INTEGER NOT NULL DEFAULT 16",
+            "ALTER TABLE images ADD COLUMN inverted INTEGER NOT NULL DEFAULT 0",
+        ),
+    ),
 )
 
 

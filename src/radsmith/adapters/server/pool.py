@@ -177,8 +177,9 @@ class Pool:
             self._running[job.id] = worker
         try:
             message = None
+            parts = {n: self._blobs.get(d) for n, d in job.payload.get("parts", {}).items()}
             with suppress(OSError):
-                worker.connection.send(job.payload)
+                worker.connection.send((job.payload, parts))
                 message = worker.receive(max(0.0, job.deadline - time.time()))
             self._settle(job, message)
         except RadsmithError:

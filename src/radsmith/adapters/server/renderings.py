@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from radsmith.adapters.pictures import png_bytes
 from radsmith.adapters.server.blobs import Blobs, pixels_of
@@ -15,7 +18,6 @@ from radsmith.generation import Generation
 from radsmith.image import Image, Unit, Window, quantize
 
 Format = Literal["png", "png16", "dicom"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
 SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm"}
 
@@ -34,7 +36,11 @@ def image_of(stored: StoredImage, blobs: Blobs) -> Image:
 
 
 def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
-    """The image as a file that carries its provenance."""
+    """The image as a file that carries its provenance.
+
+    An edited picture keeps its own depth and values: as PNG where they fit one, of 16 bits where
+    8 do not hold them; what a PNG cannot hold raises InvalidInput, and DICOM does.
+    """
     image, record = image_of(stored, blobs), Generation.from_json(stored.record)
     if form == "dicom":
         from radsmith.adapters.dicom import dicom_bytes  # pydicom is slow to start
@@ -44,20 +50,36 @@ def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
 
         prompt = read_prompt(record.canonical_prompt).prompt if record.canonical_prompt else None
         return dicom_bytes(image, record, codes_of(prompt or Prompt()), _uids(stored.id))
-    return png_bytes(image, record, bits=16 if form == "png16" else 8)
+    bits = 16 if form == "png16" else 8
+    if image.unit == "stored value":
+        bits = 8 * image.pixels.dtype.itemsize
+    return png_bytes(image, record, bits=bits)
+
+
+def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:
+    """An 8-bit PNG for the eye, by the same levels as the viewer's."""
+    levels = (_levels(stored, blobs) >> 8).astype(np.uint8)
+    stream = io.BytesIO()
+    Pillow.fromarray(levels).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def levels_16(stored: StoredImage, blobs: Blobs) -> bytes:
-    """Pixels for the viewer: unsigned 16-bit little endian, row by row, black = 0.
+    """Pixels for the viewer: unsigned 16-bit little endian, row by row, black = 0."""
+    return _levels(stored, blobs).astype("<u2").tobytes()
 
-    Intensity spans 0-65535; other units are shifted by their least value.
-    """
+
+def _levels(stored: StoredImage, blobs: Blobs) -> NDArray[np.uint16]:
+    """Intensity and 8-bit values over their whole range; other values over their own."""
     pixels = image_of(stored, blobs).pixels
     if stored.unit == "intensity":
-        levels = quantize(pixels.astype(np.float64), 16)
+        return quantize(pixels.astype(np.float64), 16).astype(np.uint16)
+    if pixels.dtype == np.uint8:
+        levels = pixels.astype(np.uint16) * np.uint16(257)
     else:
-        levels = np.clip(pixels.astype(np.int64) - int(pixels.min()), 0, 65535).astype(np.uint16)
-    return levels.astype("<u2").tobytes()
+        low, span = float(pixels.min()), float(np.ptp(pixels)) or 1.0
+        levels = np.rint((pixels.astype(np.float64) - low) / span * 65535).astype(np.uint16)
+    return np.asarray(65535 - levels if stored.inverted else levels, np.uint16)
 
 
 def _uids(image_id: str) -> Callable[[], str]:

@@ -24,6 +24,7 @@ from radsmith.adapters.server.pool import Pool
 from radsmith.adapters.server.rates import Rates
 from radsmith.adapters.server.settings import ServerSettings
 from radsmith.adapters.server.signing import Signer, open_secret
+from radsmith.adapters.server.uploads import Uploads
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, Unavailable
 
@@ -96,6 +97,7 @@ class Services:
         self.keys = Keys(store.database)
         self.audit = Audit(store.database)
         self.rates = Rates(settings.limits.requests_per_minute)
+        self.uploads = Uploads(settings.folder / "uploads", settings.limits)
         self.stopped = False
         self._stopping: threading.Thread | None = None
 

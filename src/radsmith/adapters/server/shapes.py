@@ -4,6 +4,7 @@ in this package alone.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Annotated, Any, Literal
 
@@ -54,10 +55,14 @@ class Extras(BaseModel):
             guidance_scale=defaults.guidance_scale if self.guidance is None else self.guidance,
         )
 
-    @property
-    def first_seed(self) -> int:
-        """The seed given, or a random one that a person can copy."""
-        return secrets.randbelow(2**31) if self.seed is None else self.seed
+    def first_seed(self, retry_key: str | None) -> int:
+        """The seed given, or a random one that a person can copy; the same for the same key, so
+        that a repeated request asks for the same."""
+        if self.seed is not None:
+            return self.seed
+        if retry_key is None:
+            return secrets.randbelow(2**31)
+        return int.from_bytes(hashlib.sha256(retry_key.encode()).digest()[:4], "big")
 
 
 class Common(Extras):
@@ -105,6 +110,43 @@ class GenerationRequest(Common):
     def ignored(self) -> list[str]:
         """Parameters given that mean nothing to radsmith's model."""
         return [name for name in _NO_MEANING if getattr(self, name) is not None]
+
+
+class EditRequest(Common):
+    """Fields of POST /v1/images/edits, beside the files `image` and `mask`. As form fields come as
+    text, numbers and truths are read from it."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    prompt: Annotated[Text, Field(min_length=1, max_length=LONGEST_TEXT)]
+    strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="1: drawn anew; less: what is there is a beginning."
+    )
+    background: Literal["auto", "opaque"] | None = None
+    input_fidelity: Literal["low", "high"] | None = None
+    moderation: Literal["auto", "low"] | None = None
+    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
+    output_format: Literal["png"] | None = None
+    partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
+    quality: Literal["auto", "low", "medium", "high", "standard", "hd"] | None = None
+    safety_identifier: Annotated[Text, Field(max_length=512)] | None = None
+    stream: bool | None = None
+
+    @property
+    def ignored(self) -> list[str]:
+        """Parameters given that mean nothing to radsmith's model."""
+        names = ("input_fidelity", *_NO_MEANING)
+        return [name for name in names if getattr(self, name, None) is not None]
+
+
+class VariationRequest(Common):
+    """Fields of POST /v1/images/variations, beside the file `image`."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="Above 0 (hardly changed) to 1 (drawn anew); left out: 0.5."
+    )
 
 
 class ImageItem(BaseModel):

@@ -28,7 +28,7 @@ from radsmith.adapters.server.images_api import RESPONSES, new_generation
 from radsmith.adapters.server.keys import LOCAL
 from radsmith.adapters.server.problems import Problem
 from radsmith.adapters.server.reading_view import reading_of
-from radsmith.adapters.server.renderings import Format, levels_16
+from radsmith.adapters.server.renderings import Format, levels_16, preview_bytes
 from radsmith.adapters.server.services import Services
 from radsmith.adapters.server.shapes import GenerationRequest, Text
 from radsmith.adapters.server.waiting import ClientGone, cancel, news_of, submit
@@ -205,6 +205,14 @@ def image_pixels(image: str, caller: StudioCaller, services: ServicesDep) -> Res
     return Response(data, media_type="application/octet-stream", headers=_KEPT)
 
 
+@router.get("/studio/images/{image}/preview", response_class=File, responses=FILE)
+def image_preview(image: str, caller: StudioCaller, services: ServicesDep) -> Response:
+    """The image for the eye, 8 bit, without its record."""
+    stored = services.history.image(image, caller.owner)
+    data = preview_bytes(stored, services.store.blobs)
+    return Response(data, media_type="image/png", headers=_KEPT)
+
+
 @router.get("/studio/images/{image}/file/{form}", response_class=File, responses=FILE)
 def image_file(
     image: str, form: Format, caller: StudioCaller, services: ServicesDep, save: bool = False
@@ -232,7 +240,8 @@ def batch_json(view: BatchView) -> dict[str, Any]:
 
 def _job_json(job: JobView) -> dict[str, Any]:
     image = None if job.image is None else image_json(job.image)
-    return {"state": job.state, "error": job.error, "seed": job.payload.get("seed"), "image": image}
+    known = {name: job.payload.get(name) for name in ("seed", "parent", "margins")}
+    return {"state": job.state, "error": job.error, "image": image, **known}
 
 
 def image_json(stored: StoredImage) -> dict[str, Any]:

@@ -60,6 +60,8 @@ IMAGES = Table(
     Column("window_width", Double),
     Column("record", Text, nullable=False),
     Column("created", Double, nullable=False),
+    Column("bits", Integer, nullable=False),
+    Column("inverted", Integer, nullable=False),
 )
 AUDIT = Table(
     "audit",

@@ -19,6 +19,7 @@ import numpy as np
 
 from radsmith.adapters.model_files import load_engine
 from radsmith.adapters.server.blobs import npy_of
+from radsmith.adapters.server.edit_work import EDITS, edited_of
 from radsmith.adapters.server.jobs import Made
 from radsmith.engine import Engine
 from radsmith.errors import RadsmithError
@@ -43,9 +44,13 @@ def work(connection: Connection, model: Path | None) -> None:
             return
         connection.send(("ready", None))
         while True:
-            payload = connection.recv()
+            payload, parts = connection.recv()
             try:
-                connection.send(("made", made_of(engine, payload)))
+                if payload["operation"] in EDITS:
+                    made = edited_of(engine, payload, parts)
+                else:
+                    made = made_of(engine, payload)
+                connection.send(("made", made))
             except RadsmithError as error:
                 connection.send(("failed", (str(error), error.http_status)))
 

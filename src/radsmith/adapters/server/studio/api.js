@@ -41,6 +41,8 @@ export async function pixels(image) {
   return new Uint16Array(await response.arrayBuffer());
 }
 
+export const previewOf = (image) => `/studio/images/${image.id}/preview`;
+
 export const fileOf = (image, form, save = false) =>
   `/studio/images/${image.id}/file/${form}${save ? "?save=true" : ""}`;
 

@@ -20,6 +20,8 @@ function rows(image) {
     ["Concepts", r.concepts],
     ["Made", r.created],
     ["Model", `${r.model} ${r.model_digest.slice(0, 12)}`],
+    ["Edit", r.edit ?? ""],
+    ["Untouched pixels (SHA-256)", r.untouched_sha256 ?? ""],
     ["Engine · radsmith", `${r.engine} · ${r.radsmith_version}`],
     ["Parents", r.parents.map((digest) => digest.slice(0, 16))],
     ["Pixels (SHA-256)", r.pixels_sha256],
@@ -39,7 +41,12 @@ export function show(image) {
   $("record").replaceChildren(...nodes);
   for (const form of FORMS) {
     const link = $(`save-${form}`);
-    link.href = fileOf(image, form, true);
-    link.removeAttribute("aria-disabled");
+    if (image.record.synthetic) {
+      link.href = fileOf(image, form, true);
+      link.removeAttribute("aria-disabled");
+    } else {
+      link.removeAttribute("href");
+      link.setAttribute("aria-disabled", "true");
+    }
   }
 }

@@ -1,6 +1,6 @@
 // What was asked for before, newest first, with search.
 
-import { fileOf, get } from "./api.js";
+import { get, previewOf } from "./api.js";
 import { $, clock, make } from "./dom.js";
 
 let until = null;
@@ -10,7 +10,7 @@ let timer = 0;
 function entry(batch, open) {
   const images = batch.jobs.filter((job) => job.image).map((job) => job.image);
   const made = `${images.length} of ${batch.jobs.length}`;
-  const thumbs = images.slice(0, 5).map((image) => make("img", { src: fileOf(image, "png"), alt: "", loading: "lazy" }));
+  const thumbs = images.slice(0, 5).map((image) => make("img", { src: previewOf(image), alt: "", loading: "lazy" }));
   const button = make(
     "button",
     { type: "button" },

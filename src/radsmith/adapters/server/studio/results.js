@@ -1,14 +1,14 @@
 // The images of one batch: progress, the strip of thumbnails, the chosen image.
 
-import { fileOf, follow, get, pixels, post } from "./api.js";
+import { follow, get, pixels, post, previewOf } from "./api.js";
 import { $, make } from "./dom.js";
 
 const WORDS = { queued: "waiting", running: "drawing", failed: "failed", cancelled: "cancelled" };
 
 export class Results {
-  constructor(viewer, chosen, failed, closed) {
+  constructor(viewer, chosen, failed, changed) {
     this.viewer = viewer;
-    this.closed = closed; // called when a batch that was followed is done
+    this.changed = changed; // called with the batch at each change
     this.chosen = chosen; // called with the image that is shown
     this.failed = failed; // called with words for people
     this.batch = null;
@@ -31,7 +31,7 @@ export class Results {
     if (!view.open) return;
     this.stop = follow(id, (news) => {
       this.#seen(news);
-      if (!news.open) this.closed();
+      this.changed(news);
     });
   }
 
@@ -69,7 +69,7 @@ export class Results {
       item.className = state;
       const label = job.image ? `Image ${index + 1}, seed ${job.seed}` : `Image ${index + 1}: ${WORDS[state]}`;
       const inside = job.image
-        ? make("img", { src: fileOf(job.image, "png"), alt: "" })
+        ? make("img", { src: previewOf(job.image), alt: "" })
         : make("span", { className: `pending ${state}` }, WORDS[state]);
       const button = make("button", { type: "button", "aria-label": label, disabled: !job.image }, inside);
       item.replaceChildren(button);
@@ -87,7 +87,7 @@ export class Results {
       const levels = await pixels(job.image);
       if (this.batch.jobs[this.at]?.image?.id !== job.image.id) return; // another was chosen since
       this.viewer.show(job.image, levels);
-      this.chosen(job.image);
+      this.chosen(job.image, job);
     } catch (error) {
       this.failed(error.message);
     }

@@ -4,6 +4,8 @@ import { post } from "./api.js";
 import * as composer from "./composer.js";
 import * as details from "./details.js";
 import { $ } from "./dom.js";
+import { Compare } from "./compare.js";
+import { Editor } from "./editor.js";
 import * as history from "./history.js";
 import { Results } from "./results.js";
 import { Viewer } from "./viewer.js";
@@ -19,15 +21,29 @@ function readouts() {
 
 const results = new Results(
   viewer,
-  (image) => {
+  (image, job) => {
     shown = image;
     details.show(image);
-    $("corner-name").textContent = `${image.record.canonical_prompt} · seed ${image.record.seed}`;
-    $("canvas").setAttribute("aria-label", `Synthetic image: ${image.record.canonical_prompt}, seed ${image.record.seed}`);
+    const { synthetic, seed } = image.record;
+    const name = image.record.canonical_prompt || image.record.prompt;
+    $("corner-name").textContent = synthetic ? `${name} · seed ${seed}` : `${name} · uploaded`;
+    $("corner-mark").textContent = `${synthetic ? "Synthetic" : "Uploaded"} · not for diagnosis`;
+    $("canvas").setAttribute("aria-label", `${synthetic ? "Synthetic" : "Uploaded"} image: ${name}`);
+    editor.source(image);
+    compare.source(results.batch, job);
   },
   composer.say,
-  () => refresh(),
+  (batch) => {
+    compare.update(batch);
+    if (!batch.open) refresh();
+  },
 );
+
+const editor = new Editor(viewer, use, async (batch) => {
+  await open(batch);
+  await refresh();
+});
+const compare = new Compare(viewer, results, composer.say);
 
 async function refresh() {
   try {
@@ -69,9 +85,29 @@ async function generate(body) {
   }
 }
 
+// A person's own image
+$("bring").addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", async () => {
+  const [file] = $("file").files;
+  $("file").value = "";
+  if (!file) return;
+  const form = new FormData();
+  form.append("image", file);
+  composer.say("");
+  try {
+    const { batch } = await post("/studio/uploads", form);
+    await open(batch);
+    await refresh();
+    select($("tab-edit"));
+  } catch (error) {
+    composer.say(error.message);
+  }
+});
+
 // Tools
 function use(tool) {
   viewer.tool = tool;
+  viewer.draw();
   for (const button of $("tools").querySelectorAll("[data-tool]")) {
     button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
   }
@@ -106,6 +142,7 @@ function select(tab) {
     one.tabIndex = on ? 0 : -1;
     $(one.getAttribute("aria-controls")).hidden = !on;
   }
+  editor.show(tab.id === "tab-edit");
 }
 for (const tab of tabs) {
   tab.addEventListener("click", () => select(tab));
@@ -142,6 +179,10 @@ const keys = {
   f: () => viewer.fit(),
   1: () => viewer.actual(),
   r: () => viewer.reset(),
+  b: () => { select($("tab-edit")); if (!$("brush-tool").hidden) use("brush"); },
+  e: () => editor.toggleErase(),
+  c: () => compare.toggle(),
+  a: () => compare.toggleAll(),
   s: () => shown && $("save-png").click(),
   h: () => { select($("tab-history")); $("search").focus(); },
 };

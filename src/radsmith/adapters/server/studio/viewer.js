@@ -19,7 +19,11 @@ export class Viewer {
     this.pointers = new Map();
     this.hover = null;
     this.overlay = null; // (context, viewer) => void, drawn over the image
-    this.handler = null; // takes pointer events before the viewer's own tools
+    this.hands = {}; // further tools by name: (phase, event) => void; phase: down, drag, up, hover
+    this.before = null; // { image, levels, x, y }: another image under the right part
+    this.split = 0.5;
+    this.room = { left: 0, right: 0, top: 0, bottom: 0 }; // pixels around the image that `fit` shows
+    this.under = document.createElement("canvas");
     this.#forget();
     new ResizeObserver(() => this.#resize()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -36,15 +40,17 @@ export class Viewer {
     const same = this.image && this.image.width === image.width && this.image.height === image.height;
     this.image = image;
     this.levels = levels;
+    this.before = null;
     this.sheet.width = image.width;
     this.sheet.height = image.height;
     if (!same) { this.#forget(); this.fit(); }
     this.paint();
   }
 
-  clear() {
-    this.image = this.levels = null;
-    this.draw();
+  // Show another image left of the split; x, y: where its corner lies in this one.
+  compare(before) {
+    this.before = before;
+    this.paint();
   }
 
   #forget() {
@@ -60,8 +66,12 @@ export class Viewer {
   fit() {
     if (!this.image) return;
     const { clientWidth, clientHeight } = this.canvas;
-    this.scale = Math.max(0.05, 0.94 * Math.min(clientWidth / this.image.width, clientHeight / this.image.height));
-    this.x = this.y = 0;
+    const { left, right, top, bottom } = this.room;
+    const wide = clientWidth / (this.image.width + left + right);
+    const high = clientHeight / (this.image.height + top + bottom);
+    this.scale = Math.max(0.05, 0.94 * Math.min(wide, high));
+    this.x = ((left - right) / 2) * this.scale;
+    this.y = ((top - bottom) / 2) * this.scale;
     this.fitted = true;
     this.draw();
   }
@@ -110,12 +120,16 @@ export class Viewer {
     this.draw();
   }
 
-  // Levels through the window onto the hidden sheet.
+  // Levels through the window onto the hidden sheets.
   paint() {
     if (!this.image) return;
-    const { width, height } = this.image;
-    const data = this.sheet.getContext("2d").createImageData(width, height);
-    const out = new Uint32Array(data.data.buffer);
+    const table = this.#table();
+    render(this.sheet, this.image, this.levels, table);
+    if (this.before) render(this.under, this.before.image, this.before.levels, table);
+    this.draw();
+  }
+
+  #table() {
     const table = new Uint32Array(TOP + 1);
     const low = (this.center - this.width / 2) * TOP;
     const span = this.width * TOP;
@@ -124,9 +138,7 @@ export class Viewer {
       if (this.invert) gray = 255 - gray;
       table[level] = 0xff000000 | (gray << 16) | (gray << 8) | gray;
     }
-    for (let i = 0; i < out.length; i++) out[i] = table[this.levels[i]];
-    this.sheet.getContext("2d").putImageData(data, 0, 0);
-    this.draw();
+    return table;
   }
 
   draw() {
@@ -144,9 +156,24 @@ export class Viewer {
       context.imageSmoothingEnabled = this.scale < 6;
       context.imageSmoothingQuality = "high";
       context.drawImage(this.sheet, 0, 0);
+      if (this.before) this.#drawBefore(context);
       this.overlay?.(context, this);
     }
     this.changed();
+  }
+
+  #drawBefore(context) {
+    const at = this.split * this.image.width;
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, at, this.image.height);
+    context.clip();
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, at, this.image.height);
+    context.drawImage(this.under, this.before.x, this.before.y);
+    context.restore();
+    context.fillStyle = "#f2b64a";
+    context.fillRect(at - 1 / this.scale, 0, 2 / this.scale, this.image.height);
   }
 
   #zoom(factor, x, y) {
@@ -183,7 +210,7 @@ export class Viewer {
     this.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
     this.button = event.button;
-    if (event.button === 0 && this.pointers.size === 1) this.handler?.("down", event);
+    if (event.button === 0 && this.pointers.size === 1) this.hands[this.tool]?.("down", event);
     event.preventDefault();
   }
 
@@ -191,7 +218,7 @@ export class Viewer {
     this.hover = [event.clientX, event.clientY];
     const before = this.pointers.get(event.pointerId);
     if (!before || !this.image) {
-      this.handler?.("hover", event);
+      if (this.image) this.hands[this.tool]?.("hover", event);
       this.changed();
       return;
     }
@@ -204,13 +231,13 @@ export class Viewer {
       this.#zoom(factor, ...this.#middle(event));
     } else if (this.button !== 0 || this.tool === "pan") this.#pan(dx, dy);
     else if (this.tool === "zoom") this.#zoom(Math.exp(-dy / 150), 0, 0);
-    else if (this.handler) this.handler("drag", event);
+    else if (this.hands[this.tool]) this.hands[this.tool]("drag", event);
     else this.#window(dx, dy);
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
   }
 
   #up(event) {
-    if (this.pointers.delete(event.pointerId) && event.button === 0) this.handler?.("up", event);
+    if (this.pointers.delete(event.pointerId) && event.button === 0) this.hands[this.tool]?.("up", event);
   }
 
   #wheel(event) {
@@ -225,6 +252,16 @@ export class Viewer {
     event.preventDefault();
     if (this.tool === "pan") this.#pan(...step);
     else if (this.tool === "zoom") this.#zoom(Math.exp(-step[1] / 60), 0, 0);
-    else this.#window(...step);
+    else if (this.tool === "window") this.#window(...step);
   }
+}
+
+function render(sheet, image, levels, table) {
+  sheet.width = image.width;
+  sheet.height = image.height;
+  const context = sheet.getContext("2d");
+  const data = context.createImageData(image.width, image.height);
+  const out = new Uint32Array(data.data.buffer);
+  for (let i = 0; i < out.length; i++) out[i] = table[levels[i]];
+  context.putImageData(data, 0, 0);
 }
