@@ -73,7 +73,7 @@ async def generate_images(
     request: Request,
     retry_key: RetryKey = None,
 ) -> Any:
-    """Draw images of a prompt. `stream: true` sends each as it is finished."""
+    """Draw images of a prompt. With stream, each is sent as soon as it is finished."""
     body.check_model(services.facts.name)
     new = await run_in_threadpool(new_generation, services, caller, body, retry_key)
     batch = await submit(services, caller, new)
