@@ -92,3 +92,35 @@ def test_samplers_are_exact_on_straight_paths():
         for steps in (1, 3, 8):
             end = sampler(velocity_of(lambda x, t: target), noise, timesteps(steps))
             assert np.allclose(end, target, atol=1e-5)
+
+
+def test_evidence_and_conditional_draws_equal_dense_algebra():
+    rng = np.random.default_rng(3)
+    prior = small_prior(rng)
+    prior = replace(
+        prior,
+        means=np.concatenate([prior.means, prior.means + 1]).astype(np.float32),
+        group=np.zeros(2, np.int64),
+    )
+    inside = covariance(replace(prior, rest_variance=0.0))
+    mask = np.ones((1, 36), np.float32)
+    mask[:, :20] = 0
+    truth = prior.draw(0, rng)
+    seen = mask[0] == 0
+    dense = (inside + 2 * 0.01 * np.eye(36))[np.ix_(seen, seen)]
+    wanted = []
+    for mean in prior.means:
+        off = (truth[0] - prior.center - prior.basis @ mean)[seen].astype(float)
+        wanted.append(-0.5 * (off @ np.linalg.solve(dense, off) + np.linalg.slogdet(dense)[1]))
+    got = prior.log_evidence(truth, mask, np.array([0, 1]))
+    assert np.isclose(got[0] - got[1], wanted[0] - wanted[1], rtol=1e-3)
+    draws = np.concatenate([prior.draw_given(0, truth, mask, rng) for _ in range(3000)])
+    assert np.array_equal(draws[0, seen], truth[0, seen])
+    start = prior.center + prior.basis @ prior.means[0]
+    gain = inside[:, seen] @ np.linalg.inv(dense)
+    mean = start + gain @ (truth[0] - start)[seen]
+    left = inside - gain @ inside[seen]
+    assert np.allclose(draws.mean(0)[~seen], mean[~seen], atol=0.1)
+    outside = np.eye(36) - prior.basis @ prior.basis.T
+    spread = np.diag(left + 0.01 * outside)[~seen]
+    assert np.allclose(draws.var(0)[~seen], spread, rtol=0.15)

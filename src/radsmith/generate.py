@@ -88,22 +88,35 @@ def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple
     longer = max(pixels.shape)
     window = next((w for c, w in _WINDOWS.items() if c in planned.concepts), None)
     ct = planned.prompt.modality == "modality:ct"
-    field_of_view = _field_of_view(planned.prompt)
+    side = field_of_view(planned.prompt)
     image = Image(
         pixels=pixels,
-        spacing=(field_of_view / longer, field_of_view / longer) if field_of_view else None,
+        spacing=(side / longer, side / longer) if side else None,
         window=Window(center=window[0], width=window[1]) if window and ct else None,
     )
+    return image, record_of(engine, planned, request, image, "generate", created)
+
+
+def record_of(
+    engine: Engine,
+    planned: Plan | None,
+    request: Request,
+    image: Image,
+    operation: str,
+    created: str,
+) -> Generation:
+    """The provenance of an image just made; planned: None where no prompt was given."""
+    settings = request.settings
     width, height = image.size
-    record = Generation(
+    return Generation(
         radsmith_version=__version__,
-        operation="generate",
-        engine="onnx",
+        operation=operation,
+        engine=engine.facts.engine,
         model=engine.facts.name,
         model_digest=engine.facts.digest,
-        prompt=planned.text,
-        canonical_prompt=planned.canonical,
-        concepts=planned.concepts,
+        prompt=request.prompt,
+        canonical_prompt=planned.canonical if planned else "",
+        concepts=planned.concepts if planned else (),
         seed=request.seed,
         num_steps=settings.num_steps,
         guidance_scale=settings.guidance_scale,
@@ -112,13 +125,12 @@ def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple
         height=height,
         created=created,
         pixels_sha256=image.digest(),
-        not_understood=planned.not_understood,
-        warnings=planned.warnings,
+        not_understood=planned.not_understood if planned else (),
+        warnings=planned.warnings if planned else (),
     )
-    return image, record
 
 
-def _field_of_view(prompt: Prompt) -> float:
+def field_of_view(prompt: Prompt) -> float:
     """Nominal longer side in mm, 0 where the body part is not known; a child's is smaller."""
     if prompt.body_part is None:
         return 0.0

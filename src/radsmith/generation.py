@@ -58,7 +58,9 @@ class Generation:
     """The provenance record of one image; JSON in every file radsmith writes.
 
     concepts: ids the model was given; not_understood: words of the prompt that were ignored;
-    pixels_sha256: `Image.digest` of the intensity pixels; parents: digests of input images.
+    pixels_sha256: `Image.digest` of the pixels in the image's unit; parents: the same of the input
+    images.  edit: what was done to them, in words; untouched_sha256: digest of the stored values
+    outside the mask, row by row (`radsmith.edit.untouched_digest`).
     created: ISO 8601 time, given by the shell.
     """
 
@@ -81,6 +83,8 @@ class Generation:
     not_understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    edit: str = ""
+    untouched_sha256: str = ""
     synthetic: bool = True
     notice: str = NOTICE
 

@@ -109,10 +109,9 @@ class Prior:
         """
         scale, noise = 1 - t[:, None], np.maximum(t, MIN_T)[:, None]
         spread = noise**2 + scale**2 * self.rest_variance
-        exact = 1 / (2 * self.rest_variance)
-        weight = mask * (scale**2 / spread) + (1 - mask) * exact
+        weight = mask * (scale**2 / spread) + (1 - mask) * self._exact
         pull = mask * (scale / spread) * (x_t - scale * self.center)
-        pull += (1 - mask) * exact * (known - self.center)
+        pull += (1 - mask) * self._exact * (known - self.center)
         mean = self.means[component]
         start = pull - weight * (mean @ self.basis.T)
         shift = self._solve(start @ self.basis, weight, self._precision(t), component)
@@ -132,14 +131,64 @@ class Prior:
             along = delta @ self.axes[g]
             others = (delta**2).sum(1) - (along**2).sum(1)
             quad = (along**2 / self.variances[g]).sum(1) + others / self.floor[g]
-            free = self.basis.shape[1] - self.variances.shape[1]
-            volume = np.log(self.variances[g]).sum() + free * np.log(self.floor[g])
-            scores[:, k] = -0.5 * (quad + volume)
+            scores[:, k] = -0.5 * (quad + self._log_volume(int(g)))
         return scores
 
     def _precision(self, t: Array) -> Array:
         scale, noise = 1 - t, np.maximum(t, MIN_T)
         return scale**2 / (noise**2 + scale**2 * self.rest_variance)
+
+    def draw_given(
+        self, component: int, known: Array, mask: Array, rng: np.random.Generator
+    ) -> Array:
+        """An exact draw from one component given the known pixels: (1, S*S).
+
+        known, mask: (1, S*S); mask is 1 where unknown. Known pixels are returned as they are.
+        """
+        weight = (1 - mask[0]) * self._exact
+        gram, mean = self._gram(weight), self.means[component].astype(np.float64)
+        inverse = self._inverse(int(self.group[component]))
+        system = inverse + gram
+        pull = (weight * (known[0] - self.center)) @ self.basis - gram @ mean
+        noise = rng.standard_normal(len(mean))
+        z = mean + _plausible(np.linalg.solve(system, pull), inverse)
+        z += np.linalg.solve(np.linalg.cholesky(system).T, noise)
+        rest = rng.standard_normal(len(self.center), np.float32)
+        rest -= self.basis @ (self.basis.T @ rest)
+        image = self.center + self.basis @ z.astype(np.float32) + self.rest_variance**0.5 * rest
+        return np.where(mask > 0, image[None], known).astype(np.float32)
+
+    def log_evidence(
+        self, known: Array, mask: Array, components: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Log density of one image's known pixels under some components, up to a constant.
+
+        known, mask: (1, S*S), as in `denoise`; all zeros where nothing is known.
+        """
+        weight = (1 - mask[0]).astype(np.float64) * self._exact
+        data = known[0].astype(np.float64) - self.center
+        gram, right = self._gram(weight), (weight * data) @ self.basis
+        scores = np.empty(len(components))
+        for g in np.unique(self.group[components]):
+            own = np.flatnonzero(self.group[components] == g)
+            means = self.means[components[own]].astype(np.float64)
+            system = self._inverse(int(g)) + gram
+            pull = right - means @ gram
+            quad = (weight * data**2).sum() - 2 * means @ right + ((means @ gram) * means).sum(1)
+            quad -= (pull * np.linalg.solve(system, pull.T).T).sum(1)
+            volume = np.linalg.slogdet(system)[1] + self._log_volume(int(g))
+            scores[own] = -0.5 * (quad + volume)
+        return scores
+
+    @property
+    def _exact(self) -> float:
+        """Weight of a pixel that is known exactly."""
+        return 1 / (2 * self.rest_variance)
+
+    def _log_volume(self, group: int) -> float:
+        free = self.basis.shape[1] - self.variances.shape[1]
+        own = np.log(self.variances[group].astype(np.float64)).sum()
+        return float(own + free * np.log(float(self.floor[group])))
 
     def _solve(
         self, right: Array, weight: Array, precision: Array, component: NDArray[np.int64]
@@ -153,21 +202,37 @@ class Prior:
         inside = np.einsum("bkr,bk->br", axes, right, optimize=True)
         z = others * right + np.einsum("bkr,br->bk", axes, (along - others) * inside)
         for i in np.flatnonzero(np.ptp(weight, axis=1) > 0):
-            z[i] = np.linalg.solve(self._system(weight[i], g[i]), right[i].astype(np.float64))
+            inverse = self._inverse(int(g[i]))
+            system = inverse + self._gram(weight[i])
+            z[i] = _plausible(np.linalg.solve(system, right[i].astype(np.float64)), inverse)
         return z
 
-    def _system(self, weight: Array, group: int) -> NDArray[np.float64]:
-        """Sigma^-1 + basis' diag(weight) basis in double precision; weight has two values.
+    def _gram(self, weight: NDArray[np.floating]) -> NDArray[np.float64]:
+        """basis' diag(weight) basis in double precision; weight (S*S,) has at most two values.
 
         The columns of the basis are orthonormal, so the rarer value's pixels tell both parts.
         """
         low, high = float(weight.min()), float(weight.max())
         usual, rare = (low, high) if (weight == low).sum() * 2 >= len(weight) else (high, low)
-        part = self.basis[weight == np.float32(rare)]
-        overlap = (part.T @ part).astype(np.float64)
+        part = self.basis[weight == np.asarray(rare, weight.dtype)]
+        gram = (rare - usual) * (part.T @ part).astype(np.float64)
+        gram[np.diag_indices_from(gram)] += usual
+        return np.asarray(gram)
+
+    def _inverse(self, group: int) -> NDArray[np.float64]:
+        """Inverse covariance of a group in double precision."""
         axes = self.axes[group].astype(np.float64)
         inverse = 1 / self.floor[group].astype(np.float64)
-        system = (axes * (1 / self.variances[group] - inverse)) @ axes.T
-        system += (rare - usual) * overlap
-        system[np.diag_indices_from(system)] += inverse + usual
-        return np.asarray(system)
+        matrix = (axes * (1 / self.variances[group] - inverse)) @ axes.T
+        matrix[np.diag_indices_from(matrix)] += inverse
+        return np.asarray(matrix)
+
+
+def _plausible(shift: NDArray[np.float64], inverse: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A shift from a component's mean, at most as far as its images lie from it.
+
+    Known pixels of another kind of image would push the rest to extremes. The squared distance of
+    images is as large as there are coordinates, give or take.
+    """
+    squared = float(shift @ inverse @ shift)
+    return shift * min(1.0, (2 * len(shift) / max(squared, 1e-12)) ** 0.5)

@@ -11,27 +11,26 @@ Array = NDArray[np.float32]
 
 
 @cache
-def cubic_matrix(side: int, scale: int) -> Array:
-    """Catmull-Rom interpolation from `side` to `side * scale` samples: (side*scale, side).
+def cubic_matrix(length: int, wanted: int) -> Array:
+    """Catmull-Rom interpolation from `length` to `wanted` samples: (wanted, length).
 
     Samples are cell centres; edges repeat.
     """
-    position = (np.arange(side * scale) + 0.5) / scale - 0.5
+    position = (np.arange(wanted) + 0.5) * (length / wanted) - 0.5
     first = np.floor(position).astype(int)
-    matrix = np.zeros((side * scale, side), np.float32)
+    matrix = np.zeros((wanted, length), np.float32)
     for offset in range(-1, 3):
-        distance = np.abs(position - (first + offset))
-        near = 1.5 * distance**3 - 2.5 * distance**2 + 1
-        far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
-        column = np.clip(first + offset, 0, side - 1)
-        np.add.at(matrix, (np.arange(side * scale), column), np.where(distance <= 1, near, far))
+        weight = _catmull_rom(np.abs(position - (first + offset)))
+        column = np.clip(first + offset, 0, length - 1)
+        np.add.at(matrix, (np.arange(wanted), column), weight)
     return matrix
 
 
 def enlarge(low: Array, scale: int) -> Array:
-    """Catmull-Rom enlargement of (..., side, side) images."""
-    matrix = cubic_matrix(low.shape[-1], scale)
-    return np.asarray(matrix @ low @ matrix.T, np.float32)
+    """Catmull-Rom enlargement of (..., height, width) images."""
+    height, width = low.shape[-2:]
+    rows, columns = cubic_matrix(height, height * scale), cubic_matrix(width, width * scale)
+    return np.asarray(rows @ low @ columns.T, np.float32)
 
 
 def shrink(fine: Array, scale: int) -> Array:
@@ -39,6 +38,46 @@ def shrink(fine: Array, scale: int) -> Array:
     *batch, height, width = fine.shape
     blocks = fine.reshape(*batch, height // scale, scale, width // scale, scale)
     return np.asarray(blocks.mean((-3, -1)), np.float32)
+
+
+def resize(image: Array, width: int, height: int) -> Array:
+    """An image (h, w) at another size: area average along shrinking sides, else Catmull-Rom.
+
+    Memory stays that of the images, whatever their size.
+    """
+    for wanted in (height, width):  # rows, then columns of the transposed result
+        image = (_averaged if wanted < len(image) else _interpolated)(image, wanted).T
+    return np.ascontiguousarray(image, np.float32)
+
+
+def _interpolated(image: Array, wanted: int) -> Array:
+    """Rows by Catmull-Rom interpolation at cell centres; edges repeat."""
+    length = len(image)
+    if wanted == length:
+        return image
+    position = (np.arange(wanted) + 0.5) * (length / wanted) - 0.5
+    first = np.floor(position).astype(int)
+    found = np.zeros((wanted, image.shape[1]), np.float32)
+    for offset in range(-1, 3):
+        weight = _catmull_rom(np.abs(position - (first + offset))).astype(np.float32)
+        found += weight[:, None] * image[np.clip(first + offset, 0, length - 1)]
+    return found
+
+
+def _averaged(image: Array, wanted: int) -> Array:
+    """Rows by area average, as differences of the running sum."""
+    total = np.zeros((len(image) + 1, image.shape[1]))
+    np.cumsum(image, axis=0, out=total[1:], dtype=np.float64)
+    edge = np.linspace(0, len(image), wanted + 1)
+    cell = np.minimum(edge.astype(int), len(image) - 1)
+    at = total[cell] + (edge - cell)[:, None] * image[cell]
+    return np.asarray(np.diff(at, axis=0) * (wanted / len(image)), np.float32)
+
+
+def _catmull_rom(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0))
 
 
 def resample(image: Array, width: int, height: int) -> Array:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -107,18 +108,16 @@ def serve(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """URL of a PostgreSQL server of our own, without a database's name."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     if not found and not shutil.which("pg_ctl"):
         pytest.skip("PostgreSQL is not installed (Debian's package postgresql)")
     programs = found[-1].parent if found else Path(shutil.which("pg_ctl")).parent
-    base = tmp_path_factory.mktemp("postgres")
+    base = Path(tempfile.mkdtemp(prefix="radsmith-postgres-"))  # pytest's own are root's alone
     as_user = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(base, "postgres")
-        for parent in (base.parent, base.parent.parent):
-            parent.chmod(0o755)
         as_user = ["runuser", "-u", "postgres", "--"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -134,6 +133,7 @@ def postgres(tmp_path_factory):
     run(programs / "pg_ctl", "-D", data, "-w", "-l", base / "log", "-o", options, "start")
     yield f"postgresql://radsmith@127.0.0.1:{port}"
     run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    shutil.rmtree(base)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

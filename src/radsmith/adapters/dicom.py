@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
@@ -25,7 +25,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
-from radsmith.adapters.dicom_pixels import SLICES, XRAY, StoredPixels, stored_pixels
+from radsmith.adapters.dicom_pixels import SLICES, XRAY, StoredPixels, storable, stored_pixels
 from radsmith.adapters.dicom_values import Code, code_string, coded, decimals, line, text
 from radsmith.errors import InvalidInput
 from radsmith.generation import NOTICE, Generation
@@ -41,6 +41,7 @@ _IMPLEMENTATION = uid.UID("2.25.286263196174437350446310316353411519493")
 _BREAST = "76752008"
 _LOCAL_SCHEME = "99RADSMITH"
 _SYNTHESIZING: Code = ("109100", "DCM", "Synthesizing Equipment")
+_SOURCE_IMAGE: Code = ("121322", "DCM", "Source image for image processing operation")
 _MODALITY = {"x-ray": "DX", "ct": "CT", "mri": "MR", "ultrasound": "US", None: "OT"}
 # fmt: off
 _UNPAIRED = frozenset((
@@ -104,6 +105,9 @@ def dicom_bytes(
     record: Generation,
     codes: DicomCodes,
     uid_source: Callable[[], str] = new_uid,
+    *,
+    stored: StoredPixels | None = None,
+    parents: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """A DICOM file (PS3.10, explicit VR little endian) of one synthetic image.
 
@@ -111,10 +115,15 @@ def dicom_bytes(
     which HU the range 0-1 spans, and without it the rescale type is US (unspecified). HU are
     rounded to whole signed units. Stored values are written as they are.
     uid_source is called for the study, series, frame of reference and instance, in this order.
+    stored: the integers to write instead, with their depth and rescale.  parents: SOP Class and
+    Instance UIDs of images to name as sources (PS3.3 C.7.6.1.1.4).
     Raises InvalidInput for pixels that the modality's object cannot hold.
     """
     storage = storage_class(image, codes)
-    stored = stored_pixels(image, codes.modality, storage)
+    if stored is None:
+        stored = stored_pixels(image, codes.modality, storage)
+    elif not storable(stored, storage):
+        storage = uid.SecondaryCaptureImageStorage
     dataset = Dataset()
     uids = [uid_source() for _ in range(4)]
     _set(
@@ -130,6 +139,7 @@ def dicom_bytes(
     _add_marks(dataset, record)
     _add_anatomy(dataset, codes)
     _add_pixels(dataset, stored, storage)
+    _add_sources(dataset, parents)
     if storage in SLICES:
         dataset.FrameOfReferenceUID = uids[2]
         _add_slice(dataset, image, codes, storage)
@@ -249,16 +259,29 @@ def _add_pixels(dataset: Dataset, stored: StoredPixels, storage: uid.UID) -> Non
     pixels = stored.pixels
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.file_meta = FileMetaDataset()
-    dataset.set_pixel_data(
-        pixels, "MONOCHROME2", pixels.dtype.itemsize * 8, generate_instance_uid=False
-    )
+    photometric = "MONOCHROME1" if stored.inverted else "MONOCHROME2"
+    bits = stored.bits or pixels.dtype.itemsize * 8
+    dataset.set_pixel_data(pixels, photometric, bits, generate_instance_uid=False)
     dataset.WindowCenter = decimals([stored.window.center])[0]
     dataset.WindowWidth = decimals([stored.window.width])[0]
+    if storage in (uid.MRImageStorage, uid.UltrasoundImageStorage):
+        return
     needed = storage == uid.CTImageStorage or storage in XRAY
     if needed or stored.rescale_type == "HU":
         dataset.RescaleIntercept = decimals([stored.intercept])[0]
         dataset.RescaleSlope = decimals([stored.slope])[0]
         dataset.RescaleType = stored.rescale_type
+
+
+def _add_sources(dataset: Dataset, parents: Iterable[tuple[str, str]]) -> None:
+    items = []
+    for sop_class, instance in parents:
+        item = Dataset()
+        _set(item, ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=instance)
+        item.PurposeOfReferenceCodeSequence = coded(_SOURCE_IMAGE)
+        items.append(item)
+    if items:
+        dataset.SourceImageSequence = Sequence(items)
 
 
 def _add_slice(dataset: Dataset, image: Image, codes: DicomCodes, storage: uid.UID) -> None:
@@ -305,6 +328,7 @@ def _add_xray(
     """PS3.3 C.8.11.1 to C.8.11.7. Annotation is type 1 here: an edit gets the cautious YES."""
     assert image.spacing is not None
     view = code_string(codes.view or "")
+    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     dataset.pop("Laterality", None)  # Image Laterality is type 1 here
     _set(
         dataset,
@@ -312,7 +336,7 @@ def _add_xray(
         PresentationIntentType="FOR PRESENTATION",
         PixelIntensityRelationship="LOG",
         PixelIntensityRelationshipSign=-1,
-        PresentationLUTShape="IDENTITY",
+        PresentationLUTShape="INVERSE" if inverted else "IDENTITY",
         LossyImageCompression="00",
         BurnedInAnnotation="YES" if edited else "NO",
         ImageLaterality=codes.laterality or "U",

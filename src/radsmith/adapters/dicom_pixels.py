@@ -6,7 +6,7 @@ Knows storage classes only by what they allow in Pixel Data; `dicom.py` writes t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,18 @@ SLICES = (uid.CTImageStorage, uid.MRImageStorage)
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPixels:
-    """Integers to be written and how they become `rescale_type` units."""
+    """Integers to be written and how they become `rescale_type` units.
 
-    pixels: NDArray[np.integer]
+    bits: Bits Stored, 0 for all of the integer's.  inverted: MONOCHROME1.
+    """
+
+    pixels: NDArray[Any]
     window: Window
     rescale_type: Literal["US", "HU"] = "US"
     slope: float = 1.0
     intercept: float = 0.0
+    bits: int = 0
+    inverted: bool = False
 
 
 def stored_pixels(image: Image, modality: str | None, storage: uid.UID) -> StoredPixels:
@@ -51,6 +56,16 @@ def stored_pixels(image: Image, modality: str | None, storage: uid.UID) -> Store
             pixels=pixels, window=window, rescale_type="HU", slope=slope, intercept=low
         )
     return StoredPixels(pixels=pixels, window=Window(center=1 << (bits - 1), width=1 << bits))
+
+
+def storable(stored: StoredPixels, storage: uid.UID) -> bool:
+    """Whether objects of this class may hold such integers."""
+    kind, size = stored.pixels.dtype.kind, stored.pixels.dtype.itemsize
+    if storage == uid.UltrasoundImageStorage:
+        return kind == "u" and size == 1 and not stored.inverted
+    if storage in SLICES:
+        return size == 2
+    return kind == "u"
 
 
 def _stored_hu(image: Image, modality: str | None) -> StoredPixels:

@@ -37,6 +37,8 @@ class DicomImage:
 
     inverted: MONOCHROME1, where the lowest stored value is white.
     rescale: (slope, intercept) to output units, such as HU, of `rescale_type`.
+    modality, body_part, view, laterality: DICOM's terms, empty where it is silent.
+    uids: SOP Class and SOP Instance.
     """
 
     image: Image
@@ -45,6 +47,10 @@ class DicomImage:
     rescale: tuple[float, float]
     rescale_type: str
     modality: str
+    body_part: str = ""
+    view: str = ""
+    laterality: str = ""
+    uids: tuple[str, str] = ("", "")
 
 
 T = TypeVar("T")
@@ -99,6 +105,10 @@ def read_dicom_image(path: Path) -> DicomImage:
             rescale=(slope, intercept),
             rescale_type=str(dataset.get("RescaleType", "")),
             modality=str(dataset.get("Modality", "")),
+            body_part=str(dataset.get("BodyPartExamined", "")),
+            view=str(dataset.get("ViewPosition", "")),
+            laterality=str(dataset.get("ImageLaterality", "") or dataset.get("Laterality", "")),
+            uids=(str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))),
         )
 
 

@@ -20,11 +20,11 @@ from typing import Final
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.model_files import load_engine
 from radsmith.adapters.pictures import npy_bytes, png_bytes, read_record
-from radsmith.engine import OnnxEngine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
 from radsmith.generate import Plan, make
 from radsmith.generation import Generation, Request
 from radsmith.image import Image
+from radsmith.onnx_engine import OnnxEngine
 
 EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".npy"}
 

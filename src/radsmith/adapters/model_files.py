@@ -10,8 +10,9 @@ from typing import Any
 
 from safetensors.numpy import load
 
-from radsmith.engine import ModelFacts, ModelFiles, OnnxEngine
+from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.onnx_engine import ModelFiles, OnnxEngine
 
 SIDECAR = "model.json"
 

@@ -57,12 +57,13 @@ def png_bytes(image: Image, record: Generation, bits: int = 8) -> bytes:
 
 
 def npy_bytes(image: Image, record: Generation) -> tuple[bytes, bytes]:
-    """`NAME.npy` (float32, the image's own unit) and `NAME.json` to lie beside it.
+    """`NAME.npy` (float32, or the image's own integers) and `NAME.json` to lie beside it.
 
     NPY has no place for text, so the record, unit and spacing (mm) go into the JSON.
     """
     stream = io.BytesIO()
-    np.save(stream, image.pixels.astype(np.float32), allow_pickle=False)
+    pixels = image.pixels if image.pixels.dtype.kind in "iu" else image.pixels.astype(np.float32)
+    np.save(stream, pixels, allow_pickle=False)
     beside = json.loads(record.to_json()) | {"unit": image.unit, "spacing": image.spacing}
     text = json.dumps(beside, sort_keys=True, ensure_ascii=False, indent=1)
     return stream.getvalue(), text.encode() + b"\n"
@@ -95,7 +96,7 @@ def xmp_packet(text: str, *, edited: bool = False) -> str:
 
 def read_image(path: Path) -> Image:
     """A DICOM file or a picture, told apart by content; see `read_dicom` and `read_picture`."""
-    if _is_dicom(read_bytes(path)):
+    if is_dicom(read_bytes(path)):
         from radsmith.adapters.dicom_reading import read_dicom  # pydicom costs start-up time
 
         return read_dicom(path)
@@ -115,7 +116,7 @@ def read_picture(path: Path) -> Image:
         raise InvalidInput(  # Pillow would silently cut its 16 bits to 8
             f"{path} is a 16-bit PNG with colour or alpha; save it as 16-bit grayscale"
         )
-    with _opened(data, path) as picture:
+    with opened(data, path) as picture:
         _check_layout(picture, path)
         pixels = _gray(ImageOps.exif_transpose(picture), path)
         return Image(pixels=pixels, unit="stored value", spacing=_spacing(picture))
@@ -127,15 +128,15 @@ def read_record(path: Path) -> Generation:
     Raises NotFound (no such file, no JSON beside it) or InvalidInput (no radsmith record).
     """
     data = read_bytes(path)
-    if _is_dicom(data):
+    if is_dicom(data):
         from radsmith.adapters.dicom_reading import read_dicom_record  # pydicom is slow to start
 
         return read_dicom_record(path)
     text = ""
-    if data.startswith(_NPY_MAGIC):
+    if is_npy(data):
         text = _text_beside(path)
     elif data.startswith(_PNG_MAGIC):
-        with _opened(data, path) as picture:
+        with opened(data, path) as picture:
             text = str(picture.info.get(RECORD_KEY, ""))
     if not text:
         raise InvalidInput(
@@ -167,7 +168,7 @@ def _xml_text(text: str) -> str:
 
 
 @contextmanager
-def _opened(data: bytes, path: Path) -> Iterator[Pillow.Image]:
+def opened(data: bytes, path: Path) -> Iterator[Pillow.Image]:
     """The picture in `data`; what Pillow cannot take becomes InvalidInput."""
     try:
         with warnings.catch_warnings():
@@ -227,7 +228,12 @@ def _spacing(picture: Pillow.Image) -> tuple[float, float] | None:
     return 25.4 / dpi[1], 25.4 / dpi[0]
 
 
-def _is_dicom(data: bytes) -> bool:
+def is_npy(data: bytes) -> bool:
+    """The magic string of NPY."""
+    return data.startswith(_NPY_MAGIC)
+
+
+def is_dicom(data: bytes) -> bool:
     """PS3.10 section 7.1: 128 bytes of preamble, then DICM."""
     return data[128:132] == b"DICM"
 

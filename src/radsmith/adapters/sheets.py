@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from radsmith.adapters.contact_sheet import Group, Tile, contact_page, contact_sheet
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.image_files import Outcome
 from radsmith.adapters.pictures import read_image, read_record
+from radsmith.edit import Edited, Levels, Source
 from radsmith.image import Image
 
 MOST_TILES = 64
@@ -50,7 +54,22 @@ def _tile(outcome: Outcome) -> Tile:
 
 def _read(file: Path) -> Image:
     if file.suffix == ".npy":
-        import numpy as np
-
         return Image(pixels=np.load(file, allow_pickle=False))
     return read_image(file)
+
+
+def write_edit_sheet(path: Path, before: Source, edits: Sequence[Edited], title: str) -> None:
+    """One PNG sheet: the image before, then its edits."""
+    tiles = [Tile(image=_shown(before, before.image), caption="before")]
+    tiles += [
+        Tile(image=_shown(before, e.image), caption=f"{e.record.seed}: {e.record.edit}")
+        for e in edits
+    ]
+    write_atomically(path, contact_sheet(tiles, columns=4, title=title))
+
+
+def _shown(source: Source, image: Image) -> Image:
+    """As it is to be looked at: white is bright."""
+    everywhere = np.ones(image.pixels.shape, np.bool_)
+    levels = Levels.of(replace(source, image=image), everywhere)
+    return Image(pixels=levels.intensity(image.pixels), spacing=image.spacing)

@@ -37,6 +37,7 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
     """Export one stage; int8: dynamic, per channel, reduced range, matrix products only."""
     ids = torch.zeros(1, MAX_CONCEPTS, dtype=torch.long)
     t = torch.full((1,), 0.5)
+    axes: dict[str, dict[int, str]] = {}
     if stage == "base":
         names = ["image", "t", "numbers", "concepts"]
         example: tuple[torch.Tensor, ...] = (
@@ -47,6 +48,8 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
         )
     else:
         names = ["fine", "low", "t", "numbers", "concepts"]
+        axes = {"fine": {2: "height", 3: "width"}, "low": {2: "rows", 3: "columns"}}
+        axes["correction"] = axes["fine"]
         low = torch.zeros(1, 1, LOW_SIDE, LOW_SIDE)
         example = (torch.zeros(1, 3, SIDE, SIDE), low, t, torch.zeros(1, 1), ids)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -58,6 +61,7 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
             str(full),
             input_names=names,
             output_names=["correction"],
+            dynamic_axes=axes,
             opset_version=18,
             dynamo=False,
         )

@@ -177,8 +177,7 @@ def upsampler_loss(
     low = shrink(batch.fine, SCALE)
     low = low + level[:, None, None] * rng.standard_normal(low.shape, np.float32)
     residual = (batch.fine - enlarge(low, SCALE)) / RESIDUAL_SCALE
-    mask = hole_masks(count, LOW_SIDE, rng).repeat(SCALE, 1).repeat(SCALE, 2)
-    mask *= content_mask(batch.box, SIDE)
+    mask = hole_masks(count, SIDE, rng) * content_mask(batch.box, SIDE)
     low, residual, mask = _crops(batch, (low, residual, mask), rng)
     t = drawn_t(count, 0.0, 1.0, rng)
     at = t[:, None, None]

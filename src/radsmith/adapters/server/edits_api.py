@@ -55,8 +55,8 @@ def form_schema(shape: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any
 async def edit_image(
     request: Request, caller: ApiCaller, services: ServicesDep, retry_key: RetryKey = None
 ) -> Any:
-    """Draw a part of an image anew: where the mask is transparent (or white), or the image itself is
-    transparent. All other pixels of the answer are those of the image, bit for bit."""
+    """Draw a part of an image anew: where the mask is transparent (or white), or the image itself
+    is transparent. All other pixels of the answer are those of the image, bit for bit."""
     fields, files = await read_form(request, ("image", "mask"))
     body = checked(EditRequest, fields)
     body.check_model(services.facts.name)

@@ -1,0 +1,300 @@
+"""Images to be edited, masks, and edited images, on disk: read as they are, written in kind.
+
+PNG, TIFF and other pictures become PNG of the same depth, JPEG too (its pixels could not be kept),
+NPY and DICOM stay what they are. A DICOM result is a new synthetic object: it names its source
+only where that is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from radsmith.adapters.dicom_codes import codes_of
+from radsmith.adapters.files import read_bytes, write_atomically
+from radsmith.adapters.pictures import (
+    is_dicom,
+    is_npy,
+    npy_bytes,
+    opened,
+    png_bytes,
+    read_picture,
+    read_record,
+)
+from radsmith.edit import Edited, Mask, Source
+from radsmith.errors import InvalidInput, NotFound
+from radsmith.image import Image, Window
+from radsmith.prompt import complete
+from radsmith.reading import read_prompt
+
+_MODALITIES = {
+    **dict.fromkeys(("CR", "DX", "DR", "RG", "RF", "XA", "PX"), "x-ray"),
+    "MG": "breast x-ray",
+    "CT": "CT",
+    "MR": "MRI",
+    "US": "ultrasound",
+}
+_SIDES = {"L": "left", "R": "right", "B": "bilateral"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A file to edit. dicom: what a DICOM file holds besides its pixels."""
+
+    path: Path
+    source: Source
+    suffix: str
+    dicom: Any = None
+
+
+def open_source(path: Path) -> Opened:
+    """Read PNG, JPEG, TIFF …, NPY or DICOM, told apart by content.
+
+    Raises NotFound, or InvalidInput for what cannot be edited exactly: colour, several frames,
+    NaN, NPY floats outside 0-1, compressions that cannot be undone here.
+    """
+    data = read_bytes(path)
+    if is_dicom(data):
+        return _open_dicom(path)
+    if is_npy(data):
+        image = _npy_image(data, path)
+        words = _own_words(path)
+        return Opened(path=path, source=_source(image, words=words), suffix=".npy")
+    return Opened(
+        path=path, source=_source(read_picture(path), words=_own_words(path)), suffix=".png"
+    )
+
+
+def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
+    """A mask picture: transparent pixels where it has any, else those above half are to be drawn.
+
+    shape: (height, width) of the image.  Raises InvalidInput for another size, and where nothing
+    or no clear choice is marked.
+    """
+    data = read_bytes(path)
+    with opened(data, path) as picture:
+        if "A" in picture.getbands() or "transparency" in picture.info:
+            mask = np.asarray(picture.convert("RGBA"))[..., 3] == 0
+        else:
+            wide = picture.mode.startswith("I")
+            levels = np.asarray(picture if wide else picture.convert("L"))
+            mask = levels > (np.iinfo(np.uint16).max if wide else 255) / 2
+    return checked_mask(mask, shape, str(path))
+
+
+def box_mask(text: str, shape: tuple[int, int]) -> Mask:
+    """A mask from "x,y,width,height" in pixels."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(f"a box is x,y,width,height in whole pixels, got {text!r}") from None
+    if min(x, y) < 0 or min(width, height) < 1 or y + height > shape[0] or x + width > shape[1]:
+        raise InvalidInput(f"the box {text} leaves the image of {shape[1]}x{shape[0]} pixels")
+    mask = np.zeros(shape, np.bool_)
+    mask[y : y + height, x : x + width] = True
+    return mask
+
+
+def polygon_mask(text: str, shape: tuple[int, int]) -> Mask:
+    """A mask from corners "x,y x,y x,y …" in pixels."""
+    try:
+        corners = [(float(x), float(y)) for x, y in (c.split(",") for c in text.split())]
+    except ValueError:
+        raise InvalidInput(f'a polygon is "x,y x,y x,y …" in pixels, got {text!r}') from None
+    if len(corners) < 3:
+        raise InvalidInput(f"a polygon needs 3 corners or more, got {len(corners)}")
+    canvas = Pillow.new("1", (shape[1], shape[0]))
+    ImageDraw.Draw(canvas).polygon(corners, fill=1)
+    return checked_mask(np.asarray(canvas), shape, "the polygon")
+
+
+def checked_mask(mask: Mask, shape: tuple[int, int], name: str) -> Mask:
+    """The mask, or InvalidInput where its size is wrong or it marks nothing."""
+    if mask.shape != shape:
+        raise InvalidInput(
+            f"{name} is {mask.shape[1]}x{mask.shape[0]} and the image {shape[1]}x{shape[0]}: a mask"
+            " must have the size of its image"
+        )
+    if not mask.any():
+        raise InvalidInput(
+            f"{name} marks no pixel: make what is to be drawn white, or transparent in a picture"
+            " with alpha"
+        )
+    return mask
+
+
+def write_edited(
+    edited: Edited,
+    source: Opened,
+    stem: Path,
+    prompt_words: str = "",
+    *,
+    keep_reference: bool = False,
+    force: bool = False,
+) -> Path:
+    """The edited image as STEM with the source's kind of ending; returns the path.
+
+    Raises InvalidInput where the file is there and `force` is not given.
+    """
+    path = stem.with_name(stem.name + source.suffix)
+    if path.exists() and not force:
+        raise InvalidInput(f"{path} is there; use --force, or another folder with -o")
+    if source.suffix == ".dcm":
+        data = _dicom(edited, source, prompt_words, keep_reference=keep_reference)
+    elif source.suffix == ".npy":
+        data, beside = npy_bytes(edited.image, edited.record)
+        write_atomically(path.with_suffix(".json"), beside)
+    else:
+        data = png_bytes(edited.image, edited.record, bits=source.source.bits)
+    write_atomically(path, data)
+    return path
+
+
+def write_mask(mask: Mask, path: Path) -> None:
+    """White where pixels were made."""
+    _write_gray(mask.astype(np.uint8) * 255, path)
+
+
+def write_difference(before: Source, after: Edited, path: Path) -> None:
+    """What changed: mid-gray is no change, white is brighter by the image's whole range."""
+    a, b = (pixels.astype(np.float64) for pixels in (before.image.pixels, after.image.pixels))
+    span = max(np.ptp(a), np.ptp(b)) or 1.0
+    sign = -1 if before.inverted else 1
+    _write_gray(np.rint(127.5 + sign * 127.5 * (b - a) / span).astype(np.uint8), path)
+
+
+def write_distances(distance: NDArray[np.float32], path: Path) -> None:
+    """A 16-bit map in tenths of a millimetre (or of a pixel)."""
+    _write_gray(np.clip(np.rint(distance * 10), 0, 65535).astype(np.uint16), path)
+
+
+def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
+    """COCO annotations (object detection format) of what was made: (file, edit, category)."""
+    names = sorted({category for _, _, category in items})
+    images, marks = [], []
+    for number, (file, edited, category) in enumerate(items, start=1):
+        width, height = edited.image.size
+        images.append({"id": number, "file_name": file.name, "width": width, "height": height})
+        marks.append(
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": names.index(category) + 1,
+                "bbox": _bounds(edited.mask),
+                "area": int(edited.mask.sum()),
+                "iscrowd": 1,
+                "segmentation": {"size": [height, width], "counts": _runs(edited.mask)},
+            }
+        )
+    coco = {
+        "info": {"description": "Synthetic, made by radsmith. Not for diagnosis."},
+        "images": images,
+        "annotations": marks,
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],
+    }
+    write_atomically(path, (json.dumps(coco, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _open_dicom(path: Path) -> Opened:
+    from radsmith.adapters.dicom_reading import read_dicom_image  # pydicom is slow to start
+
+    found = read_dicom_image(path)
+    parts = [_SIDES.get(found.laterality, ""), found.body_part.replace("_", " ").lower()]
+    parts.append(_MODALITIES.get(found.modality, ""))
+    words = " ".join(p for p in parts if p) + (f", {found.view}" if found.view else "")
+    source = Source(
+        image=found.image,
+        bits=found.bits_stored,
+        inverted=found.inverted,
+        words=_own_words(path) or _understood(words),
+    )
+    return Opened(path=path, source=source, suffix=".dcm", dicom=found)
+
+
+def _source(image: Image, words: str) -> Source:
+    return Source(image=image, bits=8 * image.pixels.dtype.itemsize, words=words)
+
+
+def _own_words(path: Path) -> str:
+    """The prompt of a picture that radsmith made."""
+    try:
+        return read_record(path).canonical_prompt
+    except (InvalidInput, NotFound):
+        return ""
+
+
+def _understood(words: str) -> str:
+    """What of the words the vocabulary knows."""
+    from radsmith.prompt import render
+
+    return render(read_prompt(words).prompt) if words.strip(" ,") else ""
+
+
+def _npy_image(data: bytes, path: Path) -> Image:
+    try:
+        pixels: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InvalidInput(f"{path} is not a plain NPY array: {error}; save it again") from error
+    if pixels.dtype.kind == "f":
+        return Image(pixels=pixels.astype(np.float32))
+    if pixels.dtype not in (np.uint8, np.uint16, np.int16):
+        raise InvalidInput(
+            f"{path} holds {pixels.dtype}; expected floats in 0-1, uint8, uint16 or int16"
+        )
+    return Image(pixels=pixels, unit="stored value")
+
+
+def _dicom(edited: Edited, source: Opened, words: str, *, keep_reference: bool) -> bytes:
+    from radsmith.adapters.dicom import dicom_bytes
+    from radsmith.adapters.dicom_pixels import StoredPixels
+
+    found, image = source.dicom, edited.image
+    slope, intercept = found.rescale
+    levels = image.window
+    if levels is None:
+        low, high = float(image.pixels.min()), float(image.pixels.max())
+        levels = Window(center=(low + high + 1) / 2, width=high - low + 1)
+    scaled = found.modality == "CT" or slope != 1 or intercept != 0
+    window = Window(center=levels.center * slope + intercept, width=levels.width * abs(slope))
+    stored = StoredPixels(
+        pixels=image.pixels,
+        window=window if scaled else levels,
+        rescale_type="HU" if found.modality == "CT" else "US",
+        slope=slope,
+        intercept=intercept,
+        bits=found.bits_stored,
+        inverted=found.inverted,
+    )
+    prompt, _ = complete(read_prompt(words or source.source.words or "image").prompt)
+    parents = [found.uids] if keep_reference and all(found.uids) else []
+    return dicom_bytes(image, edited.record, codes_of(prompt), stored=stored, parents=parents)
+
+
+def _write_gray(levels: NDArray[np.unsignedinteger[Any]], path: Path) -> None:
+    stream = io.BytesIO()
+    Pillow.fromarray(levels).save(stream, "PNG")
+    write_atomically(path, stream.getvalue())
+
+
+def _bounds(mask: Mask) -> list[int]:
+    """x, y, width, height."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    x, y = int(columns[0]), int(rows[0])
+    return [x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y]
+
+
+def _runs(mask: Mask) -> list[int]:
+    """Run lengths down the columns, zeros first."""
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return [0, *runs] if flat[0] else runs

@@ -1,0 +1,301 @@
+"""Commands that edit an image: inpaint, outpaint, vary, change, interpolate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radsmith.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from radsmith.adapters.edit_files import Opened
+    from radsmith.edit import Edited, Mask, Task
+
+IMAGE = click.argument("image", type=click.Path(path_type=Path))
+
+
+def _common(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every edit."""
+    for option in reversed(
+        (
+            click.option("--prompt", default="", help="What it shows; default: as the file says."),
+            click.option("-n", "count", type=click.IntRange(1), default=1, help="Candidates."),
+            click.option("--seed", type=int, default=0, help="Of the first; the rest count up."),
+            click.option("--steps", type=int, default=4, help="Denoising steps, 1-100."),
+            click.option("--guidance", type=float, default=1.5, help="Guidance scale, 0-10."),
+            click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out")),
+            click.option("--force", is_flag=True, help="Overwrite files that are there."),
+            click.option("--keep-reference", is_flag=True, help="DICOM: name the source's UIDs."),
+            click.option("--strict", is_flag=True, help="Refuse what was weakly learned."),
+            click.option("--model", type=click.Path(path_type=Path), help="Another model."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _region(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say where."""
+    for option in reversed(
+        (
+            click.option("--mask", "mask_file", type=click.Path(path_type=Path),
+                         help="Picture: white, or transparent, is drawn."),
+            click.option("--box", help="x,y,width,height in pixels."),
+            click.option("--polygon", help='Corners "x,y x,y x,y …" in pixels.'),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@IMAGE
+@_region
+@_common
+def inpaint(image: Path, **options: Any) -> None:
+    """Draw a part of IMAGE anew; all other pixels stay as they are, bit for bit."""
+    from radsmith import edit
+
+    opened = _open(image)
+    mask = _mask(opened, options)
+    _run(opened, options, "inpaint", lambda task: edit.inpaint(opened.source, mask, task))
+
+
+@click.command()
+@IMAGE
+@click.option("--left", default="0", help="Pixels, or millimetres as 30mm.")
+@click.option("--right", default="0")
+@click.option("--top", default="0")
+@click.option("--bottom", default="0")
+@click.option("--canvas", help="WIDTHxHEIGHT to centre the image in, instead of sides.")
+@_common
+def outpaint(
+    image: Path, left: str, right: str, top: str, bottom: str, canvas: str | None, **options: Any
+) -> None:
+    """Continue IMAGE beyond its edges."""
+    from radsmith import edit
+    from radsmith.adapters.edit_text import margins_of
+
+    opened = _open(image)
+    margins = margins_of(opened.source, (left, right, top, bottom), canvas)
+    _run(opened, options, "outpaint", lambda task: edit.outpaint(opened.source, margins, task))
+
+
+@click.command()
+@IMAGE
+@click.option("--strength", type=float, default=0.5, help="0 (hardly changed) to 1 (drawn anew).")
+@_region
+@_common
+def vary(image: Path, strength: float, **options: Any) -> None:
+    """Other versions of IMAGE, or of its masked part."""
+    from radsmith import edit
+
+    opened = _open(image)
+    asked = options["mask_file"] or options["box"] or options["polygon"]
+    mask = _mask(opened, options) if asked else None
+    _run(opened, options, "vary", lambda task: edit.vary(opened.source, strength, task, mask))
+
+
+@click.command()
+@IMAGE
+@click.option("--add", "add", help='FINDING or FINDING@SITE, such as "effusion@right lower lobe".')
+@click.option("--remove", help="FINDING to take away.")
+@click.option("--severity", help="mild, moderate, severe: of the finding named or shown.")
+@click.option("--strength", type=float, default=0.85, help="How freely the region is redrawn, 0-1.")
+@_region
+@_common
+def change(
+    image: Path,
+    add: str | None,
+    remove: str | None,
+    severity: str | None,
+    strength: float,
+    **options: Any,
+) -> None:
+    """Add, remove or grade a finding: a matched pair with the difference map and its label.
+
+    Where is taken from --mask, --box or --polygon, else from the site and side that are named.
+    """
+    from radsmith import edit
+    from radsmith.adapters.edit_files import checked_mask
+    from radsmith.adapters.edit_text import changed_prompt
+    from radsmith.body_map import ellipse_of
+
+    opened = _open(image)
+    words = options["prompt"] or opened.source.words
+    wanted = changed_prompt(words, add, remove, severity)
+    asked = options["mask_file"] or options["box"] or options["polygon"]
+    if asked:
+        mask = _mask(opened, options)
+    else:
+        mask = ellipse_of(wanted.prompt, wanted.finding, opened.source.shape)
+        checked_mask(mask, opened.source.shape, "the region of the finding")
+    options["prompt"] = wanted.text
+    _run(
+        opened,
+        options,
+        f"{'remove' if remove else 'add'}-{wanted.label.replace(' ', '-')}",
+        lambda task: edit.change(opened.source, mask, task, strength),
+        label=wanted.label,
+    )
+
+
+@click.command()
+@IMAGE
+@click.argument("other", type=click.Path(path_type=Path))
+@click.option("--strength", type=float, default=0.6, help="How freely the middle is redrawn, 0-1.")
+@_common
+def interpolate(image: Path, other: Path, strength: float, **options: Any) -> None:
+    """Images on the way from IMAGE to OTHER, -n of them; both must have one size."""
+    from radsmith import edit
+
+    one, two = _open(image), _open(other)
+    count, options["count"] = options["count"], 1
+    task = _tasks(one, options)[0]
+    edits = edit.interpolate(one.source, two.source, count, task, strength)
+    _write(one, options, "interpolate", list(enumerate(edits, start=1)), "")
+
+
+@click.command()
+@IMAGE
+@click.option("--to", "target", default="body", help="leg, arm, pelvis, trunk or body.")
+@_common
+def extend(image: Path, target: str, **options: Any) -> None:
+    """Continue a radiograph of one region (a knee, a chest …) to more of the body.
+
+    Writes a map of the distance from real pixels beside the image. Regions that the model never
+    learned are drawn as their nearest neighbour and flagged; --strict leaves them black.
+    """
+    from rich.console import Console
+
+    from radsmith.adapters.edit_files import write_distances
+    from radsmith.extend import extend as continue_to
+    from radsmith.prompt import complete
+    from radsmith.reading import read_prompt
+
+    opened = _open(image)
+    words = options["prompt"] or opened.source.words
+    shown = complete(read_prompt(words or "image").prompt)[0]
+    console = Console(stderr=True, highlight=False, markup=False)
+    strict, options["strict"] = options["strict"], False
+    edits = []
+    for task in _tasks(opened, options):
+        seed = task.request.seed
+        with console.status("drawing") as status:
+            found = continue_to(
+                opened.source, shown, target, task, strict=strict, progress=status.update
+            )
+        stem = f"{opened.path.stem}-{target}-{seed}"
+        write_distances(found.distance, options["folder"] / f"{stem}-distance.png")
+        edits.append((seed, found.edited))
+    for flag in found.flags:
+        console.print(f"  ! {flag}", style="yellow", soft_wrap=True)
+    _write(opened, options, target, edits, "")
+
+
+def _open(image: Path) -> Opened:
+    from radsmith.adapters.edit_files import open_source
+
+    return open_source(image)
+
+
+def _mask(opened: Opened, options: dict[str, Any]) -> Mask:
+    from radsmith.adapters.edit_files import box_mask, polygon_mask, read_mask
+
+    given = [options[name] for name in ("mask_file", "box", "polygon")]
+    if sum(value is not None for value in given) != 1:
+        raise InvalidInput("say where: one of --mask FILE, --box x,y,w,h and --polygon")
+    shape = opened.source.shape
+    if options["mask_file"] is not None:
+        return read_mask(options["mask_file"], shape)
+    return box_mask(given[1], shape) if given[1] else polygon_mask(given[2], shape)
+
+
+def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
+    """One task a candidate; says how the prompt was read."""
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+
+    from radsmith.adapters.console import say_plan
+    from radsmith.adapters.edit_text import edit_plan
+    from radsmith.adapters.files import prepare_folder
+    from radsmith.adapters.model_files import load_engine
+    from radsmith.edit import Task
+    from radsmith.generation import Request, Settings
+
+    settings = Settings(num_steps=options["steps"], guidance_scale=options["guidance"])
+    prepare_folder(options["folder"])
+    engine = load_engine(options["model"])
+    text, planned = edit_plan(
+        options["prompt"], opened.source.words, engine.facts, strict=options["strict"]
+    )
+    if planned is not None:
+        say_plan(Console(stderr=True, highlight=False, markup=False), planned)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return [
+        Task(
+            engine=engine,
+            planned=planned,
+            request=Request(prompt=text, seed=options["seed"] + k, settings=settings),
+            created=created,
+        )
+        for k in range(options["count"])
+    ]
+
+
+def _run(
+    opened: Opened,
+    options: dict[str, Any],
+    operation: str,
+    make: Callable[[Task], Edited],
+    label: str = "",
+) -> None:
+    edits = [(task.request.seed, make(task)) for task in _tasks(opened, options)]
+    _write(opened, options, operation, edits, label)
+
+
+def _write(
+    opened: Opened,
+    options: dict[str, Any],
+    operation: str,
+    edits: list[tuple[int, Edited]],
+    label: str,
+) -> None:
+    """The images, their masks and COCO boxes; a sheet of several; paths on stdout."""
+    from radsmith.adapters.edit_files import (
+        write_coco,
+        write_difference,
+        write_edited,
+        write_mask,
+    )
+    from radsmith.adapters.sheets import write_edit_sheet
+
+    folder: Path = options["folder"]
+    written = []
+    for number, edited in edits:
+        stem = folder / f"{opened.path.stem}-{operation}-{number}"
+        path = write_edited(
+            edited,
+            opened,
+            stem,
+            edited.record.canonical_prompt,
+            keep_reference=options["keep_reference"],
+            force=options["force"],
+        )
+        written.append((path, edited, label or "drawn"))
+        if not edited.mask.all():
+            write_mask(edited.mask, folder / f"{stem.name}-mask.png")
+        if label:
+            write_difference(opened.source, edited, folder / f"{stem.name}-difference.png")
+        click.echo(path)
+    name = f"{opened.path.stem}-{operation}"
+    if not all(edited.mask.all() for _, edited in edits):
+        write_coco(written, folder / f"{name}-coco.json")
+    if len(edits) > 1 or label:
+        sheet = folder / f"{name}-sheet.png"
+        write_edit_sheet(sheet, opened.source, [edited for _, edited in edits], name)
+        click.echo(sheet, err=True)

@@ -1,0 +1,247 @@
+"""The default engine: prior, base network and finer stage, for generating and for completing.
+
+Determinism: every image is computed alone, on one thread, with noise from its own seed, so its
+pixels do not depend on the batch, the workers or the order. Files reach this module as bytes and
+arrays; reading them is an adapter's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from radsmith.components import Components
+from radsmith.editing import Mask, around, coarser, padded, scaled, tiles
+from radsmith.engine import SIDE, Given, ModelFacts, check_size
+from radsmith.generation import Settings
+from radsmith.prior import Prior
+from radsmith.resize import enlarge, resample, resize, shrink
+from radsmith.stages import LOW_SIDE, MARGIN, SCALE, TILE, BaseStage, Beginning, DetailStage
+
+Array = NDArray[np.float32]
+ALMOST = 1.25
+"""Images up to this much larger than the model's are enlarged without drawing finer detail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFiles:
+    """The parts of a model as an adapter read them. config: the JSON sidecar."""
+
+    config: Mapping[str, Any]
+    base: bytes
+    upsampler: bytes
+    arrays: Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What all scales of one completion share. ids: (1, slots)."""
+
+    given: Given
+    ids: NDArray[np.int64]
+    settings: Settings
+    rng: np.random.Generator
+
+
+class OnnxEngine:
+    """The default model. Implements `Engine`."""
+
+    def __init__(self, files: ModelFiles) -> None:
+        config = files.config
+        self.facts = ModelFacts.from_config(config)
+        self._table: dict[str, int] = dict(config["table"])
+        self._slots = int(config["sampling"]["max_concepts"])
+        self._prior = Prior.from_arrays(files.arrays)
+        self._components = Components(self._table, files.arrays)
+        self._base = BaseStage(files.base, self._prior, config["sampling"])
+        self._detail = DetailStage(files.upsampler, config["sampling"])
+
+    def generate(
+        self, concepts: Sequence[str], seed: int, settings: Settings, absent: Sequence[str] = ()
+    ) -> Array:
+        """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked."""
+        check_size(settings.size)
+        size = settings.size
+        content = self._draw(concepts, absent, size[0] / size[1] if size else None, settings, seed)
+        if size is not None and size != content.shape[::-1]:
+            content = resample(content, *size)
+        return content
+
+    def _draw(
+        self,
+        concepts: Sequence[str],
+        absent: Sequence[str],
+        aspect: float | None,
+        settings: Settings,
+        seed: int,
+    ) -> Array:
+        """An image of this width over height, 256 on its longer side, in 0-1."""
+        rng = np.random.default_rng(seed)
+        with threadpool_limits(1):
+            component = self._components.choose(
+                self._components.scores(concepts, absent, aspect), rng
+            )
+            box = box_of(aspect or self._components.aspect(component))
+            ids = self._encode((*concepts, *self._components.style(component)))
+            mask = content_mask(box, LOW_SIDE)
+            draw = self._prior.draw(component, rng).reshape(mask.shape)
+            draw = np.where(mask > 0, np.clip(draw, -1.2, 1.2), np.float32(-1))
+            begin = Beginning(image=draw, first=self._base.start)
+            low = self._base.draw(
+                component, ids, begin, np.full_like(mask, -1), mask, settings, rng
+            )
+            bars = np.full((SIDE, SIDE), -1, np.float32)
+            shown = content_mask(box, SIDE)[0]
+            fine = self._detail.draw(low, ids, bars, shown, settings.num_steps, rng)
+        content = (inside(fine, box) + np.float32(1)) / np.float32(2)
+        return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
+
+    def fill(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+    ) -> Array:
+        """The given image completed: (height, width) in 0-1, known pixels as given.
+
+        The whole image is completed at 256 pixels first, so that all of it informs the hole; then
+        the hole alone is drawn finer, four times at most a step, in overlapping tiles.
+        """
+        if not given.mask.any():
+            return given.pixels
+        height, width = given.mask.shape
+        if given.mask.all() and given.strength == 1 and max(height, width) <= SIDE:
+            whole = self._draw(concepts, absent, width / height, settings, seed)
+            return whole if whole.shape == given.mask.shape else resize(whole, width, height)
+        with threadpool_limits(1):
+            found = self._fill(given, concepts, settings, absent, np.random.default_rng(seed))
+        found = np.clip(found[:height, :width] / 2 + np.float32(0.5), 0, 1)
+        return np.where(given.mask, found, given.pixels).astype(np.float32)
+
+    def _fill(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        settings: Settings,
+        absent: Sequence[str],
+        rng: np.random.Generator,
+    ) -> Array:
+        pixels = padded(given.pixels, SCALE) * np.float32(2) - np.float32(1)
+        mask = padded(given.mask, SCALE)
+        height, width = mask.shape
+        box = box_of(width / height)
+        square, hole = (np.full((SIDE, SIDE), v) for v in (np.float32(-1), False))
+        inside(square, box)[:], inside(hole, box)[:] = scaled(pixels, mask, box[2], box[3])
+        component = self._recognise(square, hole, box, (concepts, absent), rng)
+        asked = concepts or self._components.usual(component)
+        ids = self._encode((*asked, *self._components.style(component)))
+        job = _Job(given=given, ids=ids, settings=settings, rng=rng)
+        low = self._complete_low(component, square, hole, job)
+        found = inside(self._finer(low, square, hole, job), box)
+        longer = max(height, width)
+        side = SIDE
+        while longer > ALMOST * side:
+            side = min(longer, SCALE * side)
+            size = (width, height)
+            if side < longer:
+                wanted = (round(length * side / longer / SCALE) for length in size)
+                size = tuple(max(1, n) * SCALE for n in wanted)
+            at, unknown = scaled(pixels, mask, *size)
+            below = resize(found, size[0] // SCALE, size[1] // SCALE)
+            below = np.where(coarser(unknown, SCALE), below, shrink(at, SCALE))
+            found = self._finer(below, at, unknown, job)
+        return found if found.shape == mask.shape else resize(found, width, height)
+
+    def _recognise(
+        self,
+        square: Array,
+        hole: Mask,
+        box: Box,
+        words: tuple[Sequence[str], Sequence[str]],
+        rng: np.random.Generator,
+    ) -> int:
+        """A component by words (wanted, absent) and known pixels, the bars left out."""
+        scores = self._components.scores(*words, None)
+        outside = np.ones_like(hole)
+        inside(outside, box)[:] = inside(hole, box)
+        mask = coarser(outside, SCALE).astype(np.float32).reshape(1, -1)
+        if mask.all():
+            return self._components.choose(scores, rng)
+        known = shrink(square, SCALE).reshape(1, -1)
+        return self._components.choose(self._components.seen(scores, self._prior, known, mask), rng)
+
+    def _complete_low(self, component: int, square: Array, hole: Mask, job: _Job) -> Array:
+        mask = coarser(hole, SCALE).astype(np.float32)[None]
+        known = shrink(square, SCALE)[None]
+        first = self._base.start
+        image = known
+        if job.given.strength < 1:
+            first *= job.given.strength
+        else:
+            flat = (1, -1)
+            image = self._prior.draw_given(
+                component, known.reshape(flat), mask.reshape(flat), job.rng
+            ).reshape(mask.shape)
+        begin = Beginning(image=np.clip(image, -1.2, 1.2), first=first)
+        low = self._base.draw(component, job.ids, begin, known, mask, job.settings, job.rng)
+        return np.where(mask[0] > 0, low, known[0]).astype(np.float32)
+
+    def _finer(self, low: Array, known: Array, hole: Mask, job: _Job) -> Array:
+        """Draw the hole on the fine grid, from low (h, w); known, hole: (4h, 4w)."""
+        found = np.where(hole, enlarge(low, SCALE), known).astype(np.float32)
+        drawn = np.zeros_like(found)
+        region = around(coarser(hole, SCALE), MARGIN // 2)
+        for part, weight in tiles(region, TILE, MARGIN):
+            cut = part.of(hole, SCALE)
+            if not cut.any():
+                continue
+            strength = job.given.strength
+            own = part.of(known, SCALE)
+            begin = Beginning(image=own, first=strength) if strength < 1 else None
+            piece = self._detail.draw(
+                part.of(low),
+                job.ids,
+                own,
+                cut.astype(np.float32),
+                job.settings.num_steps,
+                job.rng,
+                begin,
+            )
+            part.of(drawn, SCALE)[...] += piece * weight.repeat(SCALE, 0).repeat(SCALE, 1)
+        return np.where(hole & (drawn != 0), drawn, found).astype(np.float32)
+
+    def _encode(self, concepts: Sequence[str]) -> NDArray[np.int64]:
+        rows = [self._table[c] for c in dict.fromkeys(concepts) if c in self._table]
+        return np.array([(rows + [0] * self._slots)[: self._slots]], np.int64)
+
+
+Box = tuple[int, int, int, int]
+"""Left, top, width and height of the content in the 256-pixel square."""
+
+
+def box_of(aspect: float) -> Box:
+    """The content of this width over height, centred in the square."""
+    width, height = (max(1, round(min(1.0, a) * SIDE)) for a in (aspect, 1 / aspect))
+    return (SIDE - width) // 2, (SIDE - height) // 2, width, height
+
+
+def inside(square: NDArray[Any], box: Box) -> NDArray[Any]:
+    """A view of the content."""
+    left, top, width, height = box
+    return square[top : top + height, left : left + width]
+
+
+def content_mask(box: Box, side: int) -> Array:
+    """1 inside the content, on a grid of `side` cells: (1, side, side)."""
+    left, top, width, height = box
+    at = (np.arange(side) + 0.5) * (SIDE / side)
+    inside_x = (at >= left) & (at <= left + width)
+    inside_y = (at >= top) & (at <= top + height)
+    return (inside_y[:, None] & inside_x[None, :]).astype(np.float32)[None]

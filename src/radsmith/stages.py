@@ -1,0 +1,145 @@
+"""The two drawing stages of the default model on ONNX Runtime: 64x64, then four times finer.
+
+Arrays in [-1, 1]; masks are 1 where pixels are to be made. Every call runs on one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from radsmith.generation import Settings
+from radsmith.prior import Prior
+from radsmith.resize import enlarge
+from radsmith.sampling import SAMPLERS, Denoiser, guided, keeping, timesteps, velocity_of
+
+Array = NDArray[np.float32]
+LOW_SIDE = 64
+SCALE = 4
+MARGIN = 16
+"""Cells the finer stage sees around a cell: 14 by its convolutions."""
+TILE = 96
+"""Largest side, in cells, that the finer stage draws at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """Where a stage begins: an image of its grid, noised to time `first` (1: noise alone)."""
+
+    image: Array
+    first: float
+
+
+class BaseStage:
+    """The prior's posterior mean and the network that corrects it, at 64x64."""
+
+    def __init__(self, model: bytes, prior: Prior, sampling: Mapping[str, Any]) -> None:
+        self._session = session(model)
+        self._prior = prior
+        self._floor = float(sampling["noise_floor"])
+        self.start = float(sampling["start"])
+
+    def draw(
+        self,
+        component: int,
+        ids: NDArray[np.int64],
+        begin: Beginning,
+        known: Array,
+        mask: Array,
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> Array:
+        """(64, 64) from begin.image; known, mask: (1, 64, 64); ids: (1, slots) table rows."""
+        noise = rng.standard_normal(mask.shape, np.float32)
+        denoise = guided(
+            self._denoiser(component, ids, known, mask),
+            self._denoiser(component, np.zeros_like(ids), known, mask),
+            settings.guidance_scale,
+        )
+        velocity = keeping(velocity_of(denoise), known, noise, mask)
+        x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
+        sampler = SAMPLERS[settings.sampler]
+        return sampler(velocity, x, timesteps(settings.num_steps, begin.first))[0]
+
+    def _denoiser(
+        self, component: int, ids: NDArray[np.int64], known: Array, mask: Array
+    ) -> Denoiser:
+        which = np.array([component])
+        numbers = np.zeros((1, 4), np.float32)
+
+        def denoise(x: Array, t: float) -> Array:
+            at = np.array([t], np.float32)
+            flat = (1, -1)
+            mean = self._prior.denoise(
+                x.reshape(flat), at, which, known.reshape(flat), mask.reshape(flat)
+            ).reshape(x.shape)
+            left = (x - np.float32(1 - t) * mean) / np.float32(max(t, self._floor))
+            image = np.stack([x, mean, left, mask, known * (1 - mask)], 1)
+            feed = {"image": image, "t": at, "numbers": numbers, "concepts": ids}
+            correction = self._session.run(None, feed)[0][:, 0]
+            return mean + self._prior.error(at, which)[:, None, None] * correction
+
+        return denoise
+
+
+class DetailStage:
+    """Flow on the residual to an enlarged low image, on a grid of any size."""
+
+    def __init__(self, model: bytes, sampling: Mapping[str, Any]) -> None:
+        self._session = session(model)
+        self._level = np.array([[sampling["low_noise"]]], np.float32)
+        self._scale = np.float32(sampling["residual_scale"])
+        self._most_steps = int(sampling["most_upsampler_steps"])
+
+    def draw(
+        self,
+        low: Array,
+        ids: NDArray[np.int64],
+        known: Array,
+        mask: Array,
+        num_steps: int,
+        rng: np.random.Generator,
+        begin: Beginning | None = None,
+    ) -> Array:
+        """(4h, 4w) from low (h, w); known, mask: (4h, 4w).  begin: on the fine grid."""
+        noisy = np.clip(low, -1, 1) + self._level * rng.standard_normal(low.shape, np.float32)
+        coarse = enlarge(noisy, SCALE)
+        noise = rng.standard_normal((1, *coarse.shape), np.float32)
+        given = ((known - coarse) / self._scale)[None] * (1 - mask[None])
+        first, x = 1.0, noise
+        if begin is not None:
+            first = begin.first
+            own = ((begin.image - coarse) / self._scale)[None]
+            x = np.asarray((1 - first) * own + first * noise, np.float32)
+
+        def denoise(x: Array, t: float) -> Array:
+            spread = np.float32((1 - t) ** 2 + t**2)
+            feed = {
+                "fine": np.stack([x, mask[None], given], 1),
+                "low": noisy[None, None],
+                "t": np.array([t], np.float32),
+                "numbers": self._level,
+                "concepts": ids,
+            }
+            correction = self._session.run(None, feed)[0][:, 0]
+            error = np.float32(max(t, 0.02)) / np.sqrt(spread)
+            return np.float32(1 - t) * x / spread + error * correction
+
+        velocity = keeping(velocity_of(denoise), given, noise, mask[None])
+        steps = timesteps(min(num_steps, self._most_steps), first)
+        residual = SAMPLERS["euler"](velocity, x, steps)
+        return np.asarray(coarse + self._scale * residual[0], np.float32)
+
+
+def session(model: bytes) -> onnxruntime.InferenceSession:
+    """A session on one thread: the same pixels whatever the machine's cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

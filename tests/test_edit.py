@@ -1,0 +1,265 @@
+"""Laws of editing: what lies outside a mask survives bit for bit, whatever the engine does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nst
+
+from radsmith.adapters.model_files import load_engine
+from radsmith.body_map import TARGETS, ellipse_of, outward, places
+from radsmith.edit import (
+    Levels,
+    Margins,
+    Source,
+    Task,
+    change,
+    inpaint,
+    interpolate,
+    outpaint,
+    vary,
+)
+from radsmith.editing import Region, around, scaled, tiles
+from radsmith.engine import Given, ModelFacts
+from radsmith.errors import InvalidInput
+from radsmith.extend import extend
+from radsmith.generate import plan
+from radsmith.generation import Request, Settings
+from radsmith.image import Image, Window
+from radsmith.reading import read_prompt
+
+CREATED = "2026-01-01T00:00:00+00:00"
+
+
+class NoisyEngine:
+    """Fills with noise everywhere, known pixels included: a caller must not rely on it."""
+
+    facts = ModelFacts(name="noise", digest="0", images={}, together={}, engine="noise")
+
+    def fill(self, given, concepts, seed, settings, absent=()):
+        return np.random.default_rng(seed).random(given.mask.shape, np.float32)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return load_engine()
+
+
+def task_of(engine, prompt="", seed=0, steps=1):
+    planned = plan(prompt, engine.facts) if prompt else None
+    request = Request(prompt=prompt, seed=seed, settings=Settings(num_steps=steps))
+    return Task(engine=engine, planned=planned, request=request, created=CREATED)
+
+
+def picture(shape=(60, 80), seed=0):
+    y, x = np.mgrid[: shape[0], : shape[1]] / max(shape)
+    waves = np.sin(9 * x) * np.cos(7 * y) + np.random.default_rng(seed).normal(0, 0.05, shape)
+    return np.clip((waves + 1.2) * 100, 0, 255).astype(np.uint8)
+
+
+def source_of(pixels, **fields):
+    unit = "intensity" if pixels.dtype.kind == "f" else "stored value"
+    image = Image(pixels=pixels, unit=unit, window=fields.pop("window", None))
+    return Source(image=image, bits=8 * pixels.dtype.itemsize, **fields)
+
+
+@st.composite
+def masked_sources(draw):
+    dtype = draw(st.sampled_from([np.uint8, np.uint16, np.int16, np.float32]))
+    shape = draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
+    if dtype == np.float32:
+        pixels = draw(nst.arrays(dtype, shape, elements=st.floats(0, 1, width=32)))
+    else:
+        pixels = draw(nst.arrays(dtype, shape))
+    window = draw(st.none() | st.builds(lambda c, w: Window(center=c, width=w),
+                  st.floats(-500, 5000), st.floats(1, 4000)))  # fmt: skip
+    mask = draw(nst.arrays(np.bool_, shape))
+    inverted = draw(st.booleans())
+    return source_of(pixels, inverted=inverted, window=window), mask
+
+
+@given(masked_sources())
+def test_stored_values_outside_the_mask_are_the_inputs(case):
+    source, mask = case
+    edited = inpaint(source, mask, task_of(NoisyEngine()))
+    before, after = source.image.pixels, edited.image.pixels
+    assert after.dtype == before.dtype and after.shape == before.shape
+    assert np.array_equal(before[~mask], after[~mask])
+    if not mask.any():
+        assert edited.image.digest() == source.image.digest()
+    assert edited.record.parents == (source.image.digest(),)
+
+
+@given(masked_sources(), st.integers(1, 3))
+def test_repeated_outpainting_never_drifts(case, times):
+    source, _ = case
+    canvas = source
+    margins = Margins(left=1, right=2, top=3, bottom=1)
+    for seed in range(times):
+        edited = outpaint(canvas, margins, task_of(NoisyEngine(), seed=seed))
+        canvas = replace(source, image=edited.image)
+    height, width = source.shape
+    inner = canvas.image.pixels[3 * times : 3 * times + height, times : times + width]
+    assert np.array_equal(inner, source.image.pixels)
+
+
+@given(masked_sources())
+@settings(max_examples=50)
+def test_levels_go_there_and_back(case):
+    source, _ = case
+    levels = Levels.of(source, np.ones(source.shape, np.bool_))
+    pixels = source.image.pixels
+    low, high = levels.low, levels.high
+    shown = (pixels >= low) & (pixels <= high)
+    back = levels.stored(levels.intensity(pixels))
+    error = np.abs(back.astype(float) - pixels.astype(float))[shown]
+    assert (error <= (high - low) * 1e-6 + (0.5 if pixels.dtype.kind in "iu" else 0)).all()
+
+
+def test_a_mask_of_another_size_is_refused():
+    with pytest.raises(InvalidInput, match="mask is 3x2 and the image 80x60"):
+        inpaint(source_of(picture()), np.ones((2, 3), np.bool_), task_of(NoisyEngine()))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"pixels": np.zeros((2, 2), np.float32), "mask": np.ones((2, 3), np.bool_)}, "one"),
+        ({"pixels": np.full((2, 2), np.nan, np.float32), "mask": np.ones((2, 2), bool)}, "NaN"),
+        ({"pixels": np.zeros((2, 2), np.float32), "mask": np.ones((2, 2), bool), "strength": 0.0},
+         "strength"),
+    ],
+)  # fmt: skip
+def test_what_is_given_is_checked(fields, words):
+    with pytest.raises(InvalidInput, match=words):
+        Given(**fields)
+
+
+def test_a_full_mask_is_plain_generation(engine):
+    concepts = ("modality:x-ray", "body_part:knee")
+    wanted = engine.generate(concepts, 5, Settings(num_steps=1, size=(256, 192)))
+    blank = Given(pixels=np.zeros((192, 256), np.float32), mask=np.ones((192, 256), np.bool_))
+    assert np.array_equal(engine.fill(blank, concepts, 5, Settings(num_steps=1)), wanted)
+
+
+@pytest.mark.parametrize("shape", [(50, 37), (256, 256), (301, 258), (701, 430)])
+def test_any_size_is_completed_around_its_own_pixels(engine, shape):
+    pixels = picture(shape).astype(np.float32) / 255
+    mask = np.zeros(shape, np.bool_)
+    mask[shape[0] // 3 : shape[0] // 2, 5:-5] = True
+    filled = engine.fill(Given(pixels=pixels, mask=mask), (), 1, Settings(num_steps=1))
+    assert np.array_equal(filled[~mask], pixels[~mask])
+    assert filled.min() >= 0 and filled.max() <= 1 and filled[mask].std() > 0
+    hidden = Given(pixels=np.where(mask, 0.9, pixels).astype(np.float32), mask=mask)
+    assert np.array_equal(engine.fill(hidden, (), 1, Settings(num_steps=1)), filled)
+
+
+def test_known_pixels_inform_the_hole(engine):
+    knee = ("modality:x-ray", "body_part:knee")
+    mask = np.zeros((256, 256), np.bool_)
+    mask[100:150, 60:200] = True
+    informed, blind = [], []
+    for seed in range(4):
+        one, other = (
+            engine.generate(knee, s, Settings(num_steps=2, size=(256, 256)))
+            for s in (seed, seed + 9)
+        )
+        filled = engine.fill(Given(pixels=one, mask=mask), knee, 0, Settings(num_steps=2))
+        informed.append(((filled - one)[mask] ** 2).mean())
+        blind.append(((other - one)[mask] ** 2).mean())
+    assert np.mean(informed) < 0.7 * np.mean(blind)
+
+
+def test_little_strength_changes_little(engine):
+    source = source_of(picture((256, 256)))
+    near, far = (
+        vary(source, s, task_of(engine, "chest x-ray")).image.pixels.astype(float)
+        for s in (0.05, 1.0)
+    )
+    before = source.image.pixels.astype(float)
+    assert np.abs(near - before).mean() < 0.3 * np.abs(far - before).mean()
+
+
+def test_interpolation_counts_and_needs_one_size():
+    one, two = source_of(picture(seed=1)), source_of(picture(seed=2))
+    found = interpolate(one, two, 3, task_of(NoisyEngine()))
+    assert len(found) == 3 and all(len(e.record.parents) == 2 for e in found)
+    with pytest.raises(InvalidInput, match="one size"):
+        interpolate(one, source_of(picture((10, 10))), 1, task_of(NoisyEngine()))
+
+
+def test_change_needs_a_prompt():
+    with pytest.raises(InvalidInput, match="say which"):
+        change(source_of(picture()), np.ones((60, 80), bool), task_of(NoisyEngine()))
+
+
+def test_tiles_cover_a_region_with_weights_of_one():
+    region = Region(top=3, bottom=203, left=0, right=131)
+    total = np.zeros((210, 140), np.float32)
+    for part, weight in tiles(region, 96, 16):
+        assert part.bottom - part.top <= 96 and part.right - part.left <= 96
+        part.of(total)[...] += weight
+    assert np.allclose(region.of(total), 1) and np.isclose(total.sum(), 200 * 131, rtol=1e-5)
+
+
+def test_shrinking_keeps_unknown_pixels_out():
+    pixels = np.full((40, 40), 0.25, np.float32)
+    mask = np.zeros((40, 40), np.bool_)
+    mask[11:14, 11:30] = True
+    pixels[mask] = 9
+    small, unknown = scaled(pixels, mask, 10, 10)
+    assert np.allclose(small[~unknown], 0.25, atol=1e-6)
+    assert unknown.sum() == 2 * 6 and around(unknown, 0).of(unknown).all()
+
+
+def test_every_target_is_reached_from_its_own_parts():
+    body = places("female", "adult")
+    for target, parts in TARGETS.items():
+        for part in parts:
+            start = next(p for p in body if p.part == part)
+            found = outward(start, target, body)
+            assert start not in found and {p.part for p in found} <= set(parts)
+    assert len(outward(next(p for p in body if p.part == "knee"), "body", body)) == len(body) - 1
+    with pytest.raises(InvalidInput, match="does not reach"):
+        outward(next(p for p in body if p.part == "skull"), "leg", body)
+
+
+def test_children_are_smaller():
+    assert places("", "child")[0].size[0] < places("", "")[0].size[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("chest x-ray, right pleural effusion", False),
+        ("chest x-ray, left consolidation in the lower lobe", True),
+    ],
+)
+def test_a_finding_lies_where_its_side_says(text, right):
+    prompt = read_prompt(text).prompt
+    mask = ellipse_of(prompt, prompt.findings[0], (100, 100))
+    columns = np.flatnonzero(mask.any(0))
+    assert (columns.mean() > 50) == right and np.flatnonzero(mask.any(1)).mean() > 50
+
+
+def test_a_knee_becomes_a_leg_around_untouched_pixels(engine):
+    pixels = picture((64, 64))
+    shown = read_prompt("right knee x-ray, adult").prompt
+    source = source_of(pixels)
+    drawn = []
+    found = extend(source, shown, "leg", task_of(engine), progress=drawn.append)
+    made, body = found.edited.mask, found.edited.image
+    assert drawn == ["right lower leg", "right femur", "right ankle"]
+    assert np.array_equal(body.pixels[~made], pixels.ravel())
+    assert np.array_equal(found.distance == 0, ~made)
+    assert body.spacing and np.isclose(body.spacing[0] * 64, 180, atol=60)
+    assert any("femur" in flag for flag in found.flags)
+    strict = extend(source, shown, "leg", task_of(engine), strict=True).edited.image.pixels
+    assert (strict[made] == 0).mean() > (body.pixels[made] == 0).mean()
+
+
+def test_what_the_body_map_lacks_is_said(engine):
+    with pytest.raises(InvalidInput, match="cannot extend"):
+        extend(source_of(picture()), read_prompt("brain mri").prompt, "body", task_of(engine))
