@@ -252,6 +252,10 @@ def test_the_studio_edits_what_it_shows(studio):
     )
     record = shown(studio, changed.json()["batch"])["record"]
     assert "finding:pleural-effusion" in record["concepts"]
+    knee = shown(studio, studio.generate(prompt="left knee x-ray, PA view", steps=1, seed=1))
+    asked = {"source": knee["id"], "steps": 1, "operation": "extend", "target": "leg"}
+    leg = shown(studio, form(studio, "/studio/edits", asked).json()["batch"])
+    assert leg["height"] > 2 * knee["height"]
     varied = form(studio, "/studio/edits", {**common, "operation": "vary", "strength": 0.3})
     assert shown(studio, varied.json()["batch"])["record"]["operation"] == "vary"
 

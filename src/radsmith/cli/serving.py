@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from radsmith.errors import InvalidInput, Unavailable
+from radsmith.errors import InvalidInput, RadsmithError, Unavailable
 
 DEFAULT_PORT = 8400
 MOST_WORKERS = 4
@@ -67,7 +67,11 @@ def serve(
     )
     load_facts(model)
     store = open_store(settings)
-    bound = listen(settings)
+    try:
+        bound = listen(settings)
+    except RadsmithError:
+        store.close()
+        raise
     address = address_of(settings, bound)
     click.echo(f"studio: {address}/")
     click.echo(f"API:    {address}/v1 (OpenAI's client: base_url); described at {address}/docs")

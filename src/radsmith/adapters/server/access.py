@@ -49,6 +49,9 @@ async def api_caller(request: Request, services: ServicesDep) -> Caller:
         owner = await run_in_threadpool(services.keys.owner_of, key.strip())
     if owner is None:
         if services.settings.keys:
+            if key:
+                note = services.audit.note
+                await run_in_threadpool(note, "nobody", address, "key refused", request.url.path)
             raise _no_key(bool(key))
         owner = LOCAL
     services.rates.take(f"owner {owner}")

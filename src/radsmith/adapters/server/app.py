@@ -119,13 +119,15 @@ def listen(settings: ServerSettings) -> socket.socket:
     """The bound socket. Raises Unavailable where the port is taken, InvalidInput for the host."""
     try:
         info = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(info[0], socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise InvalidInput(f"no such host to listen on: {settings.host!r}") from error
+    bound = socket.socket(info[0], socket.SOCK_STREAM)
+    try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(info[4])
         bound.listen(256)
-    except (socket.gaierror, UnicodeError) as error:
-        raise InvalidInput(f"no such host to listen on: {settings.host!r}") from error
     except OSError as error:
+        bound.close()
         raise Unavailable(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror};"
             " choose another --port"

@@ -15,17 +15,21 @@ from radsmith.adapters.server.blobs import Blobs, npy_of, pixels_of
 from radsmith.adapters.server.jobs import Made
 from radsmith.edit import Margins, Mask, Source, Task
 from radsmith.engine import Engine
+from radsmith.extend import extend
 from radsmith.generation import Generation, Request, Settings
 from radsmith.image import Image, Window
+from radsmith.prompt import complete
+from radsmith.reading import read_prompt
 
-EDITS = ("inpaint", "outpaint", "vary", "change")
+EDITS = ("inpaint", "outpaint", "vary", "change", "extend")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditAsked:
     """One edit, but for its seed. mask: digest of a stored mask; margins: left, right, top, bottom.
 
-    strength: None for the operation's own.  source: see `source_json`; parent: a stored image's id.
+    strength: None for the operation's own.  target: of "extend".  source: see `source_json`.
+    parent: a stored image's id.
     """
 
     operation: str
@@ -36,6 +40,7 @@ class EditAsked:
     mask: str | None = None
     margins: tuple[int, int, int, int] | None = None
     strength: float | None = None
+    target: str | None = None
     parent: str | None = None
 
     def payload(self, seed: int) -> dict[str, Any]:
@@ -51,6 +56,7 @@ class EditAsked:
             "parts": parts,
             "margins": list(self.margins) if self.margins else None,
             "strength": self.strength,
+            "target": self.target,
             "parent": self.parent,
         }
 
@@ -117,6 +123,9 @@ def _edited(
         left, right, top, bottom = payload["margins"]
         margins = Margins(left=left, right=right, top=top, bottom=bottom)
         return edit.outpaint(source, margins, task)
+    if operation == "extend":
+        shown, _ = complete(read_prompt(payload["prompt"] or source.words or "image").prompt)
+        return extend(source, shown, payload["target"], task).edited
     if operation == "vary":
         return edit.vary(source, 0.5 if strength is None else strength, task, mask)
     make = edit.change if operation == "change" else edit.inpaint

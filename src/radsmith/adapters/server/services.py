@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -51,9 +52,11 @@ def open_store(settings: ServerSettings) -> Store:
     """Open, migrate and hold. Raises Unavailable where another server holds it, and InvalidInput
     for a server that others can reach without any key."""
     folder = prepare_folder(settings.folder)
-    lock = _locked(settings)
-    try:
+    with ExitStack() as opened:
+        lock = _locked(settings)
+        opened.callback(os.close, lock)
         database = Database(settings.database_url)
+        opened.callback(database.close)
         database.hold()
         if settings.exposed and not settings.keys:
             raise InvalidInput("a server that others can reach needs API keys: add --keys")
@@ -63,10 +66,8 @@ def open_store(settings: ServerSettings) -> Store:
             )
         signer = Signer(open_secret(folder))
         blobs = Blobs(folder / "images")
+        opened.pop_all()  # from here on the store closes them
         return Store(database=database, blobs=blobs, signer=signer, lock=lock)
-    except BaseException:
-        os.close(lock)
-        raise
 
 
 def _locked(settings: ServerSettings) -> int:

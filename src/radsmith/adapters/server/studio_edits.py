@@ -38,10 +38,11 @@ class StudioEdit(Common):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     source: Annotated[Text, Field(min_length=1, max_length=64)]
-    operation: Literal["inpaint", "outpaint", "vary", "change"]
+    operation: Literal["inpaint", "outpaint", "vary", "change", "extend"]
     prompt: Annotated[Text, Field(max_length=LONGEST_TEXT)] = ""
     strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     margins: Annotated[str, Field(pattern=r"^\d{1,5},\d{1,5},\d{1,5},\d{1,5}$")] | None = None
+    target: Literal["leg", "arm", "pelvis", "trunk", "body"] = "body"
     add: Annotated[Text, Field(max_length=200)] | None = None
     remove: Annotated[Text, Field(max_length=200)] | None = None
     severity: Literal["mild", "moderate", "severe"] | None = None
@@ -90,6 +91,7 @@ def _new(services: Services, caller: Caller, body: StudioEdit, data: bytes | Non
         mask=None if mask is None else keep_mask(mask, services.store.blobs),
         margins=margins,
         strength=body.strength,
+        target=body.target if body.operation == "extend" else None,
         parent=stored.id,
     )
     return new_edit(services, caller, asked, body, None)

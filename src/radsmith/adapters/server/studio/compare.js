@@ -28,8 +28,9 @@ export class Compare {
   async source(batch, job) {
     this.batch = batch;
     $("side-by-side").disabled = batch.jobs.length < 2 && !job.parent;
-    $("compare").disabled = !job.parent;
-    if (!job.parent) { this.parent = null; this.#set(false); return; }
+    const comparable = job.parent && batch.operation !== "extend"; // where it lies is not told
+    $("compare").disabled = !comparable;
+    if (!comparable) { this.parent = null; this.#set(false); return; }
     try {
       if (this.parent?.image.id !== job.parent) {
         const image = await get(`/studio/images/${job.parent}`);

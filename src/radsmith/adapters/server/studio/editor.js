@@ -32,6 +32,11 @@ export class Editor {
     $("whole").addEventListener("click", () => this.#fill());
     $("strength").addEventListener("input", () => this.#strength(Number($("strength").value)));
     for (const side of SIDES) $(side).addEventListener("input", () => this.#framed());
+    $("target").addEventListener("change", () => {
+      $("by-frame").hidden = this.#toBody;
+      $("by-body").hidden = !this.#toBody;
+      this.#tools();
+    });
     $("editor").addEventListener("submit", (event) => { event.preventDefault(); this.#apply(); });
     this.choose("inpaint");
   }
@@ -69,9 +74,11 @@ export class Editor {
     this.#tools();
   }
 
+  get #toBody() { return this.kind === "outpaint" && $("target").value !== ""; }
+
   #tools() {
     const brush = this.open && (this.kind === "inpaint" || this.kind === "change");
-    const frame = this.open && this.kind === "outpaint";
+    const frame = this.open && this.kind === "outpaint" && !this.#toBody;
     $("brush-tool").hidden = !brush;
     $("frame-tool").hidden = !frame;
     if (this.open) this.use(brush ? "brush" : frame ? "frame" : "window");
@@ -168,7 +175,7 @@ export class Editor {
 
   // `fit` shows the frame too; while it is dragged the picture stays.
   #room() {
-    this.viewer.room = this.open && this.kind === "outpaint" ? this.margins : { left: 0, right: 0, top: 0, bottom: 0 };
+    this.viewer.room = this.open && this.kind === "outpaint" && !this.#toBody ? this.margins : { left: 0, right: 0, top: 0, bottom: 0 };
     if (!this.grip && this.viewer.fitted) this.viewer.fit();
   }
 
@@ -215,7 +222,7 @@ export class Editor {
         context.stroke();
       }
     }
-    if (this.kind === "outpaint") {
+    if (this.kind === "outpaint" && !this.#toBody) {
       const { left, right, top, bottom } = this.margins;
       context.strokeStyle = "#6db7f2";
       context.lineWidth = line * 1.4;
@@ -236,7 +243,8 @@ export class Editor {
     if ($("edit-prompt").value.trim()) fields.prompt = $("edit-prompt").value;
     if ($("edit-seed").value !== "") fields.seed = $("edit-seed").value;
     if (this.kind === "vary" || this.kind === "change") fields.strength = $("strength").value;
-    if (this.kind === "outpaint") fields.margins = SIDES.map((side) => this.margins[side]).join();
+    if (this.#toBody) Object.assign(fields, { operation: "extend", target: $("target").value });
+    else if (this.kind === "outpaint") fields.margins = SIDES.map((side) => this.margins[side]).join();
     if (this.kind === "change") {
       fields[$("change-how").value] = $("finding").value;
       if ($("severity").value) fields.severity = $("severity").value;
