@@ -134,6 +134,8 @@ def test_dicom_is_edited_in_its_own_values(client):
             prompt="chest CT, axial, soft tissue window",
             extra_body={**FAST, "format": "dicom"},
         )
+    with open(path, "rb") as file, pytest.raises(openai.BadRequestError, match="negative"):
+        client.images.edit(image=file, mask=("m.png", mask_png(mask)), prompt=CHEST)
     after = pydicom.dcmread(io.BytesIO(httpx.get(answer.data[0].url).content))
     assert np.array_equal(after.pixel_array[~mask], before.pixel_array[~mask])
     assert after.SOPInstanceUID != before.SOPInstanceUID

@@ -113,8 +113,11 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
 
 
 def _require() -> None:
-    """Raises Unavailable where the extra is not installed."""
+    """Raises Unavailable where the extra is not installed, or files cannot be locked."""
     from importlib.util import find_spec
+
+    if find_spec("fcntl") is None:
+        raise Unavailable("the server runs on Linux and macOS; on Windows, use it inside WSL")
 
     needed = ("fastapi", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client", "python_multipart")
     missing = [name for name in needed if find_spec(name) is None]

@@ -130,6 +130,9 @@ def _batch(
     if body.side and (body.side, body.side) != (width, height):
         text = f"an edit keeps the size of its image, {width}x{height}: leave size out, or auto"
         raise Problem(400, text, param="size", code="invalid_value")
+    if body.form != "dicom" and found.source.image.pixels.dtype.kind == "i":
+        text = "the image holds negative values, which a PNG cannot: ask for format dicom"
+        raise Problem(400, text, param="format", code="invalid_value")
     asked = EditAsked(
         operation=operation,
         prompt=prompt,

@@ -13,7 +13,6 @@ from secrets import token_hex
 import numpy as np
 from PIL import Image as Pillow
 
-from radsmith.adapters.edit_files import open_source, read_mask
 from radsmith.adapters.files import prepare_folder
 from radsmith.adapters.server.problems import Problem
 from radsmith.adapters.server.settings import Limits
@@ -47,6 +46,8 @@ class Uploads:
 
     def picture(self, data: bytes, param: str) -> Uploaded:
         """A PNG, JPEG, TIFF or DICOM image. Raises Problem, naming the parameter."""
+        from radsmith.adapters.edit_files import open_source  # pydicom is slow to start
+
         kind = self._checked(data, param)
         hole = None
         if kind == "png":
@@ -56,6 +57,8 @@ class Uploads:
 
     def mask(self, data: bytes, shape: tuple[int, int], param: str) -> Mask:
         """A mask for an image of (height, width): transparent or white is to be drawn."""
+        from radsmith.adapters.edit_files import read_mask
+
         if self._checked(data, param) == "dicom":
             raise Problem(400, "a mask must be a PNG", param=param, code="invalid_image")
         with self._file(data, param) as path:
