@@ -24,7 +24,7 @@ GROUPS = (
         "features",
         "privacy",
     },
-    {"generate", "edit", "extend", "evaluate", "probe"},
+    {"generate", "edit", "extend", "evaluate", "probe", "rebuild"},
     {"adapters"},
     {"training"},
     {"cli", "__main__"},

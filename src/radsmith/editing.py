@@ -99,3 +99,64 @@ def _spans(first: int, last: int, side: int, overlap: int) -> Iterator[tuple[int
     weights /= weights.sum(0)
     for weight, begin in zip(weights, begins, strict=True):
         yield begin, begin + size, weight[begin - first : begin - first + size]
+
+
+REACH, FADE = 0.12, 0.9
+"""How far a step is spread, of the longer side, and how much of it a doubling of distance keeps."""
+RIM = 3
+"""Pixels on both sides of a hole's edge that are compared."""
+
+
+def joined(drawn: Array, known: Array, hole: Mask) -> Array:
+    """Drawn pixels shifted so that they meet the known ones at the hole's edge.
+
+    The step between a narrow rim of known and one of drawn pixels, taken locally, is spread into
+    the hole and fades with distance. Detail is untouched; (h, w), known where hole is False.
+    """
+    if not hole.any() or hole.all():
+        return np.where(hole, drawn, known).astype(np.float32)
+    near_hole = _boxed(hole.astype(np.float32), RIM) > 0
+    near_known = _boxed((~hole).astype(np.float32), RIM) > 0
+    rim_in, rim_out = hole & near_known, ~hole & near_hole
+    inner, outer = _local_mean(drawn, rim_in), _local_mean(known, rim_out)
+    step = np.where(rim_in, outer - inner, 0)
+    reach = max(1, round(np.log2(max(2.0, REACH * max(hole.shape)))))
+    spread = _spread(step.astype(np.float32), rim_in.astype(np.float32), reach)
+    return np.where(hole, drawn + spread, known).astype(np.float32)
+
+
+def _local_mean(values: Array, where: Mask) -> Array:
+    weight = where.astype(np.float32)
+    size = 2 * RIM
+    return np.asarray(
+        _boxed(np.where(where, values, 0).astype(np.float32), size)
+        / np.maximum(_boxed(weight, size), 1e-6)
+    )
+
+
+def _boxed(array: Array, radius: int) -> Array:
+    """Mean over (2 radius + 1)-sided boxes, the outside counting as 0."""
+    for _ in range(2):
+        total = np.cumsum(np.pad(array, ((radius + 1, radius), (0, 0))), axis=0, dtype=np.float64)
+        side = 2 * radius + 1
+        array = ((total[side:] - total[:-side]) / side).astype(np.float32).T
+    return array
+
+
+def _spread(values: Array, weight: Array, levels: int) -> Array:
+    """Smooth interpolation of weighted values over the whole grid: pull down, push up.
+
+    Beyond `levels` halvings there is nothing to interpolate from: 0.  (Gortler et al. 1996, 3.4.)
+    """
+    if levels == 0 or max(values.shape) < 2:
+        return np.where(weight > 0, values, 0).astype(np.float32)
+    height, width = values.shape
+    even = ((0, height % 2), (0, width % 2))
+    parts = [
+        np.pad(a, even).reshape(-(-height // 2), 2, -(-width // 2), 2).sum((1, 3))
+        for a in (values * weight, weight)
+    ]
+    below = np.where(parts[1] > 0, parts[0] / np.maximum(parts[1], 1e-9), 0).astype(np.float32)
+    coarse = _spread(below, np.minimum(parts[1], 1).astype(np.float32), levels - 1)
+    finer = resize(coarse, 2 * coarse.shape[1], 2 * coarse.shape[0])[:height, :width]
+    return np.asarray(weight * values + (1 - weight) * FADE * finer, np.float32)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from radsmith.components import Components
-from radsmith.editing import Mask, around, coarser, padded, scaled, tiles
+from radsmith.editing import Mask, around, coarser, joined, padded, scaled, tiles
 from radsmith.engine import SIDE, Given, ModelFacts, check_size
 from radsmith.generation import Settings
 from radsmith.prior import Prior
@@ -145,6 +145,7 @@ class OnnxEngine:
         job = _Job(given=given, ids=ids, settings=settings, rng=rng)
         low = self._complete_low(component, square, hole, job)
         found = inside(self._finer(low, square, hole, job), box)
+        found = joined(found, inside(square, box), inside(hole, box))  # never to the bars
         longer = max(height, width)
         side = SIDE
         while longer > ALMOST * side:
@@ -156,7 +157,7 @@ class OnnxEngine:
             at, unknown = scaled(pixels, mask, *size)
             below = resize(found, size[0] // SCALE, size[1] // SCALE)
             below = np.where(coarser(unknown, SCALE), below, shrink(at, SCALE))
-            found = self._finer(below, at, unknown, job)
+            found = joined(self._finer(below, at, unknown, job), at, unknown)
         return found if found.shape == mask.shape else resize(found, width, height)
 
     def _recognise(

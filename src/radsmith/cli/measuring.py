@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from radsmith.engine import Engine
+    from radsmith.evaluate import RealSet
+    from radsmith.features import Space
+    from radsmith.rebuild import RebuildOptions
 
 
 @click.command()
@@ -44,15 +51,13 @@ def evaluate(
     from rich.console import Console
 
     from radsmith.adapters.evaluation_report import write_evaluation
-    from radsmith.adapters.files import cache_folder, prepare_folder
+    from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.judge_files import load_judge, load_spaces
     from radsmith.adapters.model_files import load_engine
     from radsmith.adapters.prompt_list import parse_steps
-    from radsmith.evaluate import Options, RealSet
+    from radsmith.evaluate import Options
     from radsmith.evaluate import evaluate as compare
     from radsmith.generation import Settings
-    from radsmith.training.data import Contents, load_corpus
-    from radsmith.training.labels import concepts_of
 
     counts = parse_steps(steps)
     settings = Settings(num_steps=counts[0], guidance_scale=guidance)
@@ -68,10 +73,6 @@ def evaluate(
     engine = load_engine(model)
     prepare_folder(folder)
 
-    def read(name: str) -> RealSet:
-        corpus = load_corpus([data], cache_folder(), concepts_of, name)
-        return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)
-
     console = Console(stderr=True, highlight=False, markup=False)
     done = 0
     with console.status("reading images") as status:
@@ -81,8 +82,8 @@ def evaluate(
             done += number
             status.update(f"{what}: {done} images drawn")
 
-        training = read("train") if copies else None
-        found = compare(engine, read(split), training, spaces, judge, options, show)
+        training = _real(data, "train") if copies else None
+        found = compare(engine, _real(data, split), training, spaces, judge, options, show)
     found.report.update(split=split, date=datetime.now(UTC).date().isoformat())
     click.echo(write_evaluation(folder, found))
 
@@ -94,6 +95,9 @@ def evaluate(
 @click.option("--steps", type=int, default=4, help="Denoising steps, 1-100.")
 @click.option("--guidance", type=float, default=1.5)
 @click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--erase", "data", type=click.Path(path_type=Path), help="Real images to rebuild.")
+@click.option("--split", type=click.Choice(("test", "train")), default="test")
+@click.option("--features", default="judge", help="judge, pixels, paths to .onnx encoders.")
 @click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
 def probe(
     folder: Path,
@@ -102,9 +106,16 @@ def probe(
     steps: int,
     guidance: float,
     model: Path | None,
+    data: Path | None,
+    split: str,
+    features: str,
     judge_file: Path | None,
 ) -> None:
-    """Ask the 17 plain prompts that DALL-E 2 was asked; judge and lay out what comes."""
+    """Ask the 17 plain prompts that DALL-E 2 was asked; judge and lay out what comes.
+
+    With --erase DATA parts of real radiographs are erased and rebuilt too, -n candidates each, and
+    compared with what was there and with classical inpainting.
+    """
     from datetime import UTC, datetime
 
     from rich.console import Console
@@ -112,10 +123,11 @@ def probe(
     from radsmith.adapters.console import probe_table
     from radsmith.adapters.evaluation_report import write_probe
     from radsmith.adapters.files import prepare_folder
-    from radsmith.adapters.judge_files import load_judge
+    from radsmith.adapters.judge_files import load_judge, load_spaces
     from radsmith.adapters.model_files import load_engine
     from radsmith.generation import Settings
     from radsmith.probe import probe as ask
+    from radsmith.rebuild import RebuildOptions
 
     settings = Settings(num_steps=steps, guidance_scale=guidance)
     judge, engine = load_judge(judge_file), load_engine(model)
@@ -127,3 +139,33 @@ def probe(
     page = write_probe(folder, engine.facts.name, answers)
     Console(highlight=False, markup=False).print(probe_table(answers))
     click.echo(page)
+    if data is not None:
+        spaces = load_spaces(features, judge)
+        options = RebuildOptions(settings=settings, candidates=each, seed=seed)
+        click.echo(_rebuild(engine, spaces, _real(data, split), folder, options))
+
+
+def _rebuild(
+    engine: Engine, spaces: dict[str, Space], real: RealSet, folder: Path, options: RebuildOptions
+) -> Path:
+    from rich.console import Console
+
+    from radsmith.adapters.baselines import load_baselines
+    from radsmith.adapters.rebuild_report import write_rebuilt
+    from radsmith.rebuild import rebuild
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    with console.status("rebuilding") as status:
+        report, images = rebuild(engine, real, load_baselines(), spaces, options, status.update)
+    report["model"] = {"name": engine.facts.name, "digest": engine.facts.digest}
+    return write_rebuilt(folder, report, images)
+
+
+def _real(data: Path, split: str) -> RealSet:
+    from radsmith.adapters.files import cache_folder
+    from radsmith.evaluate import RealSet
+    from radsmith.training.data import Contents, load_corpus
+    from radsmith.training.labels import concepts_of
+
+    corpus = load_corpus([data], cache_folder(), concepts_of, split)
+    return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)
