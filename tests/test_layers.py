@@ -105,3 +105,10 @@ def test_only_training_imports_torch():
     for name, path in modules().items():
         if not name.startswith("training"):
             assert "torch" not in {t.split(".")[0] for t in imports(path)}, name
+
+
+def test_only_the_server_imports_its_libraries():
+    served = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client"}
+    for name, path in modules().items():
+        if not name.startswith("adapters.server"):
+            assert not served & {t.split(".")[0] for t in imports(path)}, name
