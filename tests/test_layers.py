@@ -8,7 +8,18 @@ import radsmith
 ROOT = Path(radsmith.__file__).parent
 GROUPS = (
     {"__init__", "errors"},
-    {"image", "vocabulary", "prompt", "words", "reading", "generation"},
+    {
+        "image",
+        "vocabulary",
+        "prompt",
+        "words",
+        "reading",
+        "report",
+        "report_cues",
+        "report_sentences",
+        "dataset",
+        "generation",
+    },
     {
         "prior",
         "resize",

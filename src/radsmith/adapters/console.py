@@ -26,6 +26,7 @@ from radsmith.adapters.image_files import Outcome
 from radsmith.generate import Plan
 from radsmith.probe import Answer
 from radsmith.reading import Reading
+from radsmith.report import Report
 from radsmith.vocabulary import ABSENT, default_vocabulary
 
 
@@ -62,6 +63,26 @@ def reading_table(reading: Reading) -> Table:
             Text("not understood", style="bold red"),
             "",
             Text(f"did you mean {near}?" if near else ""),
+        )
+    return table
+
+
+def report_table(report: Report) -> Table:
+    """Findings of a report with their status and the sentence that says so."""
+    vocabulary = default_vocabulary()
+    named = [vocabulary[c].name for c in (report.body_part, report.modality) if c]
+    table = Table(title=Text(" ".join(named) or "examination not named"), title_justify="left")
+    for heading in ("finding", "status", "where and how much", "section", "sentence"):
+        table.add_column(heading, overflow="fold")
+    style = {"present": "bold", "absent": "dim", "uncertain": "yellow"}
+    for found in report.findings:
+        places = (found.severity, found.side, *found.sites)
+        table.add_row(
+            Text(vocabulary[found.concept].name),
+            Text(found.status, style=style[found.status]),
+            Text(", ".join(vocabulary[c].name for c in places if c)),
+            found.section,
+            Text("".join(c for c in found.sentence if c.isprintable())),
         )
     return table
 
