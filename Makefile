@@ -10,7 +10,7 @@ $(VENV)/demo: pyproject.toml constraints.txt
 $(VENV)/dev: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install torch==2.13.0
-	$(PIP) install -c constraints.txt -e ".[train,dev]" && touch $@
+	$(PIP) install -c constraints.txt -e ".[train,import,dev]" && touch $@
 
 demo: $(VENV)/demo
 	$(VENV)/bin/radsmith demo

@@ -17,6 +17,7 @@ GROUPS = (
         "report",
         "report_cues",
         "report_sentences",
+        "scrub",
         "dataset",
         "generation",
     },

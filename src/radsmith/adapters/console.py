@@ -161,5 +161,14 @@ def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
     write_atomically(path, stream.getvalue().encode())
 
 
+def write_problems(path: Path, problems: Sequence[tuple[str, str]]) -> None:
+    """A CSV of source files that were left out, with the reason."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("file", "reason"))
+    writer.writerows(problems)
+    write_atomically(path, stream.getvalue().encode("utf-8", "surrogateescape"))
+
+
 def _images(count: int) -> str:
     return f"{count} image{'' if count == 1 else 's'}"

@@ -1,12 +1,13 @@
-"""Commands for one's own data: report."""
+"""Commands for one's own data: report, deidentify."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from radsmith.errors import InvalidInput
+from radsmith.errors import InvalidInput, NotFound
 
 
 @click.command()
@@ -36,6 +37,69 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
         click.echo(json.dumps(labels, indent=1))
         return
     Console(highlight=False, markup=False).print(report_table(read))
+
+
+@click.command("deidentify")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
+@click.option("--secret", type=click.Path(path_type=Path), help="File of the key of pseudonyms.")
+@click.option("--dates", type=click.Choice(("shift", "remove")), default="shift")
+@click.option("--descriptors", type=click.Choice(("clean", "remove")), default="clean")
+@click.option("--text", type=click.Choice(("mask", "refuse")), default="mask", help="Burned in.")
+@click.option("--keep-characteristics", is_flag=True, help="Sex, age (90 at most), size, weight.")
+def deidentify_files(
+    sources: tuple[Path, ...],
+    folder: Path,
+    secret: Path | None,
+    dates: str,
+    descriptors: str,
+    text: Literal["mask", "refuse"],
+    keep_characteristics: bool,
+) -> None:
+    """Write copies of DICOM files and reports without what tells the patient (PS3.15 annex E).
+
+    Pseudonyms and date shifts come from a secret: it is made on first use and stays with you;
+    keep it apart from the copies. What could not be copied is listed beside the folder.
+    """
+    from rich.console import Console
+
+    from radsmith.adapters.console import write_problems
+    from radsmith.adapters.deidentify import Policy
+    from radsmith.adapters.deidentify_files import (
+        REPORT_NAME,
+        default_secret,
+        deidentify_files,
+        read_secret,
+    )
+    from radsmith.adapters.files import prepare_folder
+
+    _check_sources(sources)
+    secret = secret or default_secret()
+    policy = Policy(
+        secret=read_secret(secret),
+        shift_dates=dates == "shift",
+        clean_descriptors=descriptors == "clean",
+        keep_characteristics=keep_characteristics,
+    )
+    tally = deidentify_files(sources, prepare_folder(folder), policy, text)
+    console = Console(stderr=True, highlight=False, markup=False)
+    for kind, count in sorted(tally.done.items()):
+        console.print(f"{count} {kind}", soft_wrap=True)
+    for risk, count in sorted(tally.risks.items()):
+        console.print(f"  ! {count}: {risk}", soft_wrap=True)
+    console.print(f"residual risk: {folder / REPORT_NAME}; secret: {secret}", soft_wrap=True)
+    if tally.problems:
+        listing = folder.with_name(f"{folder.name}-problems.csv")
+        write_problems(listing, tally.problems)
+        console.print(f"{len(tally.problems)} not copied, listed in {listing}", soft_wrap=True)
+    if not tally.done:
+        raise InvalidInput("nothing could be copied; the listing says why")
+
+
+def _check_sources(sources: tuple[Path, ...]) -> None:
+    for source in sources:
+        if not source.exists():
+            raise NotFound(f"no such file or folder: {source}")
 
 
 def _named(kind: str, words: str | None) -> str | None:
