@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rich.text import Text
 
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.image_files import Outcome
+from radsmith.adapters.importing.manifest import Summary
 from radsmith.generate import Plan
 from radsmith.probe import Answer
 from radsmith.reading import Reading
@@ -159,6 +161,39 @@ def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
     writer.writerow(("line", "prompt", "error"))
     writer.writerows(failed)
     write_atomically(path, stream.getvalue().encode())
+
+
+@contextmanager
+def importing() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for an import: call it with stage, done and total (0: not known)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True, highlight=False, markup=False)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task("scanning", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            progress.update(task, description=stage, completed=done, total=total or None)
+
+        yield show
+
+
+def import_summary(summary: Summary, folder: Path, problems: Path) -> None:
+    """Images, patients, classes with few images, and what was left out by reason."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    splits = ", ".join(f"{n} {split}" for split, n in sorted(summary.splits.items()))
+    console.print(
+        f"{_images(summary.images)} of {summary.patients} patients ({splits}): {folder}",
+        soft_wrap=True,
+    )
+    for name, count in summary.classes.most_common(12):
+        weak = "  ! fewer than 50" if count < 50 else ""
+        console.print(f"  {count:>7,} {name}{weak}", soft_wrap=True)
+    if len(summary.classes) > 12:
+        console.print(f"  … {len(summary.classes)} classes in all: import.json", soft_wrap=True)
+    for reason, count in summary.left_out.most_common(8):
+        console.print(f"  left out {count:>5,}: {reason}", soft_wrap=True)
+    if summary.left_out:
+        console.print(f"all that was left out, with its reason: {problems}", soft_wrap=True)
 
 
 def write_problems(path: Path, problems: Sequence[tuple[str, str]]) -> None:

@@ -1,13 +1,13 @@
-"""Commands for one's own data: report, deidentify."""
+"""Commands for one's own data: import, report, deidentify."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
-from radsmith.errors import InvalidInput, NotFound
+from radsmith.errors import InvalidInput, NotFound, Unavailable
 
 
 @click.command()
@@ -94,6 +94,79 @@ def deidentify_files(
         console.print(f"{len(tally.problems)} not copied, listed in {listing}", soft_wrap=True)
     if not tally.done:
         raise InvalidInput("nothing could be copied; the listing says why")
+
+
+@click.command("import")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
+@click.option("--secret", type=click.Path(path_type=Path), help="File of the key of pseudonyms.")
+@click.option("--name", "source", default="own_data", help="Of these images in the manifest.")
+@click.option("--modality", help="Take only this one; needed for NIfTI and bare pictures.")
+@click.option("--body-part", default="", help="Where the files do not say.")
+@click.option("--labels", type=click.Path(path_type=Path), help="CSV or JSON list of pictures.")
+@click.option("--slices", type=click.IntRange(0), default=8, help="Of a volume or cine; 0: all.")
+@click.option("--window", "windows", multiple=True, help='Of CT, such as "lung window".')
+@click.option("--text", type=click.Choice(("mask", "refuse", "keep")), default="mask")
+@click.option("--test-share", type=click.FloatRange(0, 0.9), default=0.1, help="Of patients.")
+@click.option("--keep-doubtful", is_flag=True, help="Keep radiographs that look inverted.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+def import_data(
+    sources: tuple[Path, ...],
+    folder: Path,
+    secret: Path | None,
+    modality: str | None,
+    labels: Path | None,
+    test_share: float,
+    workers: int,
+    **settings: Any,
+) -> None:
+    """Import SOURCES into a data set that `radsmith train` takes; de-identified on the way in.
+
+    Folders of DICOM (CT, MR, US, CR, DX, MG …), NIfTI, PNG, JPEG, tar shards of another data set,
+    and reports beside them. What is left out is listed beside the data set with the reason. Run
+    the same command again to go on after a stop.
+    """
+    from radsmith.adapters.console import import_summary, importing
+    from radsmith.adapters.deidentify import Policy
+    from radsmith.adapters.deidentify_files import default_secret, read_secret
+    from radsmith.adapters.importing.pictures import Options, read_labels
+    from radsmith.adapters.importing.run import Request, run_import
+    from radsmith.dataset import ct_windows
+
+    _check_extra()
+    _check_sources(sources)
+    ct_windows("", settings["windows"])
+    part = settings["body_part"]
+    settings["body_part"] = _slug("body_part", part) if part else ""
+    options = Options(
+        policy=Policy(secret=read_secret(secret or default_secret())),
+        modality=_slug("modality", modality) if modality else "",
+        labels=read_labels(labels) if labels else {},
+        **settings,
+    )
+    request = Request(
+        sources=sources, out=folder, options=options, workers=workers, test_share=test_share
+    )
+    with importing() as progress:
+        summary = run_import(request, progress)
+    import_summary(summary, folder, request.problems)
+    if not summary.images:
+        raise InvalidInput(f"no image could be imported; {request.problems} says why")
+
+
+def _check_extra() -> None:
+    """Say before any work what is missing."""
+    from importlib.util import find_spec
+
+    for module in ("dicomanonymizer", "rapidocr", "pyarrow", "nibabel"):
+        if find_spec(module) is None:
+            raise Unavailable(f"importing needs {module}: pip install radsmith[import]")
+
+
+def _slug(kind: str, words: str) -> str:
+    return (
+        str(_named(kind, words)).partition(":")[2].replace("-", " " if kind == "body_part" else "-")
+    )
 
 
 def _check_sources(sources: tuple[Path, ...]) -> None:
