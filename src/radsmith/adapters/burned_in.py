@@ -41,11 +41,12 @@ def find_text(pixels: NDArray[np.generic]) -> list[tuple[Box, str]]:
     found = _reader()(_as_colour(pixels))
     if found.boxes is None:
         return []
-    return [
+    texts = [
         (_around(np.asarray(corners), pixels.shape), str(words))
         for corners, words in zip(found.boxes, found.txts, strict=True)
         if str(words).strip().lower().rstrip(".") not in _MARKERS
     ]
+    return [(box, words) for box, words in texts if _like_a_line(box, words, pixels.shape)]
 
 
 def text_in_frames(frames: NDArray[np.generic]) -> list[tuple[Box, str]]:
@@ -70,6 +71,15 @@ def _as_colour(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
         low, high = float(values.min()), float(values.max()) + 1e-6
     gray = (np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
     return gray if gray.ndim == 3 else np.repeat(gray[..., None], 3, axis=2)
+
+
+def _like_a_line(box: Box, words: str, shape: tuple[int, ...]) -> bool:
+    """Whether a box is no organ taken for a letter: large boxes with a word or two of nothing."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    letters = sum(c.isalnum() for c in words)
+    return height <= 0.2 * shape[0] or (
+        letters >= 4 and width * height <= 0.1 * shape[0] * shape[1]
+    )
 
 
 def _around(corners: NDArray[np.generic], shape: tuple[int, ...]) -> Box:

@@ -13,6 +13,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from radsmith.errors import InvalidInput
@@ -93,6 +94,18 @@ def decode(dataset: Dataset) -> NDArray[np.generic]:
     if pixels.ndim == (2 if samples == 1 else 3):
         pixels = pixels[None]
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def in_colour(dataset: Dataset, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Indices of a PALETTE COLOR image as 8-bit RGB; other pixels as they are."""
+    if dataset.get("PhotometricInterpretation") != "PALETTE COLOR":
+        return pixels
+    try:
+        coloured = apply_color_lut(pixels, dataset)[..., :3]
+    except Exception as error:  # broken lookup tables
+        raise InvalidInput(f"the colour palette cannot be applied: {_reason(error)}") from error
+    deep = coloured.dtype.itemsize > 1
+    return (coloured >> 8).astype(np.uint8) if deep else coloured
 
 
 def store_pixels(dataset: Dataset, pixels: NDArray[np.generic]) -> None:

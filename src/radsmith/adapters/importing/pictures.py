@@ -25,7 +25,7 @@ from pydicom.dataset import Dataset
 from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
 from radsmith.adapters.deidentify import Policy
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
-from radsmith.adapters.importing.dicom_files import decode, has_pixels, open_dicom
+from radsmith.adapters.importing.dicom_files import decode, has_pixels, in_colour, open_dicom
 from radsmith.adapters.importing.state import Unit
 from radsmith.dataset import WINDOWS, Entry, alike, ct_windows, fault, plan_slices, spread, windowed
 from radsmith.errors import InvalidInput, RadsmithError
@@ -90,7 +90,7 @@ def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
     dataset = open_dicom(data)
     if not has_pixels(dataset):
         raise InvalidInput("no pixels of integers")
-    frames = decode(dataset)
+    frames = in_colour(dataset, decode(dataset))
     if looks_needed(dataset) and options.text != "keep":
         frames = _cleaned(frames, options, str(dataset.PhotometricInterpretation) == "MONOCHROME1")
     if frames.ndim == 4:
