@@ -26,6 +26,7 @@ COLUMNS = (
 """Of train.csv and test.csv. The first 17 are what `radsmith train` reads."""
 
 OLDEST_SAID = 90
+SMALLEST = 16
 WINDOWS: Mapping[str, Window] = {
     "lung window": Window(center=-600, width=1500),
     "soft-tissue window": Window(center=40, width=400),
@@ -169,8 +170,8 @@ def spread(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def fault(pixels: NDArray[np.uint8], modality: str) -> str:
     """Why an image is not worth keeping: "blank", "looks inverted", too small; "" if nothing is."""
-    if min(pixels.shape) < 32:
-        return f"only {pixels.shape[1]}x{pixels.shape[0]} pixels; at least 32 a side are needed"
+    if min(pixels.shape) < SMALLEST:
+        return f"only {pixels.shape[1]}x{pixels.shape[0]} pixels; at least {SMALLEST} a side"
     if (
         float(pixels.std()) < 2
         or np.bincount(pixels.ravel(), minlength=256).max() > 0.995 * pixels.size

@@ -85,7 +85,8 @@ class Policy:
         return 1 + int.from_bytes(self._digest("days", patient)[:4], "big") % 3650
 
     def _digest(self, kind: str, value: str) -> bytes:
-        return hmac.new(self.secret, f"{kind}\0{value}".encode(), hashlib.sha256).digest()
+        said = f"{kind}\0{value}".encode("utf-8", "surrogateescape")
+        return hmac.new(self.secret, said, hashlib.sha256).digest()
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -105,10 +106,19 @@ def _listing(file: IO[str], summary: Summary) -> Any:
 
     def add(path: str, reason: str) -> None:
         writer.writerow((path, reason))
-        kind = "copy of another image" if "copy of" in reason else reason.split(":")[0]
-        summary.left_out["".join(c for c in kind if not c.isdigit())[:80]] += 1
+        summary.left_out[_kind(reason)] += 1
 
     return add
+
+
+def _kind(reason: str) -> str:
+    """A reason without numbers and without anything that a file says of itself."""
+    if "copy of" in reason:
+        return "copy of another image"
+    if reason.startswith("modality"):
+        return "modality is not imported"
+    kind = re.split(r":| but|\(|'", reason)[0]
+    return " ".join("".join(c for c in kind if not c.isdigit()).split())[:80]
 
 
 def _text(path: Path) -> IO[str]:

@@ -6,6 +6,7 @@ One SQLite file in the data set's folder; a killed import finds there what was s
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -98,33 +99,36 @@ class State:
 
     def knows(self, path: str) -> bool:
         """Whether a file was scanned."""
-        return bool(self._db.execute("select 1 from file where path = ?", (path,)).fetchone())
+        known = self._db.execute("select 1 from file where path = ?", (_stored(path),)).fetchone()
+        return bool(known)
 
     def add(self, found: Found) -> None:
         """Remember a scanned file."""
         columns = asdict(found)
         names = ", ".join(columns)
         marks = ", ".join("?" * len(columns))
-        values = tuple(columns.values())
+        columns |= {k: _text(v) for k, v in columns.items() if isinstance(v, str)}
+        values = tuple((columns | {"path": _stored(found.path)}).values())
         self._db.execute(f"insert or replace into file ({names}) values ({marks})", values)
 
     def add_report(self, name: str, text: str) -> None:
         """Remember a report under "study:UID" or "stem:NAME"."""
-        self._db.execute("insert or replace into report values (?, ?)", (name, text))
+        self._db.execute("insert or replace into report values (?, ?)", (_text(name), _text(text)))
 
     def report(self, study: str, stem: str) -> str:
         """The report of a study or a file, "" if there is none."""
         for name in (f"study:{study}", f"stem:{stem}"):
-            found = self._db.execute("select text from report where name = ?", (name,)).fetchone()
+            found = self._db.execute(
+                "select text from report where name = ?", (_text(name),)
+            ).fetchone()
             if found:
                 return str(found[0])
         return ""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Files left out when scanned, with the reason."""
-        yield from self._db.execute(
-            "select path, reason from file where reason != '' order by path"
-        )
+        rows = self._db.execute("select path, reason from file where reason != '' order by path")
+        yield from ((_path(path), reason) for path, reason in rows)
 
     def plan(self, slices: int, test_share: float, size: int) -> int:
         """Cut what was found into jobs of at most `size` units; returns how many.
@@ -166,12 +170,14 @@ class State:
             if kind != "slice":
                 for _, _, _, path, study, count in members:
                     indices = tuple(plan_slices(count, slices)) if kind != "image" else (0,)
-                    yield Unit(path=path, kind=kind, patient=patient, study=study, indices=indices)
+                    yield Unit(
+                        path=_path(path), kind=kind, patient=patient, study=study, indices=indices
+                    )
                 continue
             paths = [(row[3], row[4]) for row in members]
             for index in plan_slices(len(paths), slices):
                 path, study = paths[index]
-                yield Unit(path=path, kind=kind, patient=patient, study=study)
+                yield Unit(path=_path(path), kind=kind, patient=patient, study=study)
 
     def names(self) -> list[str]:
         """Names of all jobs in order."""
@@ -220,3 +226,16 @@ class State:
         values = (key, digest, alike, series, *(bands if varied else ("",) * 4))
         self._db.execute("insert or replace into seen values (?, ?, ?, ?, ?, ?, ?, ?)", values)
         return ""
+
+
+def _stored(path: str) -> str:
+    """A path as SQLite can hold it: names that are no UTF-8 as the hexadecimal of their bytes."""
+    return path if path.isascii() or _text(path) == path else f"bytes:{os.fsencode(path).hex()}"
+
+
+def _path(stored: str) -> str:
+    return os.fsdecode(bytes.fromhex(stored[6:])) if stored.startswith("bytes:") else stored
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
