@@ -15,8 +15,10 @@ from radsmith.dataset import (
     ct_windows,
     fault,
     plan_slices,
+    same_picture,
     split_of,
     spread,
+    thumbnail,
     windowed,
 )
 from radsmith.errors import InvalidInput
@@ -77,10 +79,14 @@ def test_faults():
 def test_near_copies_differ_in_few_bits_and_others_in_many():
     one = picture(3)
     lighter = np.clip(one.astype(int) + 12, 0, 255).astype(np.uint8)
-    smaller = one[::2, ::2]
+    smaller = one.reshape(48, 2, 48, 2).mean((1, 3)).astype(np.uint8)
     for copy in (lighter, smaller):
         assert bits_apart(alike(one), alike(copy)) <= 3
+        assert same_picture(thumbnail(one), thumbnail(copy))
     assert bits_apart(alike(one), alike(picture(4))) > 12
+    body = picture(5) // 2 + 60  # the same shape with other detail, as of another person
+    other = (body + np.random.default_rng(0).normal(0, 25, body.shape)).clip(0, 255)
+    assert not same_picture(thumbnail(body), thumbnail(other.astype(np.uint8)))
 
 
 def test_rows_hold_ids_and_cap_the_age():

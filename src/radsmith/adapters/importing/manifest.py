@@ -5,6 +5,7 @@ Copies are found here, in the order of the plan: whatever the workers did, the r
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -81,7 +82,8 @@ def finish(state: State, out: Path, work: Path, problems: Path, source: str) -> 
 def _new_rows(state: State, rows: list[dict[str, str]], left_out: Any) -> Iterator[dict[str, str]]:
     for row in rows:
         series = f"{row['patient_id']} {row['series']}"
-        copied = state.copy_of(row["key"], row["digest"], row["alike"], series)
+        thumb = base64.b64decode(row.pop("thumb"))
+        copied = state.copy_of(row["key"], row["digest"], row["alike"], series, thumb)
         if copied:
             left_out(f"image {row['key']} in {row['shard']}", copied)
         else:

@@ -5,6 +5,7 @@ Runs in a process of its own: a file that brings a decoder down costs itself and
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from PIL import Image as Pillow
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.importing.pictures import Made, Options, pictures_of
 from radsmith.adapters.importing.state import Job
+from radsmith.dataset import thumbnail
 from radsmith.errors import RadsmithError
 
 FAILED = 3
@@ -125,4 +127,4 @@ def _add(tar: tarfile.TarFile, made: Made, shard: str) -> dict[str, str]:
         info = tarfile.TarInfo(f"{made.entry.key}.{suffix}")
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
-    return row
+    return row | {"thumb": base64.b64encode(thumbnail(made.pixels)).decode()}

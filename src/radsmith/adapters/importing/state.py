@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from radsmith.dataset import bits_apart, plan_slices, split_of
+from radsmith.dataset import bits_apart, plan_slices, same_picture, split_of
 
 _SCHEMA = """
 create table if not exists file (
@@ -25,7 +25,8 @@ create table if not exists report (name text primary key, text text);
 create table if not exists job (number integer primary key, name text, units text);
 create table if not exists fact (name text primary key, value text);
 create table if not exists seen (
-  key text primary key, digest text, alike text, series text, a text, b text, c text, d text);
+  key text primary key, digest text, alike text, series text, a text, b text, c text, d text,
+  thumb blob);
 create table if not exists patient (id text primary key);
 create index if not exists seen_digest on seen (digest);
 create index if not exists seen_a on seen (a);
@@ -203,11 +204,11 @@ class State:
         """How many patients were counted."""
         return int(self._db.execute("select count(*) from patient").fetchone()[0])
 
-    def copy_of(self, key: str, digest: str, alike: str, series: str) -> str:
+    def copy_of(self, key: str, digest: str, alike: str, series: str, thumb: bytes) -> str:
         """Say which earlier image this one copies, "" if none; remember it if it is new.
 
         Near copies are looked for among other series only: neighbouring slices are alike. Of 64
-        bits in four bands at most 3 differ, so that one band at least is equal.
+        bits in four bands at most 3 differ, so that one band at least is equal; thumbnails decide.
         """
         found = self._db.execute("select key from seen where digest = ?", (digest,)).fetchone()
         if found:
@@ -216,15 +217,15 @@ class State:
         varied = 8 <= int(alike, 16).bit_count() <= 56
         if varied:
             near = self._db.execute(
-                "select key, alike from seen where (a = ? or b = ? or c = ? or d = ?) and"
+                "select key, alike, thumb from seen where (a = ? or b = ? or c = ? or d = ?) and"
                 " (series != ? or series = '')",
                 (*bands, series),
             )
-            for other, bits in near:
-                if bits_apart(alike, bits) <= _NEAR:
+            for other, bits, known in near:
+                if bits_apart(alike, bits) <= _NEAR and same_picture(thumb, known):
                     return f"near copy of {other}"
-        values = (key, digest, alike, series, *(bands if varied else ("",) * 4))
-        self._db.execute("insert or replace into seen values (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        values = (key, digest, alike, series, *(bands if varied else ("",) * 4), thumb)
+        self._db.execute("insert or replace into seen values (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         return ""
 
 
