@@ -240,3 +240,22 @@ def test_command_writes_copies_and_a_risk_report(tmp_path):
     report = json.loads((out / "residual-risk.json").read_text())
     assert report["done"] == {"DICOM objects": 1, "reports": 1}
     assert "notes.bin" in (tmp_path / "out-problems.csv").read_text()
+
+
+def test_without_the_extra_the_mend_is_said(tmp_path, monkeypatch):
+    import sys
+
+    from radsmith.adapters import burned_in, deidentify_table
+    from radsmith.errors import Unavailable
+
+    for name in ("dicomanonymizer", "rapidocr"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / "a.txt").write_text("No effusion.")
+    arguments = ["import", str(tmp_path / "a.txt"), "-o", str(tmp_path / "o")]
+    with pytest.raises(Unavailable, match=r"radsmith\[import\]"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    for cached in (deidentify_table._table, burned_in._reader):
+        cached.cache_clear()
+        with pytest.raises(Unavailable, match=r"radsmith\[import\]"):
+            cached()
+        cached.cache_clear()

@@ -76,7 +76,7 @@ def write_slices(folder, count=12, patient="Doe^Jane", body="CHEST", seed=0):
     study, series = generate_uid(entropy_srcs=[patient]), generate_uid(entropy_srcs=[patient, "s"])
     for n in range(count):
         dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
-        dataset.PatientName, dataset.PatientID = patient, f"MRN {patient}"
+        dataset.PatientName, dataset.PatientID = patient, f"MRN-{patient}"
         dataset.PatientBirthDate, dataset.PatientSex = "19500105", "F"
         dataset.PatientAge = "070Y"
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series

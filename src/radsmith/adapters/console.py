@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -24,12 +25,14 @@ from rich.text import Text
 
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.image_files import Outcome
-from radsmith.adapters.importing.manifest import Summary
 from radsmith.generate import Plan
 from radsmith.probe import Answer
 from radsmith.reading import Reading
-from radsmith.report import Report
 from radsmith.vocabulary import ABSENT, default_vocabulary
+
+if TYPE_CHECKING:
+    from radsmith.adapters.importing.manifest import Summary
+    from radsmith.report import Report
 
 
 @dataclass

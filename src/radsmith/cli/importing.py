@@ -97,7 +97,7 @@ def deidentify_files(
 
 
 @click.command("import")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
 @click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
 @click.option("--secret", type=click.Path(path_type=Path), help="File of the key of pseudonyms.")
 @click.option("--name", "source", default="own_data", help="Of these images in the manifest.")
@@ -111,7 +111,7 @@ def deidentify_files(
 @click.option("--keep-doubtful", is_flag=True, help="Keep radiographs that look inverted.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
 def import_data(
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     folder: Path,
     secret: Path | None,
     modality: str | None,
@@ -123,18 +123,24 @@ def import_data(
     """Import SOURCES into a data set that `radsmith train` takes; de-identified on the way in.
 
     Folders of DICOM (CT, MR, US, CR, DX, MG …), NIfTI, PNG, JPEG, tar shards of another data set,
-    and reports beside them. What is left out is listed beside the data set with the reason. Run
-    the same command again to go on after a stop.
+    and reports beside them; or archives: dicomweb:URL?FILTERS, pacs:CALLED@HOST:PORT?FILTERS
+    (filters are DICOM keywords, such as PatientID=7&StudyDate=20240101-).
+
+    What is left out is listed beside the data set with the reason. Run the same command again to
+    go on after a stop.
     """
     from radsmith.adapters.console import import_summary, importing
     from radsmith.adapters.deidentify import Policy
     from radsmith.adapters.deidentify_files import default_secret, read_secret
     from radsmith.adapters.importing.pictures import Options, read_labels
+    from radsmith.adapters.importing.remote import is_remote
     from radsmith.adapters.importing.run import Request, run_import
     from radsmith.dataset import ct_windows
 
     _check_extra()
-    _check_sources(sources)
+    remote = tuple(source for source in sources if is_remote(source))
+    folders = tuple(Path(source) for source in sources if source not in remote)
+    _check_sources(folders)
     ct_windows("", settings["windows"])
     part = settings["body_part"]
     settings["body_part"] = _slug("body_part", part) if part else ""
@@ -145,7 +151,12 @@ def import_data(
         **settings,
     )
     request = Request(
-        sources=sources, out=folder, options=options, workers=workers, test_share=test_share
+        sources=folders,
+        remote=remote,
+        out=folder,
+        options=options,
+        workers=workers,
+        test_share=test_share,
     )
     with importing() as progress:
         summary = run_import(request, progress)

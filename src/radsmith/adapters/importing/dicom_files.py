@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
@@ -127,6 +127,16 @@ def store_pixels(dataset: Dataset, pixels: NDArray[np.generic]) -> None:
         data = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes()
     dataset.PixelData = data + b"\0" * (len(data) % 2)
     dataset["PixelData"].VR = "OW" if int(dataset.BitsAllocated) > 8 else "OB"
+
+
+def part_10_bytes(dataset: Dataset, meta: FileMetaDataset) -> bytes:
+    """A received object as a file, in the transfer syntax it came in."""
+    stream = io.BytesIO()
+    dataset.file_meta = meta
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from radsmith.adapters.files import prepare_folder
 from radsmith.adapters.importing.manifest import SUMMARY, Summary, finish
 from radsmith.adapters.importing.pictures import Options
+from radsmith.adapters.importing.remote import fetch
 from radsmith.adapters.importing.scan import scan_file, shard_folders, walk
 from radsmith.adapters.importing.shards import FAILED, Place, blame, make_shard_apart
 from radsmith.adapters.importing.state import Job, State
@@ -31,7 +32,10 @@ _POLL = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to import and where to. test_share: of patients.  shard_size: units in a shard."""
+    """What to import and where to.
+
+    remote: archives, as `remote.fetch` reads them.  test_share: of patients.  shard_size: units.
+    """
 
     sources: tuple[Path, ...]
     out: Path
@@ -39,6 +43,7 @@ class Request:
     workers: int = 1
     test_share: float = 0.1
     shard_size: int = 500
+    remote: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -53,8 +58,8 @@ class Request:
     def digest(self) -> str:
         """Tells imports apart that may not share a folder."""
         o = self.options
-        said = (self.sources, o.source, o.modality, o.body_part, o.text, o.windows, o.slices,
-                o.keep_doubtful, self.test_share, self.shard_size, sorted(o.labels),
+        said = (self.sources, self.remote, o.source, o.modality, o.body_part, o.text, o.windows,
+                o.slices, o.keep_doubtful, self.test_share, self.shard_size, sorted(o.labels),
                 hashlib.sha256(o.policy.secret).hexdigest())  # fmt: skip
         return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()
 
@@ -82,6 +87,8 @@ def run_import(request: Request, progress: Progress) -> Summary:
             )
         state.fact("request", request.digest())
         if not state.fact("planned"):
+            for archive in request.remote:
+                fetch(archive, work / "fetched", progress)
             _scan(request, state, progress)
             state.plan(request.options.slices, request.test_share, request.shard_size)
             state.fact("planned", "yes")
@@ -94,13 +101,12 @@ def run_import(request: Request, progress: Progress) -> Summary:
 
 
 def _scan(request: Request, state: State, progress: Progress) -> None:
-    inside = (request.out.resolve(), request.state.resolve())
     folders = [s for s in request.sources if s.is_dir()]
     shards = [found for folder in folders for found in shard_folders(folder)]
     for found in shards:
         state.add(found)
-    for number, path in enumerate(walk(list(request.sources))):
-        if state.knows(str(path)) or any(i in path.resolve().parents for i in inside):
+    for number, path in enumerate(_paths(request)):
+        if state.knows(str(path)):
             continue
         found, report = scan_file(path, request.options.modality)
         state.add(found)
@@ -110,6 +116,17 @@ def _scan(request: Request, state: State, progress: Progress) -> None:
             state.commit()
             progress("scanning", number, 0)
     state.commit()
+
+
+def _paths(request: Request) -> Iterator[Path]:
+    """Files of the sources, without what this import itself writes, then what was fetched."""
+    inside = (request.out.resolve(), request.state.resolve())
+    for path in walk(list(request.sources)):
+        if not any(folder in path.resolve().parents for folder in inside):
+            yield path
+    for path in walk([request.state / "fetched"]) if request.remote else ():
+        if path.suffix == ".dcm":
+            yield path
 
 
 def _make_shards(request: Request, state: State, progress: Progress) -> None:
