@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 import nibabel
@@ -310,6 +311,14 @@ def mutated(corpus, good):
     dataset.NumberOfFrames = 60000
     dataset.save_as(corpus / "bomb.dcm")
     (corpus / "name.png").write_bytes(good.read_bytes())
+    meta = pydicom.dcmread(good).file_meta
+    head = bytearray(good.read_bytes()[: 132 + 12 + meta.FileMetaInformationGroupLength])
+    at = head.index(b"1.2.840.10008.1.2.1\0")
+    head[at - 2 : at + 20] = b"\x16\0" + b"1.2.840.10008.1.2.1.99"
+    head[140:144] = (meta.FileMetaInformationGroupLength + 2).to_bytes(4, "little")
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(300)) + packer.flush()
+    (corpus / "deflated.dcm").write_bytes(bytes(head) + bomb)
     (corpus / "bomb.nii.gz").write_bytes(b"\x1f\x8b" + bytes(100))
     (corpus / "\udcff\udcfe.dcm").write_bytes(b"\0" * 200)
     png = io.BytesIO()
@@ -337,6 +346,7 @@ def test_two_hundred_broken_files_cost_nothing_but_themselves(tmp_path):
     assert all(reason.strip() for reason in left.values())
     assert summary.images >= 12
     assert any("pixels; expected" in reason for reason in left.values())
+    assert "deflated" in left[str(source / "deflated.dcm")]
 
 
 def dying(place, job, reports, options):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 
 import numpy as np
 import pydicom
@@ -15,12 +16,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from radsmith.errors import InvalidInput
 
-MAX_VALUES = 512 * 1024**2
+MAX_VALUES = 256 * 1024**2
 """Most pixel values (rows x columns x frames x samples) that one object may hold."""
 _PART_10 = b"DICM"
+_INFLATED = 256 * 1024**2
 
 
 def is_dicom(head: bytes) -> bool:
@@ -28,14 +31,36 @@ def is_dicom(head: bytes) -> bool:
     return head[128:132] == _PART_10 or head[:2] == b"\x08\x00" or head[:4] == b"\x02\x00\x00\x00"
 
 
+def is_deflated(head: bytes) -> bool:
+    """Whether a file's first bytes name the deflated transfer syntax."""
+    return DeflatedExplicitVRLittleEndian.encode() in head
+
+
+def check_inflated(data: bytes) -> None:
+    """Raises InvalidInput where a deflated data set would fill the memory."""
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    meta = 132 + 12 + int.from_bytes(data[140:144], "little")
+    for start in range(meta, len(data), 1 << 16):
+        waiting = data[start : start + (1 << 16)]
+        while waiting:
+            size += len(inflater.decompress(waiting, 1 << 20))
+            waiting = inflater.unconsumed_tail
+            if size > _INFLATED:
+                raise InvalidInput(f"deflated DICOM of more than {_INFLATED:,} bytes")
+
+
 def open_dicom(data: bytes) -> Dataset:
     """A data set with every value read. Raises InvalidInput: no DICOM, damaged, deferred, empty."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            if is_deflated(data[:512]):
+                check_inflated(data)
             dataset = pydicom.dcmread(io.BytesIO(data), force=data[128:132] != _PART_10)
             for element in dataset.iterall():
                 _ = element.value
+        except InvalidInput:
+            raise
         except InvalidDicomError as error:
             raise InvalidInput("not a DICOM file") from error
         except RecursionError as error:

@@ -24,6 +24,7 @@ from pydicom.dataset import Dataset
 
 from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
 from radsmith.adapters.deidentify import Policy
+from radsmith.adapters.files import read_bytes
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
 from radsmith.adapters.importing.dicom_files import decode, has_pixels, in_colour, open_dicom
 from radsmith.adapters.importing.state import Unit
@@ -83,24 +84,25 @@ def pictures_of(unit: Unit, report: str, options: Options) -> Iterator[Made]:
 
 
 def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
-    data = Path(unit.path).read_bytes()
+    data = read_bytes(Path(unit.path))
     if unit.path.lower().endswith((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")):
         yield from _of_picture(unit, data, report, options)
         return
     dataset = open_dicom(data)
     if not has_pixels(dataset):
         raise InvalidInput("no pixels of integers")
-    frames = in_colour(dataset, decode(dataset))
+    decoded = decode(dataset)
+    chosen = [index for index in unit.indices if index < len(decoded)]
+    if not chosen:
+        raise InvalidInput(f"has {len(decoded)} frames, promised {max(unit.indices) + 1}")
+    frames = in_colour(dataset, decoded[chosen])
     if looks_needed(dataset) and options.text != "keep":
         frames = _cleaned(frames, options, str(dataset.PhotometricInterpretation) == "MONOCHROME1")
     if frames.ndim == 4:
         frames = np.rint(frames.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
     facts = dicom_facts(dataset, options.modality, options.body_part)
-    for index in unit.indices:
-        if index >= len(frames):
-            yield Made(path=unit.path, reason=f"has {len(frames)} frames, said {unit.indices[-1]}")
-            return
-        for technique, pixels in _shown(dataset, frames[index], facts, options):
+    for index, frame in zip(chosen, frames, strict=True):
+        for technique, pixels in _shown(dataset, frame, facts, options):
             name = f"{unit.path}\0{index}\0{technique}"
             words = "; ".join(w for w in (technique, facts.technique) if w)
             entry = _entry(unit, name, pixels, replace(facts, technique=words), options)
@@ -137,7 +139,7 @@ def _of_volume(unit: Unit, report: str, options: Options) -> Iterator[Made]:
         loader: Any = nibabel
         image = loader.as_closest_canonical(loader.load(unit.path))
         shape = image.shape[:3]
-        if len(image.shape) not in (3, 4) or min(shape) < 1 or np.prod(image.shape) > 2**29:
+        if len(image.shape) not in (3, 4) or min(shape) < 1 or np.prod(image.shape) > 2**27:
             raise InvalidInput(f"a volume of {image.shape} values; expected 3 axes")
         spacing = [float(v) for v in image.header.get_zooms()[:3]]
         axis = int(np.argmax(spacing)) if max(spacing) > 1.2 * min(spacing) else 2

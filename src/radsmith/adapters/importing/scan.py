@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import os
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from radsmith.adapters.deidentify import patient_key
-from radsmith.adapters.importing.dicom_files import is_dicom
+from radsmith.adapters.importing.dicom_files import check_inflated, is_deflated, is_dicom
 from radsmith.adapters.importing.state import Found
 from radsmith.adapters.reports import structured_text, text_of
 from radsmith.errors import RadsmithError
@@ -31,7 +29,6 @@ _STORED_AS = {"CT": "CT ", "MR": "MR ", "US": "Ultrasound", "MG": "Mammography",
 """Words that the name of the SOP class must hold; Secondary Capture may hold anything."""
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 VOLUMES = (".nii", ".nii.gz")
-_INFLATED = 512 * 1024**2
 _HEAD = 512
 
 
@@ -82,7 +79,7 @@ def _dicom(path: Path, head: bytes, only: str) -> tuple[Found, tuple[str, str] |
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            if DeflatedExplicitVRLittleEndian.encode() + b"\0" in head:
+            if is_deflated(head):
                 check_inflated(path.read_bytes())
             dataset = pydicom.dcmread(path, stop_before_pixels=True, force=head[128:132] != b"DICM")
             return _described(path, dataset, only)
@@ -91,19 +88,6 @@ def _dicom(path: Path, head: bytes, only: str) -> tuple[Found, tuple[str, str] |
         except (Exception, RecursionError) as error:  # damaged bytes break pydicom in many ways
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
             return Found(path=str(path), reason=f"damaged DICOM: {reason}"), None
-
-
-def check_inflated(data: bytes) -> None:
-    """Raises an error where a deflated data set would fill the memory."""
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    meta = 132 + 12 + int.from_bytes(data[140:144], "little")
-    for start in range(meta, len(data), 1 << 16):
-        waiting = data[start : start + (1 << 16)]
-        while waiting:
-            size += len(inflater.decompress(waiting, 1 << 20))
-            waiting = inflater.unconsumed_tail
-            if size > _INFLATED:
-                raise OSError(f"deflated DICOM of more than {_INFLATED:,} bytes")
 
 
 def _described(path: Path, dataset: Dataset, only: str) -> tuple[Found, tuple[str, str] | None]:
