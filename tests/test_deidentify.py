@@ -248,7 +248,8 @@ def test_without_the_extra_the_mend_is_said(tmp_path, monkeypatch):
     from radsmith.adapters import burned_in, deidentify_table
     from radsmith.errors import Unavailable
 
-    for name in ("dicomanonymizer", "rapidocr"):
+    tables = "dicomanonymizer.dicom_anonymization_databases"
+    for name in ("dicomanonymizer", tables, "rapidocr"):
         monkeypatch.setitem(sys.modules, name, None)
     (tmp_path / "a.txt").write_text("No effusion.")
     arguments = ["import", str(tmp_path / "a.txt"), "-o", str(tmp_path / "o")]
