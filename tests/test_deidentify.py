@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -18,13 +19,14 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from radsmith.adapters.burned_in import find_text, looks_needed
-from radsmith.adapters.deidentify import Policy, deidentify, registered
+from radsmith.adapters.deidentify import Policy, deidentify, file_meta, registered
 from radsmith.adapters.deidentify_files import (
     clean_dicom,
     dicom_bytes_of,
     read_secret,
 )
 from radsmith.adapters.deidentify_table import action_of
+from radsmith.adapters.importing.dicom_files import open_dicom
 from radsmith.cli import cli
 from radsmith.errors import InvalidInput
 from radsmith.scrub import clean_descriptor, identifying_words, scrub
@@ -90,6 +92,32 @@ def test_no_value_of_the_patient_module_survives(names, birth, shift, descriptor
     again = pydicom.dcmread(io.BytesIO(written))
     assert again.PatientIdentityRemoved == "YES"
     assert np.array_equal(again.pixel_array, slice_of_ct().pixel_array)
+
+
+IDENTIFYING = (
+    "PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "InstitutionName",
+    "ReferringPhysicianName", "OperatorsName", "StationName", "DeviceSerialNumber",
+    "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID",
+)  # fmt: skip
+
+
+def test_none_of_the_files_of_pydicom_keeps_who_it_is_of():
+    looked = 0
+    for path in sorted(Path(get_testdata_file("CT_small.dcm")).parent.glob("*.dcm")):
+        try:
+            source = open_dicom(path.read_bytes())
+            source.pop("PixelData", None)
+            clean, _ = deidentify(source, POLICY)
+            clean.file_meta = file_meta(clean)
+            written = dicom_bytes_of(clean)
+        except InvalidInput:
+            continue
+        looked += 1
+        for keyword in IDENTIFYING:
+            value = str(source.get(keyword, "") or "")
+            if len(value) > 3 and not registered(value):
+                assert value.encode("utf-8", "replace") not in written, (path.name, keyword)
+    assert looked > 60
 
 
 def test_the_profile_table_is_there():
