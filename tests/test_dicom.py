@@ -391,7 +391,6 @@ def test_a_sign_that_contradicts_the_codestream_is_mended() -> None:
     [
         ("MR_truncated.dcm", "truncated"),
         ("JPGExtended.dcm", "JPEG Extended"),
-        ("JPGExtended.dcm", "JPEG Extended"),
         ("rtdose.dcm", "15 frames"),
         ("rtdose_1frame.dcm", "32 bits"),
         ("liver_1frame.dcm", "1 of 1 bits"),
