@@ -8,7 +8,20 @@ import radsmith
 ROOT = Path(radsmith.__file__).parent
 GROUPS = (
     {"__init__", "errors"},
-    {"image", "vocabulary", "body_map", "prompt", "words", "reading", "generation"},
+    {
+        "image",
+        "vocabulary",
+        "body_map",
+        "prompt",
+        "words",
+        "reading",
+        "report",
+        "report_cues",
+        "report_sentences",
+        "scrub",
+        "dataset",
+        "generation",
+    },
     {
         "prior",
         "resize",
