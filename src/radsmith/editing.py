@@ -103,7 +103,7 @@ def _spans(first: int, last: int, side: int, overlap: int) -> Iterator[tuple[int
 
 REACH, FADE = 0.12, 0.9
 """How far a step is spread, of the longer side, and how much of it a doubling of distance keeps."""
-RIM = 3
+RIM = 2
 """Pixels on both sides of a hole's edge that are compared."""
 
 
