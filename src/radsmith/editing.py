@@ -46,7 +46,7 @@ def around(mask: Mask, margin: int) -> Region:
 
 
 def scaled(pixels: Array, mask: Mask, width: int, height: int) -> tuple[Array, Mask]:
-    """Both at a smaller size: the average of what is known, and True where anything is unknown.
+    """Both at another size: the average of what is known, and True where anything is unknown.
 
     Cells of which nothing is known keep the average of what stands there.
     """
