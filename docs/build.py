@@ -10,7 +10,10 @@ from pathlib import Path
 
 import click
 
+from radsmith.adapters.contact_sheet import Table
+from radsmith.adapters.evaluation_report import evaluation_tables
 from radsmith.adapters.model_files import SIDECAR, default_folder
+from radsmith.adapters.rebuild_report import rebuild_tables
 from radsmith.cli import cli
 from radsmith.generate import WEAK
 from radsmith.vocabulary import default_vocabulary
@@ -42,9 +45,54 @@ def model_card() -> str:
         "of plain enlarging (upsampler); by patient, on the training split alone.\n\n"
         f"| stage | steps | samples | hours | held-out loss |\n|---|---|---|---|---|\n{rows}"
     )
+    parts.append(_measured())
     parts.append(_coverage(facts))
     parts.append(_sources(facts))
     return "\n\n".join(parts) + "\n"
+
+
+def measured() -> tuple[dict, dict, dict]:
+    """The reports of `radsmith evaluate` and `radsmith probe --erase` that the card quotes."""
+    names = ("evaluation", "probe", "rebuild")
+    one, two, three = (
+        json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in names
+    )
+    return one, two, three
+
+
+def _measured() -> str:
+    evaluation, probe, rebuilt = measured()
+    settings = evaluation["settings"]
+    parts = [
+        "## Measured\n\n"
+        f"On the {evaluation['split']} split, which nobody trained on, {evaluation['date']}, "
+        f"{settings['num_steps']} steps, guidance {settings['guidance_scale']}, seed "
+        f"{settings['seed']}: `radsmith evaluate --data DATA --steps "
+        f"{settings['num_steps']},25` and `radsmith probe -n {probe['prompts'][0]['images']}`.\n\n"
+        "![Best and worst images by the judge](samples.png)"
+    ]
+    rows = "\n".join(
+        f"| {p['prompt']} | {p['training_images']:,} | {p['standing']} | "
+        + (f"{p['right']} of {p['images']} |" if p["judge_knows"] else "the judge cannot tell |")
+        for p in probe["prompts"]
+    )
+    parts.append(
+        "### The 17 plain prompts\n\nRight: the judge names modality and body part as asked.\n\n"
+        f"| prompt | training images | standing | right |\n|---|---|---|---|\n{rows}"
+    )
+    parts += [_table(table) for table in evaluation_tables(evaluation)]
+    parts.append(
+        "## Editing\n\n`radsmith probe -n 4 --erase DATA` on radiographs of the test split."
+    )
+    parts += [_table(table) for table in rebuild_tables(rebuilt)]
+    return "\n\n".join(parts)
+
+
+def _table(table: Table) -> str:
+    head = "| " + " | ".join(table.columns) + " |\n" + "|---" * len(table.columns) + "|"
+    body = "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in table.rows)
+    note = f"{table.note}\n\n" if table.note else ""
+    return f"### {table.title}\n\n{note}{head}\n{body}"
 
 
 def _coverage(facts: dict) -> str:

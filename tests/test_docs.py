@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from radsmith.adapters.model_files import load_facts
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
@@ -22,6 +24,12 @@ def build():
 def test_generated_pages_are_up_to_date(build, name):
     path = DOCS / f"{name.replace('_', '-')}.md"
     assert path.read_text(encoding="utf-8") == getattr(build, name)(), "run `make docs`"
+
+
+def test_the_card_quotes_figures_of_the_shipped_model(build):
+    evaluation, _, rebuilt = build.measured()
+    for report in (evaluation, rebuilt):
+        assert report["model"]["digest"] == load_facts().digest, "measure the model again"
 
 
 def test_links_lead_somewhere():
