@@ -251,8 +251,9 @@ def _filled(
     if mask.any():
         given = Given(pixels=levels.intensity(pixels), mask=mask, strength=strength)
         concepts = planned.concepts if planned else ()
-        absent = planned.prompt.absent if planned else ()
-        drawn = task.engine.fill(given, concepts, request.seed, request.settings, absent)
+        asked = planned.prompt if planned else None
+        absent = asked.absent if asked else ()
+        drawn = task.engine.fill(given, concepts, request.seed, request.settings, absent, asked)
         result[mask] = levels.stored(drawn)[mask]
     before = untouched_digest(pixels, mask)
     if untouched_digest(result, mask) != before:
