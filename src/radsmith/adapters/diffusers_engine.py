@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -82,7 +83,7 @@ class DiffusersEngine:
         factor = int(getattr(pipe, "vae_scale_factor", 8))
         size = getattr(pipe, "default_sample_size", None) or config.get("sample_size") or 64
         self._side = factor * int(size if isinstance(size, int) else max(size))
-        self._multiple = 2 * factor
+        self._multiple = math.lcm(8, 2 * factor)
         self._classes: dict[str, Any] = {}
 
     def generate(
