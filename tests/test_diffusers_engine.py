@@ -63,6 +63,70 @@ def stable_diffusion(channels=4):
     )  # fmt: skip
 
 
+def text_config(words):
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=len(words), hidden_size=16, intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=77, bos_token_id=len(words) - 2,
+        eos_token_id=len(words) - 1, pad_token_id=len(words) - 1, projection_dim=16,
+    )  # fmt: skip
+
+
+def autoencoder(channels):
+    import diffusers
+
+    return diffusers.AutoencoderKL(
+        block_out_channels=(8, 8), norm_num_groups=4, latent_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+        scaling_factor=1.0, shift_factor=0.0,
+    )  # fmt: skip
+
+
+def stable_diffusion_xl():
+    import diffusers
+    import torch
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    torch.manual_seed(0)
+    words = tokenizer()
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=SIDE // 2, in_channels=4, out_channels=4, layers_per_block=1,
+        block_out_channels=(8, 16), norm_num_groups=4, cross_attention_dim=32,
+        attention_head_dim=(2, 4), down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), use_linear_projection=True,
+        addition_embed_type="text_time", addition_time_embed_dim=8,
+        transformer_layers_per_block=(1, 1), projection_class_embeddings_input_dim=16 + 6 * 8,
+    )  # fmt: skip
+    return diffusers.StableDiffusionXLPipeline(
+        vae=autoencoder(4), text_encoder=CLIPTextModel(text_config(words)), tokenizer=words,
+        text_encoder_2=CLIPTextModelWithProjection(text_config(words)), tokenizer_2=words,
+        unet=unet, scheduler=diffusers.EulerDiscreteScheduler(num_train_timesteps=100),
+        add_watermarker=False,
+    )  # fmt: skip
+
+
+def stable_diffusion_3():
+    import diffusers
+    import torch
+    from transformers import CLIPTextModelWithProjection
+
+    torch.manual_seed(0)
+    words = tokenizer()
+    transformer = diffusers.SD3Transformer2DModel(
+        sample_size=SIDE // 2, patch_size=2, in_channels=16, out_channels=16, num_layers=1,
+        attention_head_dim=8, num_attention_heads=2, joint_attention_dim=32,
+        caption_projection_dim=16, pooled_projection_dim=32, pos_embed_max_size=32,
+    )  # fmt: skip
+    return diffusers.StableDiffusion3Pipeline(
+        transformer=transformer, vae=autoencoder(16),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=100),
+        text_encoder=CLIPTextModelWithProjection(text_config(words)), tokenizer=words,
+        text_encoder_2=CLIPTextModelWithProjection(text_config(words)), tokenizer_2=words,
+        text_encoder_3=None, tokenizer_3=None,
+    )  # fmt: skip
+
+
 def pixel_only(folder):
     """An unconditional pipeline: it takes no words."""
     import diffusers
@@ -166,6 +230,22 @@ def test_a_whole_image_is_varied_or_drawn_anew(name, strength, request):
     assert found.shape == pixels.shape and np.ptp(found) > 0
     other = engine.fill(Given(pixels=1 - pixels, mask=mask, strength=strength), CHEST, 3, FEW)
     assert np.array_equal(found, other) == (strength == 1)
+
+
+@pytest.mark.parametrize("make", [stable_diffusion_xl, stable_diffusion_3])
+def test_newer_pipelines_draw_fill_and_vary(make, folder, tmp_path):
+    make().save_pretrained(tmp_path / "newer")
+    engine = load_engine(f"diffusers:{tmp_path / 'newer'}")
+    image = engine.generate(CHEST, 1, FEW, ("finding:pneumothorax",))
+    assert image.shape == (SIDE, SIDE) and np.ptp(image) > 0
+    assert not np.array_equal(image, engine.generate(CHEST, 1, FEW))
+    assert engine.generate(CHEST, 1, Settings(num_steps=1, size=(96, 64))).shape == (64, 96)
+    pixels, mask = scene()
+    found = engine.fill(Given(pixels=pixels, mask=mask), CHEST, 3, FEW)
+    assert np.array_equal(found[~mask], pixels[~mask])
+    assert not np.array_equal(found[mask], pixels[mask])
+    whole = Given(pixels=pixels, mask=np.ones_like(mask), strength=0.5)
+    assert engine.fill(whole, CHEST, 3, FEW).shape == pixels.shape
 
 
 def test_facts_tell_files_and_not_training(engine, folder, tmp_path):

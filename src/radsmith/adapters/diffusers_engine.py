@@ -31,6 +31,7 @@ from radsmith.resize import fitted, resize
 Array = NDArray[np.float32]
 INDEX = "model_index.json"
 LARGEST = 2048
+NETWORKS = ("unet", "transformer")
 BOTH_SIDES_MASKED = 9
 """Input channels of a network made for inpainting: latents, mask and masked image."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -65,14 +66,16 @@ class DiffusersEngine:
         torch, diffusers = _libraries()
         folder = _folder(where)
         self.facts = facts_of(where)
-        network = _index(folder)
+        index = _index(folder)
+        network = next(name for name in NETWORKS if index.get(name))
+        left_out = {name: None for name, part in index.items() if part == [None, None]}
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         kind = torch.float32
         if self._device == "cuda":
             kind = torch.bfloat16 if network == "transformer" else torch.float16
         try:
             pipe = diffusers.DiffusionPipeline.from_pretrained(
-                folder, torch_dtype=kind, use_safetensors=True, local_files_only=True
+                folder, torch_dtype=kind, use_safetensors=True, local_files_only=True, **left_out
             )
         except (OSError, ValueError, TypeError, AttributeError, ImportError, KeyError) as error:
             raise InvalidInput(f"{where} cannot be loaded as a pipeline: {error}") from error
@@ -266,22 +269,22 @@ def _folder(where: str) -> Path:
         ) from error
 
 
-def _index(folder: Path) -> str:
-    """ "unet" or "transformer": the network of the pipeline in `folder`."""
+def _index(folder: Path) -> dict[str, Any]:
+    """The parts of the pipeline in `folder`, one of NETWORKS among them."""
     path = folder / INDEX
     if not path.is_file():
         raise NotFound(f"no pipeline in {folder}: expected {INDEX}, as `save_pretrained` writes it")
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        held = [name for name in ("unet", "transformer") if index.get(name)]
-    except (ValueError, AttributeError) as error:
+        index: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+        held = any(index.get(name) for name in NETWORKS)
+    except (ValueError, TypeError) as error:
         raise InvalidInput(f"{path} is no pipeline description: {error}") from error
     if not isinstance(index.get("_class_name"), str) or not held:
         raise InvalidInput(
             f"{path} names neither a unet nor a transformer, or brings its own code: only"
             " pipelines of the diffusers library that draw images can be used"
         )
-    return str(held[0])
+    return index
 
 
 @cache
