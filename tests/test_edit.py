@@ -24,7 +24,7 @@ from radsmith.edit import (
 from radsmith.editing import Region, around, scaled, tiles
 from radsmith.engine import Given, ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.extend import extend
+from radsmith.extend import _Canvas, extend
 from radsmith.generate import plan
 from radsmith.generation import Request, Settings
 from radsmith.image import Image, Window
@@ -118,6 +118,61 @@ def test_levels_go_there_and_back(case):
     assert (error <= (high - low) * 1e-6 + (0.5 if pixels.dtype.kind in "iu" else 0)).all()
 
 
+class Echo:
+    """Gives back what it was given: nothing to change."""
+
+    facts = NoisyEngine.facts
+
+    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
+        return given.pixels
+
+
+@given(masked_sources(), st.floats(0.01, 0.99))
+def test_partial_strength_leaves_what_the_window_does_not_show(case, strength):
+    source, _ = case
+    edited = vary(source, strength, task_of(Echo()))
+    before, after = source.image.pixels.astype(float), edited.image.pixels.astype(float)
+    levels = Levels.of(source, np.ones(source.shape, np.bool_))
+    assert np.allclose(before, after, atol=1e-5 * (levels.high - levels.low) + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "window"),
+    [
+        (np.full((6, 6), 100, np.uint8), Window(center=5000, width=100)),
+        (np.arange(36, dtype=np.uint16).reshape(6, 6) * 80, Window(center=20000, width=500)),
+    ],
+)
+def test_a_window_beside_the_data_is_left_aside(pixels, window):
+    levels = Levels.of(source_of(pixels, window=window), np.ones(pixels.shape, np.bool_))
+    assert levels.low < pixels.mean() < levels.high
+
+
+def test_known_pixels_all_alike_do_not_flatten_the_rest():
+    pixels = np.zeros((40, 40), np.uint16)
+    pixels[10:30, 10:30] = np.arange(400).reshape(20, 20) * 5
+    mask = np.zeros(pixels.shape, np.bool_)
+    mask[10:30, 10:30] = True
+    made = inpaint(source_of(pixels), mask, task_of(NoisyEngine())).image.pixels[mask]
+    assert made.max() > 1000
+
+
+def test_limbs_of_one_kind_have_one_size():
+    body = places()
+    for spacing in (0.37, 0.588, 0.71, 1.3):
+        canvas = _Canvas(
+            source=None,
+            real=None,
+            made=np.ones((9000, 9000), np.bool_),
+            corner=(-800.3, -50.7),
+            spacing=(spacing, spacing),
+        )
+        for place in (p for p in body if p.side == "left"):
+            twin = next(p for p in body if p.part == place.part and p.side == "right")
+            sizes = [[s.stop - s.start for s in canvas.span(p.box)] for p in (place, twin)]
+            assert sizes[0] == sizes[1]
+
+
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(InvalidInput, match="mask is 3x2 and the image 80x60"):
         inpaint(source_of(picture()), np.ones((2, 3), np.bool_), task_of(NoisyEngine()))
@@ -144,11 +199,11 @@ def test_a_full_mask_is_plain_generation(engine):
     assert np.array_equal(engine.fill(blank, concepts, 5, Settings(num_steps=1)), wanted)
 
 
-@pytest.mark.parametrize("shape", [(50, 37), (256, 256), (301, 258), (701, 430)])
+@pytest.mark.parametrize("shape", [(1, 200), (50, 37), (256, 256), (301, 258), (701, 430)])
 def test_any_size_is_completed_around_its_own_pixels(engine, shape):
     pixels = picture(shape).astype(np.float32) / 255
     mask = np.zeros(shape, np.bool_)
-    mask[shape[0] // 3 : shape[0] // 2, 5:-5] = True
+    mask[shape[0] // 3 : shape[0] // 2 + 1, 5:-5] = True
     filled = engine.fill(Given(pixels=pixels, mask=mask), (), 1, Settings(num_steps=1))
     assert np.array_equal(filled[~mask], pixels[~mask])
     assert filled.min() >= 0 and filled.max() <= 1 and filled[mask].std() > 0
@@ -256,6 +311,8 @@ def test_a_knee_becomes_a_leg_around_untouched_pixels(engine):
     assert np.array_equal(found.distance == 0, ~made)
     assert body.spacing and np.isclose(body.spacing[0] * 64, 180, atol=60)
     assert any("femur" in flag for flag in found.flags)
+    assert any("no pixel spacing" in flag for flag in found.flags)
+    assert "right femur" in found.edited.record.edit
     strict = extend(source, shown, "leg", task_of(engine), strict=True).edited.image.pixels
     assert (strict[made] == 0).mean() > (body.pixels[made] == 0).mean()
 
@@ -263,3 +320,12 @@ def test_a_knee_becomes_a_leg_around_untouched_pixels(engine):
 def test_what_the_body_map_lacks_is_said(engine):
     with pytest.raises(InvalidInput, match="cannot extend"):
         extend(source_of(picture()), read_prompt("brain mri").prompt, "body", task_of(engine))
+    with pytest.raises(InvalidInput, match="lateral"):
+        shown = read_prompt("knee x-ray, lateral view").prompt
+        extend(source_of(picture()), shown, "leg", task_of(engine))
+
+
+def test_a_side_that_is_not_said_is_flagged(engine):
+    shown = read_prompt("knee x-ray").prompt
+    found = extend(source_of(picture((32, 32))), shown, "leg", task_of(engine), strict=True)
+    assert any("side not said" in flag for flag in found.flags)

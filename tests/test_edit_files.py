@@ -74,15 +74,16 @@ def test_a_picture_keeps_its_depth_and_its_other_pixels(run, tmp_path, dtype):
     record = read_record(Path(out[0]))
     assert record.operation == "inpaint" and len(record.untouched_sha256) == 64
     assert np.array_equal(values(f"{out[0][:-4]}-mask.png") > 0, mask)
-    coco = json.loads((tmp_path / "out" / "in-inpaint-coco.json").read_text())
+    coco = json.loads((tmp_path / "out" / "in-inpaint-0-coco.json").read_text())
     assert coco["annotations"][0]["bbox"] == [20, 30, 40, 25]
     runs = coco["annotations"][0]["segmentation"]["counts"]
     flat = np.repeat(np.arange(len(runs)) % 2, runs).reshape(before.shape, order="F")
     assert np.array_equal(flat > 0, mask)
 
 
-def test_numbers_stay_numbers(run, tmp_path):
-    before = np.random.default_rng(0).random((50, 60)).astype(np.float32)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_stay_numbers(run, tmp_path, dtype):
+    before = np.random.default_rng(0).random((50, 60)).astype(dtype)
     np.save(tmp_path / "in.npy", before)
     code, out, _ = run("inpaint", tmp_path / "in.npy", "--polygon", "5,5 40,8 20,40",
                        "-o", tmp_path / "out", *FAST)  # fmt: skip
@@ -132,11 +133,11 @@ def test_the_other_edits_run(run, tmp_path):
     gray(tmp_path / "a.png", shape=(128, 128))
     gray(tmp_path / "b.png", shape=(128, 128))
     out = tmp_path / "out"
-    code, made, _ = run("outpaint", tmp_path / "a.png", "--left", 20, "--canvas", "200x160",
+    code, made, _ = run("outpaint", tmp_path / "a.png", "--canvas", "200x160",
                         "--prompt", "chest x-ray", "-o", out, *FAST)  # fmt: skip
     assert code == 0 and values(made[0]).shape == (160, 200)
     code, made, _ = run("vary", tmp_path / "a.png", "--strength", 0.3, "-n", 2, "-o", out, *FAST)
-    assert code == 0 and len(made) == 2 and (out / "a-vary-sheet.png").is_file()
+    assert code == 0 and len(made) == 2 and (out / "a-vary-0-sheet.png").is_file()
     code, made, _ = run(
         "change", tmp_path / "a.png", "--prompt", "chest x-ray, adult", "--add",
         "pleural effusion@right", "-o", out, *FAST,
@@ -171,6 +172,11 @@ def test_the_other_edits_run(run, tmp_path):
         (("outpaint", "in.png", "--left", "3cm"), 2, "millimetres"),
         (("outpaint", "in.png", "--left", "3mm"), 2, "no pixel spacing"),
         (("outpaint", "in.png", "--canvas", "10x10"), 2, "smaller than the image"),
+        (("outpaint", "in.png", "--canvas", "900x900", "--left", "3"), 2, "not both"),
+        (("inpaint", "in.png", "--polygon", "nan,1 2,2 3,1"), 2, "do not lie"),
+        (("change", "in.png", "--add", "effusion@moon"), 2, "not understood"),
+        (("change", "in.png", "--remove", "nodule", "--severity", "mild"), 2, "no severity"),
+        (("interpolate", "in.png", "in.png", "--strength", "3"), 2, "strength must be"),
         (("outpaint", "in.png", "--left", "9999999"), 2, "too large"),
         (("vary", "in.png", "--strength", "2"), 2, "strength must be"),
         (("change", "in.png", "--add", "blorp"), 2, "no finding"),
@@ -199,6 +205,7 @@ def test_nothing_is_overwritten_without_force(run, tmp_path):
     gray(tmp_path / "in.png")
     args = ("inpaint", tmp_path / "in.png", "--box", "1,1,9,9", "-o", tmp_path / "o", *FAST)
     assert run(*args)[0] == 0
+    (tmp_path / "o" / "in-inpaint-0.png").unlink()
     code, _, err = run(*args)
     assert code == 2 and "--force" in err
     assert run(*args, "--force")[0] == 0
@@ -227,6 +234,28 @@ def test_what_a_file_says_of_itself_is_used(run, tmp_path):
     assert edit_plan("", "", load_facts()) == ("", None)
 
 
+@pytest.mark.parametrize("slope", [2.5, 0.0001])
+def test_a_rescaled_mr_keeps_its_window_in_stored_values(run, tmp_path, slope):
+    old = pydicom.dcmread(get_testdata_file("MR_small.dcm"))
+    old.RescaleSlope, old.RescaleIntercept = slope, -7
+    old.WindowCenter, old.WindowWidth = 600 * slope - 7, 1600 * slope
+    old.save_as(tmp_path / "in.dcm")
+    before = read_dicom_image(tmp_path / "in.dcm").image.window
+    code, out, err = run("inpaint", tmp_path / "in.dcm", "--box", "9,9,9,9", "-o", tmp_path, *FAST)
+    assert code == 0, err
+    after = read_dicom_image(Path(out[0])).image.window
+    if before is not None:
+        assert np.isclose(after.center, before.center) and np.isclose(after.width, before.width)
+
+
+def test_an_opaque_alpha_hides_nothing(tmp_path):
+    marked = np.zeros((4, 6, 4), np.uint8)
+    marked[..., 3] = 255
+    marked[1:3, 2:5, :3] = 255
+    Picture.fromarray(marked).save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", (4, 6)).sum() == 6
+
+
 def test_margins_in_millimetres_use_the_spacing():
     image = Image(pixels=np.zeros((40, 50), np.uint8), unit="stored value", spacing=(0.5, 0.25))
     margins = margins_of(Source(image=image), ("10mm", "0", "10mm", "7"), None)
@@ -237,6 +266,10 @@ def test_a_removed_finding_is_named_absent():
     wanted = changed_prompt("chest x-ray, tuberculosis", None, "tuberculosis", None)
     assert "finding:tuberculosis" in wanted.prompt.absent
     assert "finding:tuberculosis" not in wanted.prompt.concepts
+    gone = changed_prompt("chest x-ray, right pleural effusion", None, "effusion", None)
+    assert gone.finding.side == "side:right"
+    worse = changed_prompt("chest x-ray, mild right pleural effusion", None, None, "severe")
+    assert "severe right pleural effusion" in worse.text
     graded = changed_prompt("knee x-ray, mild osteoarthritis", None, None, "severe")
     assert "severe osteoarthritis" in graded.text
     with pytest.raises(InvalidInput, match="one finding at a time"):

@@ -8,7 +8,20 @@ import radsmith
 ROOT = Path(radsmith.__file__).parent
 GROUPS = (
     {"__init__", "errors"},
-    {"image", "vocabulary", "body_map", "prompt", "words", "reading", "generation"},
+    {
+        "image",
+        "vocabulary",
+        "body_map",
+        "prompt",
+        "words",
+        "reading",
+        "report",
+        "report_cues",
+        "report_sentences",
+        "scrub",
+        "dataset",
+        "generation",
+    },
     {
         "prior",
         "resize",
@@ -105,3 +118,10 @@ def test_only_training_and_the_diffusers_engine_import_torch():
     for name, path in modules().items():
         if not name.startswith("training") and name != "adapters.diffusers_engine":
             assert "torch" not in {t.split(".")[0] for t in imports(path)}, name
+
+
+def test_only_the_server_imports_its_libraries():
+    served = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client"}
+    for name, path in modules().items():
+        if not name.startswith("adapters.server"):
+            assert not served & {t.split(".")[0] for t in imports(path)}, name

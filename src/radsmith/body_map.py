@@ -68,7 +68,8 @@ def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDAr
     sites = [s.partition(":")[2] for s in finding.sites]
     named = next((_SITES[s] for s in sites if s in _SITES), None)
     inner = named or _USUAL.get(finding.concept.partition(":")[2], (0, 0, 1, 1))
-    if finding.side in ("side:left", "side:right"):
+    lateral = "view:lateral" in prompt.views
+    if finding.side in ("side:left", "side:right") and not (prompt.paired or lateral):
         left, top, right, bottom = box
         middle = (left + right) / 2
         box = (
@@ -89,8 +90,7 @@ def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDAr
 class Place:
     """A region of the body. centre, size: (x, y) in mm, x from the midline, y from the vertex.
 
-    words: what to ask a model for; instead: the nearest other parts, to be asked for where the
-    model never learned this one.
+    instead: the nearest other parts, to be asked for where a model never learned this one.
     """
 
     part: str
@@ -131,7 +131,7 @@ _LIMBS = (
 )
 TALL = {"male": 1750.0, "female": 1620.0}
 """Standing height in mm of the adults whose proportions are used."""
-_GROWN = {"infant": 0.42, "newborn": 0.29, "child": 0.68, "adolescent": 0.9}
+_GROWN = {"fetus": 0.2, "newborn": 0.29, "infant": 0.42, "child": 0.68, "adolescent": 0.9}
 TARGETS = {
     "leg": ("femur", "knee", "lower leg", "ankle"),
     "arm": ("shoulder", "humerus", "elbow", "forearm", "hand"),

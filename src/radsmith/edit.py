@@ -7,6 +7,7 @@ of the input, bit for bit, which is checked before anything is returned. Knows n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def inpaint(source: Source, mask: Mask, task: Task, strength: float = 1.0) -> Ed
     strength: below 1 the masked pixels are a beginning.  Raises InvalidInput for a mask of
     another size.
     """
-    said = f"{int(mask.sum())} of {mask.size} pixels drawn"
+    said = f"{int(mask.sum())} of {mask.size} pixels drawn, strength {strength:g}"
     return _filled(source, mask, task, "inpaint", said, strength=strength)
 
 
@@ -140,6 +141,8 @@ def interpolate(
         )
     if count < 1:
         raise InvalidInput(f"count must be at least 1, got {count}")
+    if not 0 < strength <= 1:
+        raise InvalidInput(f"strength must be above 0 and at most 1, got {strength}")
     first, last = (Levels.of(s, np.ones(s.shape, np.bool_)) for s in (one, other))
     a, b = first.intensity(one.image.pixels), last.intensity(other.image.pixels)
     found = []
@@ -176,10 +179,10 @@ class Levels:
 
     @classmethod
     def of(cls, source: Source, shown: Mask) -> Levels:
-        """By the image's window; else 8-bit values and intensity as they are; else by the range
-        of nearly all pixels where `shown` is True."""
+        """By the image's window where any pixel lies in it; else 8-bit values and intensity as
+        they are; else by the range of nearly all pixels where `shown` is True."""
         image, bits = source.image, source.bits
-        pixels = image.pixels
+        pixels: NDArray[Any] = image.pixels
         kind = pixels.dtype.kind
         least, most = -np.inf, np.inf
         if image.unit == "intensity":
@@ -188,15 +191,18 @@ class Levels:
             least = -float(1 << (bits - 1)) if kind == "i" else 0.0
             most = float((1 << (bits - 1)) - 1 if kind == "i" else (1 << bits) - 1)
         low, high = least, most
-        if image.window is not None:
-            low = image.window.center - image.window.width / 2
-            high = low + image.window.width
-        elif image.unit != "intensity" and not (kind == "u" and bits == 8):
-            found = pixels[shown] if shown.any() else pixels.ravel()
-            low, high = (float(v) for v in np.percentile(found.astype(np.float64), (0.1, 99.9)))
-        low, high = max(low, least), min(high, most)
+        window = None if image.unit == "intensity" else image.window
+        if window is not None:
+            low, high = window.center - window.width / 2, window.center + window.width / 2
+            low, high = max(low, least), min(high, most)
+        if window is None or high <= low or not ((pixels > low) & (pixels < high)).any():
+            low, high = least, most
+            if image.unit != "intensity" and not (kind == "u" and bits == 8):
+                low, high = _range(pixels[shown] if shown.any() else pixels)
+        if high <= low:  # all known pixels alike: nothing says what is dark and what is bright
+            low, high = _range(pixels)
         if high <= low:
-            high = low + 1
+            low, high = (least, most) if np.isfinite(least) else (low - 0.5, low + 0.5)
         return cls(
             low=low,
             high=high,
@@ -208,15 +214,27 @@ class Levels:
 
     def intensity(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
         """Stored values as 0 (black) to 1 (white), those outside the range clipped."""
-        found = (pixels.astype(np.float64) - self.low) / (self.high - self.low)
-        found = np.clip(1 - found if self.inverted else found, 0, 1)
-        return found.astype(np.float32)
+        exact: Any = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
+        found = (pixels.astype(exact) - exact(self.low)) / exact(self.high - self.low)
+        np.clip(found, 0, 1, out=found)
+        return (1 - found if self.inverted else found).astype(np.float32, copy=False)
 
     def stored(self, intensity: NDArray[np.float32]) -> NDArray[np.generic]:
         """The nearest stored values."""
         found = 1 - intensity.astype(np.float64) if self.inverted else intensity.astype(np.float64)
         found = np.clip(self.low + found * (self.high - self.low), self.least, self.most)
         return (np.rint(found) if self.dtype.kind in "iu" else found).astype(self.dtype)
+
+    def beyond(self, pixels: NDArray[np.generic]) -> NDArray[np.float64]:
+        """How far stored values lie outside the range that is shown."""
+        exact = pixels.astype(np.float64)
+        return exact - np.clip(exact, self.low, self.high)
+
+
+def _range(pixels: NDArray[np.generic]) -> tuple[float, float]:
+    """Between which nearly all values lie."""
+    low, high = np.percentile(pixels.astype(np.float64), (0.1, 99.9))
+    return float(low), float(high)
 
 
 def untouched_digest(pixels: NDArray[np.generic], mask: Mask) -> str:
@@ -245,7 +263,10 @@ def _filled(
             f"the mask is {mask.shape[1]}x{mask.shape[0]} and the image {_size(source)}: a mask"
             " must have the size of its image"
         )
-    levels = Levels.of(source, mask if mask.all() else ~mask)
+    if not 0 < strength <= 1:
+        raise InvalidInput(f"strength must be above 0 and at most 1, got {strength}")
+    shown = np.ones_like(mask) if strength < 1 or mask.all() else ~mask
+    levels = Levels.of(source, shown)
     planned, request = task.planned, task.request
     result = pixels.copy()
     if mask.any():
@@ -254,7 +275,12 @@ def _filled(
         asked = planned.prompt if planned else None
         absent = asked.absent if asked else ()
         drawn = task.engine.fill(given, concepts, request.seed, request.settings, absent, asked)
-        result[mask] = levels.stored(drawn)[mask]
+        made = levels.stored(drawn[mask])
+        if strength < 1:  # what the range does not show is no part of the change
+            kept = made.astype(np.float64) + levels.beyond(pixels[mask])
+            kept = np.clip(kept, levels.least, levels.most)
+            made = (np.rint(kept) if pixels.dtype.kind in "iu" else kept).astype(pixels.dtype)
+        result[mask] = made
     before = untouched_digest(pixels, mask)
     if untouched_digest(result, mask) != before:
         raise AssertionError("pixels outside the mask changed; nothing was written")

@@ -46,7 +46,7 @@ def around(mask: Mask, margin: int) -> Region:
 
 
 def scaled(pixels: Array, mask: Mask, width: int, height: int) -> tuple[Array, Mask]:
-    """Both at a smaller size: the average of what is known, and True where anything is unknown.
+    """Both at another size: the average of what is known, and True where anything is unknown.
 
     Cells of which nothing is known keep the average of what stands there.
     """
@@ -145,7 +145,7 @@ def _window(first: int, last: int, length: int, available: int) -> tuple[int, in
 
 REACH, FADE = 0.12, 0.9
 """How far a step is spread, of the longer side, and how much of it a doubling of distance keeps."""
-RIM = 3
+RIM = 2
 """Pixels on both sides of a hole's edge that are compared."""
 
 

@@ -4,6 +4,7 @@
     ├── InvalidInput   the caller can mend it                 exit 2, HTTP 400
     ├── NotFound       no such model, image, file, job        exit 3, HTTP 404
     └── Unavailable    missing extra, full disk, no device    exit 4, HTTP 503
+        └── Busy       a queue or a rate limit is full        exit 4, HTTP 503 or 429
 
 A message says what was given, what was expected and how to mend it.
 """
@@ -35,3 +36,12 @@ class Unavailable(RadsmithError):
 
     exit_code = 4
     http_status = 503
+
+
+class Busy(Unavailable):
+    """A queue or rate limit is full. seconds: when to ask again; own: the caller's own limit."""
+
+    def __init__(self, message: str, *, seconds: int, own: bool) -> None:
+        super().__init__(message)
+        self.seconds = max(1, seconds)
+        self.http_status = 429 if own else 503

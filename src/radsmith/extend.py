@@ -6,7 +6,7 @@ learned is drawn as its nearest learned neighbour and said so, or stays black in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,10 +56,14 @@ class _Canvas:
     def span(self, box: Box) -> tuple[slice, slice]:
         """Rows and columns of a box in mm."""
         height, width = self.made.shape
-        left, right = ((x - self.corner[0]) / self.spacing[1] for x in (box[0], box[2]))
-        top, bottom = ((y - self.corner[1]) / self.spacing[0] for y in (box[1], box[3]))
-        rows = slice(max(0, round(top)), min(height, round(bottom)))
-        return rows, slice(max(0, round(left)), min(width, round(right)))
+        rows = _cells(box[1] - self.corner[1], box[3] - box[1], self.spacing[0], height)
+        return rows, _cells(box[0] - self.corner[0], box[2] - box[0], self.spacing[1], width)
+
+
+def _cells(first: float, length: float, spacing: float, most: int) -> slice:
+    """Pixels of a stretch in mm; stretches of one length get one number of pixels."""
+    start = round(first / spacing)
+    return slice(max(0, start), min(most, start + round(length / spacing)))
 
 
 def extend(
@@ -82,7 +86,8 @@ def extend(
     frames = outward(start, target, body)
     canvas = _canvas(source, shown, start, frames)
     known = canvas.real
-    flags: list[str] = []
+    flags = _assumed(source, shown, start)
+    frame_notes: list[str] = []
     for number, place in enumerate(frames):
         progress(place.name)
         asked, flag = _asked(place, task.engine.facts, shown)
@@ -90,12 +95,16 @@ def extend(
             flags.append(f"{flag}{'; left black' if strict else ''}")
         if flag and strict:
             continue
-        request = replace(task.request, prompt=asked, seed=task.request.seed + number)
+        seed = int(np.random.SeedSequence([task.request.seed, number]).generate_state(1)[0])
+        request = replace(task.request, prompt=asked, seed=seed)
+        frame_notes.append(f"{place.name}: {asked} ({seed})")
         planned = plan(asked, task.engine.facts)
         _draw(canvas, place, body, replace(task, request=request, planned=planned))
     _fade_to_air(canvas, body)
     return Extended(
-        edited=_finished(canvas, source, known, target, task, tuple(flags)),
+        edited=_finished(
+            canvas, source, f"extended to {target}; " + "; ".join(frame_notes), task, flags
+        ),
         distance=_distance(known, canvas.spacing),
         flags=tuple(flags),
     )
@@ -113,6 +122,18 @@ def _start(shown: Prompt, body: list[Place]) -> Place:
             f" {', '.join(known)}, named with --prompt where the file does not say it"
         )
     return next((p for p in same if p.side == side), same[0])
+
+
+def _assumed(source: Source, shown: Prompt, start: Place) -> list[str]:
+    """What neither the file nor the prompt says. Raises InvalidInput for a lateral view."""
+    if "view:lateral" in shown.views:
+        raise InvalidInput("the body map is seen from the front: a lateral view cannot be extended")
+    flags = []
+    if start.side and _slug(shown.side) != start.side:
+        flags.append(f"side not said: taken to be the {start.side} {start.part}")
+    if source.image.spacing is None:
+        flags.append("no pixel spacing in the file: a usual field of view was assumed")
+    return flags
 
 
 _ALIASES = {
@@ -240,8 +261,9 @@ def _fade_to_air(canvas: _Canvas, body: list[Place]) -> None:
 
 
 def _finished(
-    canvas: _Canvas, source: Source, known: Mask, target: str, task: Task, flags: tuple[str, ...]
+    canvas: _Canvas, source: Source, said: str, task: Task, flags: Sequence[str]
 ) -> Edited:
+    known = canvas.real
     pixels = canvas.source.image.pixels
     image = replace(source.image, pixels=pixels, spacing=canvas.spacing)
     if untouched_digest(pixels, ~known) != _as_row(source.image.pixels):
@@ -249,7 +271,7 @@ def _finished(
     record = replace(
         record_of(task.engine, task.planned, task.request, image, "extend", task.created),
         parents=(source.image.digest(),),
-        edit=f"extended to {target}",
+        edit=said,
         untouched_sha256=_as_row(source.image.pixels),
     )
     record = replace(record, warnings=(*record.warnings, *flags))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from radsmith.components import Components
-from radsmith.editing import Mask, around, coarser, joined, padded, scaled, tiles
+from radsmith.editing import Mask, Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.engine import SIDE, Given, ModelFacts, check_size
 from radsmith.generation import Settings
 from radsmith.prior import Prior
@@ -25,8 +25,8 @@ from radsmith.resize import enlarge, resample, resize, shrink
 from radsmith.stages import LOW_SIDE, MARGIN, SCALE, TILE, BaseStage, Beginning, DetailStage
 
 Array = NDArray[np.float32]
-ALMOST = 1.25
-"""Images up to this much larger than the model's are enlarged without drawing finer detail."""
+FRAME = 48
+"""Pixels around a hole, at the first finer scale, that are looked at with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,44 +131,52 @@ class OnnxEngine:
             whole = self._draw(concepts, absent, width / height, settings, seed)
             return whole if whole.shape == given.mask.shape else resize(whole, width, height)
         with threadpool_limits(1):
-            found = self._fill(given, concepts, settings, absent, np.random.default_rng(seed))
-        found = np.clip(found[:height, :width] / 2 + np.float32(0.5), 0, 1)
-        return np.where(given.mask, found, given.pixels).astype(np.float32)
+            region, drawn = self._fill(given, (concepts, absent), settings, seed)
+        result = given.pixels.copy()
+        part, hole = region.of(result), region.of(given.mask)
+        drawn = drawn[: part.shape[0], : part.shape[1]]
+        part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
+        return result
 
     def _fill(
         self,
         given: Given,
-        concepts: Sequence[str],
+        words: tuple[Sequence[str], Sequence[str]],
         settings: Settings,
-        absent: Sequence[str],
-        rng: np.random.Generator,
-    ) -> Array:
-        pixels = padded(given.pixels, SCALE) * np.float32(2) - np.float32(1)
-        mask = padded(given.mask, SCALE)
-        height, width = mask.shape
+        seed: int,
+    ) -> tuple[Region, Array]:
+        """The region around the hole, and that region completed, in [-1, 1]."""
+        rng = np.random.default_rng(seed)
+        height, width = given.mask.shape
         box = box_of(width / height)
         square, hole = (np.full((SIDE, SIDE), v) for v in (np.float32(-1), False))
-        inside(square, box)[:], inside(hole, box)[:] = scaled(pixels, mask, box[2], box[3])
-        component = self._recognise(square, hole, box, (concepts, absent), rng)
-        asked = concepts or self._components.usual(component)
+        content, unknown = scaled(given.pixels, given.mask, box[2], box[3])
+        inside(square, box)[:], inside(hole, box)[:] = content * 2 - 1, unknown
+        component = self._recognise(square, hole, box, words, rng)
+        asked = words[0] or [c for c in self._components.usual(component) if c not in words[1]]
         ids = self._encode((*asked, *self._components.style(component)))
         job = _Job(given=given, ids=ids, settings=settings, rng=rng)
         low = self._complete_low(component, square, hole, job)
         found = inside(self._finer(low, square, hole, job), box)
         found = joined(found, inside(square, box), inside(hole, box))  # never to the bars
         longer = max(height, width)
+        first = min(longer, SCALE * SIDE)
+        region = around(given.mask, -(-FRAME * longer // first))
+        pixels = padded(region.of(given.pixels), SCALE) * np.float32(2) - np.float32(1)
+        mask = padded(region.of(given.mask), SCALE)
+        found = _seen_through(found, region, given.mask.shape, mask.shape)
         side = SIDE
-        while longer > ALMOST * side:
+        while side < longer:
             side = min(longer, SCALE * side)
-            size = (width, height)
-            if side < longer:
-                wanted = (round(length * side / longer / SCALE) for length in size)
-                size = tuple(max(1, n) * SCALE for n in wanted)
-            at, unknown = scaled(pixels, mask, *size)
-            below = resize(found, size[0] // SCALE, size[1] // SCALE)
-            below = np.where(coarser(unknown, SCALE), below, shrink(at, SCALE))
+            rows, columns = (max(1, round(n * side / longer / SCALE)) for n in mask.shape)
+            at, unknown = scaled(pixels, mask, columns * SCALE, rows * SCALE)
+            below = np.where(
+                coarser(unknown, SCALE), resize(found, columns, rows), shrink(at, SCALE)
+            )
             found = joined(self._finer(below, at, unknown, job), at, unknown)
-        return found if found.shape == mask.shape else resize(found, width, height)
+        if found.shape != mask.shape:
+            found = joined(resize(found, *mask.shape[::-1]), pixels, mask)
+        return region, found
 
     def _recognise(
         self,
@@ -233,6 +241,24 @@ class OnnxEngine:
         return np.array([(rows + [0] * self._slots)[: self._slots]], np.int64)
 
 
+def _seen_through(
+    whole: Array, region: Region, shape: tuple[int, ...], wanted: tuple[int, ...]
+) -> Array:
+    """The region of an image of `shape` cut from a smaller version of all of it.
+
+    The cut keeps the smaller version's scale as nearly as whole pixels allow; `wanted` (the padded
+    region's shape) says which extent the cut must stand for.
+    """
+    edges = []
+    for first, length, n, small in (
+        (region.top, wanted[0], shape[0], whole.shape[0]),
+        (region.left, wanted[1], shape[1], whole.shape[1]),
+    ):
+        edges.append((first * small / n, min((first + length) * small / n, float(small))))
+    size = [max(1, round(last - begin)) for begin, last in edges]
+    return resize(whole, size[1], size[0], rows=edges[0], columns=edges[1])
+
+
 Box = tuple[int, int, int, int]
 """Left, top, width and height of the content in the 256-pixel square."""
 
@@ -250,9 +276,16 @@ def inside(square: NDArray[Any], box: Box) -> NDArray[Any]:
 
 
 def content_mask(box: Box, side: int) -> Array:
-    """1 inside the content, on a grid of `side` cells: (1, side, side)."""
+    """1 inside the content, on a grid of `side` cells: (1, side, side); never empty."""
     left, top, width, height = box
+    columns, rows = _covered(left, width, side), _covered(top, height, side)
+    return (rows[:, None] & columns[None, :]).astype(np.float32)[None]
+
+
+def _covered(first: int, length: int, side: int) -> Mask:
+    """Cells whose centre lies in a stretch of the square, or the one it lies in."""
     at = (np.arange(side) + 0.5) * (SIDE / side)
-    inside_x = (at >= left) & (at <= left + width)
-    inside_y = (at >= top) & (at <= top + height)
-    return (inside_y[:, None] & inside_x[None, :]).astype(np.float32)[None]
+    inside_it = (at >= first) & (at <= first + length)
+    if not inside_it.any():
+        inside_it[int((first + length / 2) * side / SIDE)] = True
+    return inside_it

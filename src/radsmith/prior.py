@@ -141,9 +141,11 @@ class Prior:
     def draw_given(
         self, component: int, known: Array, mask: Array, rng: np.random.Generator
     ) -> Array:
-        """An exact draw from one component given the known pixels: (1, S*S).
+        """A draw from one component given the known pixels: (1, S*S).
 
-        known, mask: (1, S*S); mask is 1 where unknown. Known pixels are returned as they are.
+        known, mask: (1, S*S); mask is 1 where unknown. Known pixels are returned as they are; the
+        model holds them to be right within its own rest variance, and follows them only as far
+        as the component's own images lie from its mean.
         """
         weight = (1 - mask[0]) * self._exact
         gram, mean = self._gram(weight), self.means[component].astype(np.float64)

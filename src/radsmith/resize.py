@@ -40,38 +40,52 @@ def shrink(fine: Array, scale: int) -> Array:
     return np.asarray(blocks.mean((-3, -1)), np.float32)
 
 
-def resize(image: Array, width: int, height: int) -> Array:
+def resize(
+    image: Array,
+    width: int,
+    height: int,
+    *,
+    rows: tuple[float, float] | None = None,
+    columns: tuple[float, float] | None = None,
+) -> Array:
     """An image (h, w) at another size: area average along shrinking sides, else Catmull-Rom.
 
-    Memory stays that of the images, whatever their size.
+    rows, columns: from where to where of the image, in its pixels (all of it).  Memory stays that
+    of the images, whatever their size.
     """
-    for wanted in (height, width):  # rows, then columns of the transposed result
-        image = (_averaged if wanted < len(image) else _interpolated)(image, wanted).T
+    for wanted, span in ((height, rows), (width, columns)):  # the second on the transposed result
+        first, last = span or (0.0, float(len(image)))
+        change = _averaged if wanted < last - first else _interpolated
+        image = change(image, wanted, first, last).T
     return np.ascontiguousarray(image, np.float32)
 
 
-def _interpolated(image: Array, wanted: int) -> Array:
+def _interpolated(image: Array, wanted: int, first: float, last: float) -> Array:
     """Rows by Catmull-Rom interpolation at cell centres; edges repeat."""
     length = len(image)
-    if wanted == length:
+    if wanted == length and (first, last) == (0, length):
         return image
-    position = (np.arange(wanted) + 0.5) * (length / wanted) - 0.5
-    first = np.floor(position).astype(int)
+    position = first + (np.arange(wanted) + 0.5) * ((last - first) / wanted) - 0.5
+    start = np.floor(position).astype(int)
     found = np.zeros((wanted, image.shape[1]), np.float32)
     for offset in range(-1, 3):
-        weight = _catmull_rom(np.abs(position - (first + offset))).astype(np.float32)
-        found += weight[:, None] * image[np.clip(first + offset, 0, length - 1)]
+        weight = _catmull_rom(np.abs(position - (start + offset))).astype(np.float32)
+        found += weight[:, None] * image[np.clip(start + offset, 0, length - 1)]
     return found
 
 
-def _averaged(image: Array, wanted: int) -> Array:
-    """Rows by area average, as differences of the running sum."""
-    total = np.zeros((len(image) + 1, image.shape[1]))
-    np.cumsum(image, axis=0, out=total[1:], dtype=np.float64)
-    edge = np.linspace(0, len(image), wanted + 1)
+def _averaged(image: Array, wanted: int, first: float, last: float) -> Array:
+    """Rows by area average, as differences of the running sum; some columns at a time."""
+    edge = np.linspace(first, last, wanted + 1)
     cell = np.minimum(edge.astype(int), len(image) - 1)
-    at = total[cell] + (edge - cell)[:, None] * image[cell]
-    return np.asarray(np.diff(at, axis=0) * (wanted / len(image)), np.float32)
+    found = np.empty((wanted, image.shape[1]), np.float32)
+    for left in range(0, image.shape[1], 256):
+        part = image[:, left : left + 256]
+        total = np.zeros((len(image) + 1, part.shape[1]))
+        np.cumsum(part, axis=0, out=total[1:], dtype=np.float64)
+        at = total[cell] + (edge - cell)[:, None] * part[cell]
+        found[:, left : left + 256] = np.diff(at, axis=0) * (wanted / (last - first))
+    return found
 
 
 def _catmull_rom(distance: NDArray[np.float64]) -> NDArray[np.float64]:

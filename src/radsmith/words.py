@@ -66,6 +66,8 @@ _CONTROL = {
     ),
 }
 # fmt: on
+Control = tuple[tuple[str, tuple[str, ...]], ...]
+PROMPT_CONTROL: Control = tuple(_CONTROL.items())
 _SPLIT = re.compile(r"[^\W_]+\*?|[,;:\n]|\.(?!\d)")
 _REWRITES = (
     (re.compile(r"\bw/o\b", re.I), "without"),
@@ -82,7 +84,7 @@ _TRIMESTERS = ((14, "finding:first-trimester"), (28, "finding:second-trimester")
 
 @dataclass
 class Item:
-    """A run of words: `kind` is a key of _CONTROL, "concept", "age", "unknown" or "break"."""
+    """A run of words: `kind` is one of a `Control`, "concept", "age", "unknown" or "break"."""
 
     kind: str
     text: str
@@ -91,13 +93,15 @@ class Item:
     years: int = 0
 
 
-def items_of(text: str, vocabulary: Vocabulary) -> Iterator[Item]:
-    """Words to items by longest match; clauses numbered."""
+def items_of(
+    text: str, vocabulary: Vocabulary, control: Control = PROMPT_CONTROL
+) -> Iterator[Item]:
+    """Words to items by longest match; clauses numbered. control: words of grammar by kind."""
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     words = list(_SPLIT.finditer(plain(text)))
     folded = [fold_word(w.group()) for w in words]
-    lexicon, longest = _lexicon(vocabulary)
+    lexicon, longest = _lexicon(vocabulary, control)
     at = clause = 0
     while at < len(words):
         if not words[at].group()[0].isalnum():
@@ -137,11 +141,11 @@ def _longest(
 
 
 @cache
-def _lexicon(vocabulary: Vocabulary) -> tuple[Lexicon, int]:
+def _lexicon(vocabulary: Vocabulary, control: Control) -> tuple[Lexicon, int]:
     """Folded words -> (kind of item, concept ids); and the longest entry. Concepts win."""
     known: Lexicon = {
         tuple(fold_word(word) for word in words.split()): (kind, ())
-        for kind, entries in _CONTROL.items()
+        for kind, entries in control
         for words in entries
     }
     known |= {words: ("concept", ids) for words, ids in vocabulary.meanings.items()}

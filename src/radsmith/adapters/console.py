@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -27,6 +29,10 @@ from radsmith.generate import Plan
 from radsmith.probe import Answer
 from radsmith.reading import Reading
 from radsmith.vocabulary import ABSENT, default_vocabulary
+
+if TYPE_CHECKING:
+    from radsmith.adapters.importing.manifest import Summary
+    from radsmith.report import Report
 
 
 @dataclass
@@ -62,6 +68,26 @@ def reading_table(reading: Reading) -> Table:
             Text("not understood", style="bold red"),
             "",
             Text(f"did you mean {near}?" if near else ""),
+        )
+    return table
+
+
+def report_table(report: Report) -> Table:
+    """Findings of a report with their status and the sentence that says so."""
+    vocabulary = default_vocabulary()
+    named = [vocabulary[c].name for c in (report.body_part, report.modality) if c]
+    table = Table(title=Text(" ".join(named) or "examination not named"), title_justify="left")
+    for heading in ("finding", "status", "where and how much", "section", "sentence"):
+        table.add_column(heading, overflow="fold")
+    style = {"present": "bold", "absent": "dim", "uncertain": "yellow"}
+    for found in report.findings:
+        places = (found.severity, found.side, *found.sites)
+        table.add_row(
+            Text(vocabulary[found.concept].name),
+            Text(found.status, style=style[found.status]),
+            Text(", ".join(vocabulary[c].name for c in places if c)),
+            found.section,
+            Text("".join(c for c in found.sentence if c.isprintable())),
         )
     return table
 
@@ -138,6 +164,48 @@ def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
     writer.writerow(("line", "prompt", "error"))
     writer.writerows(failed)
     write_atomically(path, stream.getvalue().encode())
+
+
+@contextmanager
+def importing() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for an import: call it with stage, done and total (0: not known)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True, highlight=False, markup=False)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task("scanning", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            progress.update(task, description=stage, completed=done, total=total or None)
+
+        yield show
+
+
+def import_summary(summary: Summary, folder: Path, problems: Path) -> None:
+    """Images, patients, classes with few images, and what was left out by reason."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    splits = ", ".join(f"{n} {split}" for split, n in sorted(summary.splits.items()))
+    console.print(
+        f"{_images(summary.images)} of {summary.patients} patients ({splits}): {folder}",
+        soft_wrap=True,
+    )
+    for name, count in summary.classes.most_common(12):
+        weak = "  ! fewer than 50" if count < 50 else ""
+        console.print(f"  {count:>7,} {name}{weak}", soft_wrap=True)
+    if len(summary.classes) > 12:
+        console.print(f"  … {len(summary.classes)} classes in all: import.json", soft_wrap=True)
+    for reason, count in summary.left_out.most_common(8):
+        console.print(f"  left out {count:>5,}: {reason}", soft_wrap=True)
+    if summary.left_out:
+        console.print(f"all that was left out, with its reason: {problems}", soft_wrap=True)
+
+
+def write_problems(path: Path, problems: Sequence[tuple[str, str]]) -> None:
+    """A CSV of source files that were left out, with the reason."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("file", "reason"))
+    writer.writerows(problems)
+    write_atomically(path, stream.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _images(count: int) -> str:

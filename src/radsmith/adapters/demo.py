@@ -56,6 +56,7 @@ def run_demo(folder: Path, workers: int) -> None:
         f"{summary(tally, folder)}, each as PNG and DICOM in {folder / 'images'}",
         f"look at {folder / 'index.html'} (or prompts.png, pathology.png beside it)",
         "where a heading on the page warns, the model never learned this or saw too little of it",
+        "draw in the browser: make studio (or pip install 'radsmith[serve]' and radsmith serve)",
     )
     for line in lines:
         console.print(line, soft_wrap=True)

@@ -262,14 +262,16 @@ def _add_pixels(dataset: Dataset, stored: StoredPixels, storage: uid.UID) -> Non
     photometric = "MONOCHROME1" if stored.inverted else "MONOCHROME2"
     bits = stored.bits or pixels.dtype.itemsize * 8
     dataset.set_pixel_data(pixels, photometric, bits, generate_instance_uid=False)
-    dataset.WindowCenter = decimals([stored.window.center])[0]
-    dataset.WindowWidth = decimals([stored.window.width])[0]
-    if storage in (uid.MRImageStorage, uid.UltrasoundImageStorage):
-        return
     needed = storage == uid.CTImageStorage or storage in XRAY
-    if needed or stored.rescale_type == "HU":
-        dataset.RescaleIntercept = decimals([stored.intercept])[0]
-        dataset.RescaleSlope = decimals([stored.slope])[0]
+    plain = storage in (uid.MRImageStorage, uid.UltrasoundImageStorage)
+    rescaled = (stored.slope, stored.intercept) != (1.0, 0.0)
+    slope, intercept = (1.0, 0.0) if plain else (stored.slope, stored.intercept)
+    width = stored.window.width * abs(slope)
+    dataset.WindowCenter = decimals([stored.window.center * slope + intercept])[0]
+    dataset.WindowWidth = decimals([max(1.0, width)])[0]
+    if not plain and (needed or rescaled or stored.rescale_type == "HU"):
+        dataset.RescaleIntercept = decimals([intercept])[0]
+        dataset.RescaleSlope = decimals([slope])[0]
         dataset.RescaleType = stored.rescale_type
 
 

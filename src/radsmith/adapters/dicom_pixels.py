@@ -26,7 +26,8 @@ SLICES = (uid.CTImageStorage, uid.MRImageStorage)
 class StoredPixels:
     """Integers to be written and how they become `rescale_type` units.
 
-    bits: Bits Stored, 0 for all of the integer's.  inverted: MONOCHROME1.
+    window: in stored values.  bits: Bits Stored, 0 for all of the integer.
+    inverted: MONOCHROME1.
     """
 
     pixels: NDArray[Any]
@@ -52,8 +53,9 @@ def stored_pixels(image: Image, modality: str | None, storage: uid.UID) -> Store
     if modality == "ct" and image.window is not None:
         window = image.window
         low, slope = window.center - window.width / 2, window.width / ((1 << bits) - 1)
+        stored = Window(center=(window.center - low) / slope, width=window.width / slope)
         return StoredPixels(
-            pixels=pixels, window=window, rescale_type="HU", slope=slope, intercept=low
+            pixels=pixels, window=stored, rescale_type="HU", slope=slope, intercept=low
         )
     return StoredPixels(pixels=pixels, window=Window(center=1 << (bits - 1), width=1 << bits))
 

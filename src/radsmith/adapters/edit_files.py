@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from radsmith.adapters.pictures import (
     read_picture,
     read_record,
 )
-from radsmith.edit import Edited, Mask, Source
+from radsmith.edit import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.image import Image, Window
 from radsmith.prompt import complete
@@ -82,8 +82,10 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
     """
     data = read_bytes(path)
     with opened(data, path) as picture:
-        if "A" in picture.getbands() or "transparency" in picture.info:
-            mask = np.asarray(picture.convert("RGBA"))[..., 3] == 0
+        hidden = "A" in picture.getbands() or "transparency" in picture.info
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3] if hidden else np.array([255])
+        if alpha.min() < 255:
+            mask = alpha == 0
         else:
             wide = picture.mode.startswith("I")
             levels = np.asarray(picture if wide else picture.convert("L"))
@@ -110,6 +112,8 @@ def polygon_mask(text: str, shape: tuple[int, int]) -> Mask:
         corners = [(float(x), float(y)) for x, y in (c.split(",") for c in text.split())]
     except ValueError:
         raise InvalidInput(f'a polygon is "x,y x,y x,y …" in pixels, got {text!r}') from None
+    if not np.isfinite(corners).all() or np.abs(corners).max(initial=0) > 1e6:
+        raise InvalidInput(f"the corners {text!r} do not lie in any image")
     if len(corners) < 3:
         raise InvalidInput(f"a polygon needs 3 corners or more, got {len(corners)}")
     canvas = Pillow.new("1", (shape[1], shape[0]))
@@ -132,22 +136,22 @@ def checked_mask(mask: Mask, shape: tuple[int, int], name: str) -> Mask:
     return mask
 
 
+def refuse_present(paths: Sequence[Path]) -> None:
+    """Raise InvalidInput where one of the files is there: before any work, not after."""
+    present = [path for path in paths if path.exists()]
+    if present:
+        raise InvalidInput(f"{present[0]} is there; use --force, or another folder with -o")
+
+
 def write_edited(
     edited: Edited,
     source: Opened,
-    stem: Path,
+    path: Path,
     prompt_words: str = "",
     *,
     keep_reference: bool = False,
-    force: bool = False,
-) -> Path:
-    """The edited image as STEM with the source's kind of ending; returns the path.
-
-    Raises InvalidInput where the file is there and `force` is not given.
-    """
-    path = stem.with_name(stem.name + source.suffix)
-    if path.exists() and not force:
-        raise InvalidInput(f"{path} is there; use --force, or another folder with -o")
+) -> None:
+    """The edited image in its source's kind of file; `path` ends in `source.suffix`."""
     if source.suffix == ".dcm":
         data = _dicom(edited, source, prompt_words, keep_reference=keep_reference)
     elif source.suffix == ".npy":
@@ -156,7 +160,6 @@ def write_edited(
     else:
         data = png_bytes(edited.image, edited.record, bits=source.source.bits)
     write_atomically(path, data)
-    return path
 
 
 def write_mask(mask: Mask, path: Path) -> None:
@@ -165,15 +168,14 @@ def write_mask(mask: Mask, path: Path) -> None:
 
 
 def write_difference(before: Source, after: Edited, path: Path) -> None:
-    """What changed: mid-gray is no change, white is brighter by the image's whole range."""
-    a, b = (pixels.astype(np.float64) for pixels in (before.image.pixels, after.image.pixels))
-    span = max(np.ptp(a), np.ptp(b)) or 1.0
-    sign = -1 if before.inverted else 1
-    _write_gray(np.rint(127.5 + sign * 127.5 * (b - a) / span).astype(np.uint8), path)
+    """What changed, in shown intensity: mid-gray is no change, white is from black to white."""
+    levels = Levels.of(before, np.ones(before.shape, np.bool_))
+    a, b = (levels.intensity(p) for p in (before.image.pixels, after.image.pixels))
+    _write_gray(np.rint(127.5 + 127.5 * (b - a)).astype(np.uint8), path)
 
 
 def write_distances(distance: NDArray[np.float32], path: Path) -> None:
-    """A 16-bit map in tenths of a millimetre (or of a pixel)."""
+    """A 16-bit map in tenths of a millimetre."""
     _write_gray(np.clip(np.rint(distance * 10), 0, 65535).astype(np.uint16), path)
 
 
@@ -191,7 +193,7 @@ def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
                 "category_id": names.index(category) + 1,
                 "bbox": _bounds(edited.mask),
                 "area": int(edited.mask.sum()),
-                "iscrowd": 1,
+                "iscrowd": 0,
                 "segmentation": {"size": [height, width], "counts": _runs(edited.mask)},
             }
         )
@@ -240,17 +242,24 @@ def _understood(words: str) -> str:
 
 
 def _npy_image(data: bytes, path: Path) -> Image:
+    """With the spacing that radsmith's own JSON beside it tells."""
+    try:
+        beside: Any = json.loads(read_bytes(path.with_suffix(".json")))
+        spacing = tuple(float(v) for v in beside["spacing"])
+    except (NotFound, InvalidInput, ValueError, KeyError, TypeError):
+        spacing = ()
+    known = (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
     try:
         pixels: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InvalidInput(f"{path} is not a plain NPY array: {error}; save it again") from error
     if pixels.dtype.kind == "f":
-        return Image(pixels=pixels.astype(np.float32))
+        return Image(pixels=pixels, spacing=known)
     if pixels.dtype not in (np.uint8, np.uint16, np.int16):
         raise InvalidInput(
             f"{path} holds {pixels.dtype}; expected floats in 0-1, uint8, uint16 or int16"
         )
-    return Image(pixels=pixels, unit="stored value")
+    return Image(pixels=pixels, unit="stored value", spacing=known)
 
 
 def _dicom(edited: Edited, source: Opened, words: str, *, keep_reference: bool) -> bytes:
@@ -259,15 +268,13 @@ def _dicom(edited: Edited, source: Opened, words: str, *, keep_reference: bool) 
 
     found, image = source.dicom, edited.image
     slope, intercept = found.rescale
-    levels = image.window
-    if levels is None:
+    window = image.window
+    if window is None:
         low, high = float(image.pixels.min()), float(image.pixels.max())
-        levels = Window(center=(low + high + 1) / 2, width=high - low + 1)
-    scaled = found.modality == "CT" or slope != 1 or intercept != 0
-    window = Window(center=levels.center * slope + intercept, width=levels.width * abs(slope))
+        window = Window(center=(low + high + 1) / 2, width=high - low + 1)
     stored = StoredPixels(
         pixels=image.pixels,
-        window=window if scaled else levels,
+        window=window,
         rescale_type="HU" if found.modality == "CT" else "US",
         slope=slope,
         intercept=intercept,
@@ -275,8 +282,12 @@ def _dicom(edited: Edited, source: Opened, words: str, *, keep_reference: bool) 
         inverted=found.inverted,
     )
     prompt, _ = complete(read_prompt(words or source.source.words or "image").prompt)
+    codes = codes_of(prompt)
+    modality = _MODALITIES.get(found.modality, "")
+    if modality and codes.modality != modality.split()[-1].lower():
+        codes = replace(codes, modality=cast(Any, modality.split()[-1].lower()))
     parents = [found.uids] if keep_reference and all(found.uids) else []
-    return dicom_bytes(image, edited.record, codes_of(prompt), stored=stored, parents=parents)
+    return dicom_bytes(image, edited.record, codes, stored=stored, parents=parents)
 
 
 def _write_gray(levels: NDArray[np.unsignedinteger[Any]], path: Path) -> None:

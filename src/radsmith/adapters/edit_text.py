@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from radsmith.edit import Margins, Source
 from radsmith.engine import ModelFacts
@@ -32,6 +32,8 @@ def margins_of(source: Source, sides: tuple[str, str, str, str], canvas: str | N
     Raises InvalidInput for other text, millimetres without a pixel spacing, a canvas too small.
     """
     height, width = source.shape
+    if canvas is not None and any(side != "0" for side in sides):
+        raise InvalidInput("give a canvas or margins, not both")
     if canvas is not None:
         try:
             wide, high = (int(part) for part in canvas.lower().split("x"))
@@ -92,7 +94,20 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
         if severity is None or not any(f.present for f in shown.findings):
             raise InvalidInput("say what to change: --add FINDING, --remove FINDING or --severity")
         named = default_vocabulary()[next(f for f in shown.findings if f.present).concept].name
-    finding = _finding(named, severity if remove is None else None)
+    if remove is not None and severity is not None:
+        raise InvalidInput("a finding that is removed has no severity: drop one of the two")
+    finding = _finding(named, severity)
+    context = [c for c in (shown.body_part, shown.modality) if c]
+    meant = default_vocabulary().resolve(finding.concept, context)
+    finding = replace(finding, concept=meant)
+    same = next((f for f in shown.findings if f.concept == finding.concept and f.present), None)
+    if same is not None:  # what is not said anew stays as the image has it
+        finding = replace(
+            same,
+            side=finding.side or same.side,
+            sites=finding.sites or same.sites,
+            severity=finding.severity or same.severity,
+        )
     kept = [f for f in shown.findings if f.concept not in (finding.concept, NORMAL)]
     if remove is not None:
         absent = Finding(concept=finding.concept, present=False)
@@ -111,7 +126,9 @@ def _finding(named: str, severity: str | None) -> Finding:
     text = " ".join(p for p in (severity or "", what, f"in the {site}" if site else "") if p)
     reading = read_prompt(text)
     found = [f for f in reading.prompt.findings if f.concept != NORMAL]
+    near = "; ".join(map(str, reading.unknown))
+    if found and near:
+        raise InvalidInput(f"not understood in “{named}”: {near}")
     if not found:
-        near = "; ".join(map(str, reading.unknown))
         raise InvalidInput(f"“{what}” is no finding radsmith knows{f' ({near})' if near else ''}")
     return found[0]

@@ -57,12 +57,13 @@ def png_bytes(image: Image, record: Generation, bits: int = 8) -> bytes:
 
 
 def npy_bytes(image: Image, record: Generation) -> tuple[bytes, bytes]:
-    """`NAME.npy` (float32, or the image's own integers) and `NAME.json` to lie beside it.
+    """`NAME.npy` (own integers or float64, else float32) and `NAME.json` beside it.
 
     NPY has no place for text, so the record, unit and spacing (mm) go into the JSON.
     """
     stream = io.BytesIO()
-    pixels = image.pixels if image.pixels.dtype.kind in "iu" else image.pixels.astype(np.float32)
+    exact = image.pixels.dtype.kind in "iu" or image.pixels.dtype == np.float64
+    pixels = image.pixels if exact else image.pixels.astype(np.float32)
     np.save(stream, pixels, allow_pickle=False)
     beside = json.loads(record.to_json()) | {"unit": image.unit, "spacing": image.spacing}
     text = json.dumps(beside, sort_keys=True, ensure_ascii=False, indent=1)

@@ -155,6 +155,7 @@ def interpolate(image: Path, other: Path, strength: float, **options: Any) -> No
     from radsmith import edit
 
     one, two = _open(image), _open(other)
+    _check(one, options | {"seed": 1}, "interpolate")
     count, options["count"] = options["count"], 1
     task = _tasks(one, options)[0]
     edits = edit.interpolate(one.source, two.source, count, task, strength)
@@ -183,6 +184,7 @@ def extend(image: Path, target: str, **options: Any) -> None:
     shown = complete(read_prompt(words or "image").prompt)[0]
     console = Console(stderr=True, highlight=False, markup=False)
     strict, options["strict"] = options["strict"], False
+    _check(opened, options, target)
     edits = []
     for task in _tasks(opened, options):
         seed = task.request.seed
@@ -257,8 +259,29 @@ def _run(
     make: Callable[[Task], Edited],
     label: str = "",
 ) -> None:
+    """Make the candidates; a label names the finding that was changed ("" for none)."""
+    _check(opened, options, operation)
     edits = [(task.request.seed, make(task)) for task in _tasks(opened, options)]
     _write(opened, options, operation, edits, label)
+
+
+def _stem(opened: Opened, options: dict[str, Any], operation: str, number: int) -> Path:
+    folder: Path = options["folder"]
+    return folder / f"{opened.path.stem}-{operation}-{number}"
+
+
+def _check(opened: Opened, options: dict[str, Any], operation: str) -> None:
+    """Refuse before any work what would overwrite a file."""
+    from radsmith.adapters.edit_files import refuse_present
+
+    if options["force"]:
+        return
+    stems = [
+        _stem(opened, options, operation, options["seed"] + k) for k in range(options["count"])
+    ]
+    endings = (opened.suffix, "-mask.png", "-difference.png", "-distance.png", "-coco.json")
+    endings += ("-sheet.png", *((".json",) if opened.suffix == ".npy" else ()))
+    refuse_present([s.with_name(s.name + ending) for s in stems for ending in endings])
 
 
 def _write(
@@ -277,28 +300,22 @@ def _write(
     )
     from radsmith.adapters.sheets import write_edit_sheet
 
-    folder: Path = options["folder"]
     written = []
+    first = _stem(opened, options, operation, edits[0][0])
     for number, edited in edits:
-        stem = folder / f"{opened.path.stem}-{operation}-{number}"
-        path = write_edited(
-            edited,
-            opened,
-            stem,
-            edited.record.canonical_prompt,
-            keep_reference=options["keep_reference"],
-            force=options["force"],
-        )
+        stem = _stem(opened, options, operation, number)
+        path = stem.with_name(stem.name + opened.suffix)
+        words = edited.record.canonical_prompt
+        write_edited(edited, opened, path, words, keep_reference=options["keep_reference"])
         written.append((path, edited, label or "drawn"))
         if not edited.mask.all():
-            write_mask(edited.mask, folder / f"{stem.name}-mask.png")
+            write_mask(edited.mask, stem.with_name(f"{stem.name}-mask.png"))
         if label:
-            write_difference(opened.source, edited, folder / f"{stem.name}-difference.png")
+            write_difference(opened.source, edited, stem.with_name(f"{stem.name}-difference.png"))
         click.echo(path)
-    name = f"{opened.path.stem}-{operation}"
-    if not all(edited.mask.all() for _, edited in edits):
-        write_coco(written, folder / f"{name}-coco.json")
+    if not all(edited.mask.all() for _, edited in edits) and not operation.startswith("remove"):
+        write_coco(written, first.with_name(f"{first.name}-coco.json"))
     if len(edits) > 1 or label:
-        sheet = folder / f"{name}-sheet.png"
-        write_edit_sheet(sheet, opened.source, [edited for _, edited in edits], name)
+        sheet = first.with_name(f"{first.name}-sheet.png")
+        write_edit_sheet(sheet, opened.source, [edited for _, edited in edits], first.name)
         click.echo(sheet, err=True)

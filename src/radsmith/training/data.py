@@ -187,6 +187,8 @@ def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path)
             raise NotFound(f"no shard {folder / shard}, which the manifest names")
         with tarfile.open(folder / shard) as tar:
             for member in tar:
+                if member.name.endswith((".json", ".txt")):
+                    continue  # a WebDataset sample's labels
                 i = index.get(Path(member.name).stem)
                 file = tar.extractfile(member) if i is not None else None
                 if file is None:

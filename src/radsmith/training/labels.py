@@ -152,7 +152,9 @@ def slug(text: str) -> str:
 
 def concepts_of(row: dict[str, str]) -> tuple[str, ...]:
     """Concept ids of a manifest row, without repeats."""
-    ids = ["modality:" + row["modality"], "body_part:" + slug(row["body_part"])]
+    ids = ["modality:" + row["modality"]]
+    if row["body_part"]:
+        ids.append("body_part:" + slug(row["body_part"]))
     ids += VIEW.get(row["view"], [])
     technique = row["technique"].lower()
     for pattern, concept in TECH:
@@ -160,7 +162,12 @@ def concepts_of(row: dict[str, str]) -> tuple[str, ...]:
         if re.search(pattern, technique) and not (of_mri and row["modality"] == "ct"):
             ids.append(concept)
     for finding in row["findings"].split(";"):
-        ids += FIND.get(finding.strip().lower(), [])
+        phrase = finding.strip()
+        ids += (
+            [phrase]
+            if phrase.startswith(("finding:", "severity:"))
+            else FIND.get(phrase.lower(), [])
+        )
     if row["age_group"]:
         ids.append("age_group:" + row["age_group"])
     if row["sex"].lower() in SEX:

@@ -1,0 +1,1 @@
+"""Reading one's own data: files of many kinds in, clean images with labels out."""

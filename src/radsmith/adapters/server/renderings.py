@@ -1,0 +1,95 @@
+"""A stored image as the file that is asked for; the same bytes each time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from radsmith.adapters.pictures import png_bytes
+from radsmith.adapters.server.blobs import Blobs, pixels_of
+from radsmith.adapters.server.history import StoredImage
+from radsmith.generation import Generation
+from radsmith.image import Image, Unit, Window, quantize
+
+Format = Literal["png", "png16", "dicom"]
+MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
+SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm"}
+
+
+def image_of(stored: StoredImage, blobs: Blobs) -> Image:
+    """The stored pixels with their meaning."""
+    unit: Unit = "intensity"
+    if stored.unit in ("HU", "stored value"):
+        unit = stored.unit  # type: ignore[assignment]
+    spacing = None if stored.spacing is None else (stored.spacing, stored.spacing)
+    window = None
+    if stored.window is not None:
+        window = Window(center=stored.window[0], width=stored.window[1])
+    pixels = pixels_of(blobs.get(stored.digest))
+    return Image(pixels=pixels, unit=unit, spacing=spacing, window=window)
+
+
+def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
+    """The image as a file that carries its provenance.
+
+    An edited picture keeps its own depth and values: as PNG where they fit one, of 16 bits where
+    8 do not hold them; what a PNG cannot hold raises InvalidInput, and DICOM does.
+    """
+    image, record = image_of(stored, blobs), Generation.from_json(stored.record)
+    if form == "dicom":
+        from radsmith.adapters.dicom import dicom_bytes  # pydicom is slow to start
+        from radsmith.adapters.dicom_codes import codes_of
+        from radsmith.prompt import Prompt
+        from radsmith.reading import read_prompt
+
+        prompt = read_prompt(record.canonical_prompt).prompt if record.canonical_prompt else None
+        return dicom_bytes(image, record, codes_of(prompt or Prompt()), _uids(stored.id))
+    bits = 16 if form == "png16" else 8
+    if image.unit == "stored value":
+        bits = 8 * image.pixels.dtype.itemsize
+    return png_bytes(image, record, bits=bits)
+
+
+def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:
+    """An 8-bit PNG for the eye, by the same levels as the viewer's."""
+    levels = (_levels(stored, blobs) >> 8).astype(np.uint8)
+    stream = io.BytesIO()
+    Pillow.fromarray(levels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def levels_16(stored: StoredImage, blobs: Blobs) -> bytes:
+    """Pixels for the viewer: unsigned 16-bit little endian, row by row, black = 0."""
+    return _levels(stored, blobs).astype("<u2").tobytes()
+
+
+def _levels(stored: StoredImage, blobs: Blobs) -> NDArray[np.uint16]:
+    """Intensity and 8-bit values over their whole range; other values over their own."""
+    pixels = image_of(stored, blobs).pixels
+    if stored.unit == "intensity":
+        return quantize(pixels.astype(np.float64), 16).astype(np.uint16)
+    if pixels.dtype == np.uint8:
+        levels = pixels.astype(np.uint16) * np.uint16(257)
+    else:
+        low, span = float(pixels.min()), float(np.ptp(pixels)) or 1.0
+        levels = np.rint((pixels.astype(np.float64) - low) / span * 65535).astype(np.uint16)
+    return np.asarray(65535 - levels if stored.inverted else levels, np.uint16)
+
+
+def _uids(image_id: str) -> Callable[[], str]:
+    """UIDs under 2.25 that depend on the image alone: a file asked for twice is one instance."""
+    count = 0
+
+    def next_uid() -> str:
+        nonlocal count
+        count += 1
+        digest = hashlib.sha256(f"radsmith image {image_id} {count}".encode()).digest()
+        return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+    return next_uid

@@ -1,0 +1,58 @@
+// The studio's requests: same origin, JSON, the page's token on every change.
+
+const token = document.querySelector('meta[name="token"]').content;
+
+export class Refused extends Error {}
+
+async function answerOf(response) {
+  const body = await response.json().catch(() => ({}));
+  if (response.ok) return body;
+  if (response.status === 401) location.reload();
+  const told = body.error?.message ?? `the server answered ${response.status}`;
+  const later = response.headers.get("Retry-After");
+  throw new Refused(later && response.status !== 400 ? `${told} (again in ${later} s)` : told);
+}
+
+async function reach(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("the server does not answer; is `radsmith serve` still running?");
+  }
+}
+
+export async function get(path, query = {}, signal = undefined) {
+  const words = new URLSearchParams(query).toString();
+  return answerOf(await reach(words ? `${path}?${words}` : path, { signal }));
+}
+
+export async function post(path, body) {
+  const form = body instanceof FormData;
+  const headers = { "X-Radsmith-Request": token };
+  if (!form) headers["Content-Type"] = "application/json";
+  const options = { method: "POST", headers, body: form ? body : JSON.stringify(body) };
+  return answerOf(await reach(path, options));
+}
+
+export async function pixels(image) {
+  const response = await reach(`/studio/images/${image.id}/pixels`);
+  if (!response.ok) await answerOf(response);
+  return new Uint16Array(await response.arrayBuffer());
+}
+
+export const previewOf = (image) => `/studio/images/${image.id}/preview`;
+
+export const fileOf = (image, form, save = false) =>
+  `/studio/images/${image.id}/file/${form}${save ? "?save=true" : ""}`;
+
+// Calls `seen` with the batch at each change until it is closed; returns a function that stops.
+export function follow(batch, seen) {
+  const events = new EventSource(`/studio/batches/${batch}/events`);
+  events.onmessage = (event) => {
+    const view = JSON.parse(event.data);
+    if (!view.open) events.close();
+    seen(view);
+  };
+  return () => events.close();
+}

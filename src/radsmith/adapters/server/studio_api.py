@@ -1,0 +1,258 @@
+"""The studio's pages and the routes its scripts call."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from radsmith import __version__
+from radsmith.adapters.server.access import (
+    COOKIE,
+    SESSION_S,
+    ServicesDep,
+    StudioCaller,
+    address_of,
+    session_owner,
+)
+from radsmith.adapters.server.files_api import FILE, File, file_response, templates
+from radsmith.adapters.server.history import BatchView, JobView, StoredImage
+from radsmith.adapters.server.images_api import RESPONSES, new_generation
+from radsmith.adapters.server.keys import LOCAL
+from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.reading_view import reading_of
+from radsmith.adapters.server.renderings import Format, levels_16, preview_bytes
+from radsmith.adapters.server.services import Services
+from radsmith.adapters.server.shapes import GenerationRequest, Text
+from radsmith.adapters.server.waiting import ClientGone, cancel, news_of, submit
+from radsmith.errors import RadsmithError
+
+router = APIRouter(responses=RESPONSES)
+_OCTETS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
+PAGE = 24
+"""Batches a page of history."""
+EXAMPLES = (
+    ("X-ray", "chest x-ray, PA view, adult, normal"),
+    ("X-ray", "left knee x-ray, severe osteoarthritis"),
+    ("CT", "head CT, axial, brain window, no hemorrhage"),
+    ("MRI", "brain MRI, FLAIR, axial, multiple sclerosis"),
+    ("Ultrasound", "breast ultrasound, malignant breast mass"),
+    ("Ultrasound", "fetal head ultrasound, second trimester"),
+)
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+@router.get("/", include_in_schema=False)
+async def studio(request: Request, services: ServicesDep) -> Response:
+    """The studio, or the page that asks for a key."""
+    session = request.cookies.get(COOKIE, "")
+    owner = await session_owner(session, services)
+    if owner is None and services.settings.keys:
+        return HTMLResponse(templates().get_template("login.html").render(wrong=False))
+    if owner is None:
+        session = services.signer.session(LOCAL, SESSION_S)
+    page = (
+        templates()
+        .get_template("studio.html")
+        .render(
+            version=__version__,
+            model=services.facts.name,
+            token=services.signer.sign("csrf", session),
+            examples=EXAMPLES,
+            keys=services.settings.keys,
+        )
+    )
+    response = HTMLResponse(page)
+    if owner is None:
+        _set_session(response, session, services)
+    return response
+
+
+@router.post("/login", include_in_schema=False)
+async def login(
+    request: Request, services: ServicesDep, key: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
+    """Exchange an API key for a session."""
+    address = address_of(request)
+    services.rates.take(f"login {address}")
+    owner = await run_in_threadpool(services.keys.owner_of, key.strip())
+    note = services.audit.note
+    if owner is None:
+        await run_in_threadpool(note, "nobody", address, "login refused", "")
+        page = templates().get_template("login.html").render(wrong=True)
+        return HTMLResponse(page, status_code=401)
+    await run_in_threadpool(note, owner, address, "login", "")
+    response = RedirectResponse("/", status_code=303)
+    _set_session(response, services.signer.session(owner, SESSION_S), services)
+    return response
+
+
+@router.post("/logout", include_in_schema=False)
+async def logout() -> Response:
+    """End the session in this browser."""
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _set_session(response: Response, session: str, services: Services) -> None:
+    secure = services.settings.public_url.startswith("https://")
+    response.set_cookie(
+        COOKIE, session, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure
+    )
+
+
+@cache
+def _assets() -> dict[str, tuple[bytes, str]]:
+    folder = files("radsmith.adapters.server") / "studio"
+    return {
+        entry.name: (entry.read_bytes(), _TYPES[entry.name.rpartition(".")[2]])
+        for entry in folder.iterdir()
+        if entry.name.rpartition(".")[2] in _TYPES
+    }
+
+
+@router.get("/static/{name}", include_in_schema=False)
+def asset(name: str) -> Response:
+    """A script, style or icon of the package: by name from a table, never by path."""
+    if name not in _assets():
+        raise Problem(404, "no such file of the studio")
+    data, kind = _assets()[name]
+    return Response(data, media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/studio/read")
+def read(
+    _: StudioCaller,
+    services: ServicesDep,
+    prompt: Annotated[Text, Query(max_length=1000)] = "",
+) -> dict[str, Any]:
+    """How a prompt is read."""
+    return reading_of(prompt, services.facts)
+
+
+@router.post("/studio/generate", status_code=202)
+async def generate(
+    body: GenerationRequest, caller: StudioCaller, services: ServicesDep
+) -> dict[str, Any]:
+    """Begin a batch; it goes on when the page is closed."""
+    new = await run_in_threadpool(new_generation, services, caller, body, None)
+    return {"batch": await submit(services, caller, new)}
+
+
+@router.get("/studio/batches/{batch}")
+def batch_now(batch: str, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
+    """A batch as it is."""
+    return batch_json(services.history.batch(batch, caller.owner))
+
+
+@router.get("/studio/batches/{batch}/events", include_in_schema=False)
+async def batch_events(
+    batch: str, caller: StudioCaller, services: ServicesDep, request: Request
+) -> Response:
+    """A batch as it changes, as server-sent events, until it is closed."""
+    await run_in_threadpool(services.history.batch, batch, caller.owner)
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            async for view in news_of(services, caller, batch, request):
+                yield f"data: {json.dumps(batch_json(view))}\n\n"
+        except (ClientGone, RadsmithError):
+            return  # the browser asks again
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+@router.post("/studio/batches/{batch}/cancel")
+async def batch_cancel(batch: str, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
+    """Stop what is not made yet."""
+    await cancel(services, caller, batch)
+    view = await run_in_threadpool(services.history.batch, batch, caller.owner)
+    return batch_json(view)
+
+
+@router.get("/studio/history")
+def history(
+    caller: StudioCaller,
+    services: ServicesDep,
+    search: Annotated[Text, Query(max_length=200)] = "",
+    before: Annotated[float | None, Query(ge=0, le=1e12)] = None,
+) -> dict[str, Any]:
+    """Batches, newest first, a page at a time."""
+    until = time.time() + 1 if before is None else before
+    views = services.history.search(caller.owner, search, until, PAGE)
+    return {"batches": [batch_json(view) for view in views], "more": len(views) == PAGE}
+
+
+@router.get("/studio/images/{image}")
+def image_facts(image: str, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
+    """An image's provenance."""
+    return image_json(services.history.image(image, caller.owner))
+
+
+@router.get("/studio/images/{image}/pixels", response_class=Response, responses=_OCTETS)
+def image_pixels(image: str, caller: StudioCaller, services: ServicesDep) -> Response:
+    """Its pixels: unsigned 16-bit little endian, row by row."""
+    stored = services.history.image(image, caller.owner)
+    data = levels_16(stored, services.store.blobs)
+    return Response(data, media_type="application/octet-stream", headers=_KEPT)
+
+
+@router.get("/studio/images/{image}/preview", response_class=File, responses=FILE)
+def image_preview(image: str, caller: StudioCaller, services: ServicesDep) -> Response:
+    """The image for the eye, 8 bit, without its record."""
+    stored = services.history.image(image, caller.owner)
+    data = preview_bytes(stored, services.store.blobs)
+    return Response(data, media_type="image/png", headers=_KEPT)
+
+
+@router.get("/studio/images/{image}/file/{form}", response_class=File, responses=FILE)
+def image_file(
+    image: str, form: Format, caller: StudioCaller, services: ServicesDep, save: bool = False
+) -> Response:
+    """The image as a file, shown or (save) downloaded."""
+    stored = services.history.image(image, caller.owner)
+    return file_response(services, stored, form, attachment=save)
+
+
+_KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
+
+
+def batch_json(view: BatchView) -> dict[str, Any]:
+    """A batch for the studio."""
+    return {
+        "id": view.id,
+        "operation": view.operation,
+        "prompt": view.prompt,
+        "canonical": view.canonical,
+        "created": view.created,
+        "open": view.open,
+        "jobs": [_job_json(job) for job in view.jobs],
+    }
+
+
+def _job_json(job: JobView) -> dict[str, Any]:
+    image = None if job.image is None else image_json(job.image)
+    known = {name: job.payload.get(name) for name in ("seed", "parent", "margins")}
+    return {"state": job.state, "error": job.error, "image": image, **known}
+
+
+def image_json(stored: StoredImage) -> dict[str, Any]:
+    """An image for the studio. window: centre and width in HU over the range of the pixels."""
+    return {
+        "id": stored.id,
+        "batch": stored.batch,
+        "width": stored.width,
+        "height": stored.height,
+        "unit": stored.unit,
+        "spacing": stored.spacing,
+        "window": stored.window,
+        "record": stored.facts,
+    }

@@ -1,0 +1,75 @@
+"""The tables as `migrations.py` leaves them. Times are seconds since 1970."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Double, Integer, MetaData, Table, Text
+
+METADATA = MetaData()
+
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("revoked", Double),
+)
+BATCHES = Table(
+    "batches",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("canonical", Text, nullable=False),
+    Column("end_user", Text),
+    Column("retry_key", Text),
+    Column("retry_digest", Text),
+    Column("created", Double, nullable=False),
+)
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("batch", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Column("status", Integer),
+    Column("created", Double, nullable=False),
+    Column("deadline", Double, nullable=False),
+    Column("started", Double),
+    Column("ended", Double),
+)
+IMAGES = Table(
+    "images",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("job", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("spacing", Double),
+    Column("window_center", Double),
+    Column("window_width", Double),
+    Column("record", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("bits", Integer, nullable=False),
+    Column("inverted", Integer, nullable=False),
+)
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)

@@ -1,0 +1,127 @@
+"""Commands of the server: serve, key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from radsmith.errors import InvalidInput, RadsmithError, Unavailable
+
+DEFAULT_PORT = 8400
+MOST_WORKERS = 4
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen on; default: this machine.")
+@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, help="0: a free one.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that draw; default: cores.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of database and images.")
+@click.option("--db", default="", help="postgresql://USER:PASSWORD@HOST/NAME instead of SQLite.")
+@click.option("--keys", is_flag=True, help="Ask for an API key; needed for any other host.")
+@click.option("--public-url", default="", help="How a proxy in front is reached: https://…")
+@click.option("--queue", type=click.IntRange(1), default=400, help="Images that may wait in all.")
+@click.option("--per-key", type=click.IntRange(1), default=200, help="… of one key.")
+@click.option("--rate", type=click.IntRange(1), default=600, help="Requests a minute of one key.")
+@click.option("--deadline", type=click.IntRange(1), default=300, help="Seconds for a request.")
+@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+def serve(
+    host: str,
+    port: int,
+    workers: int | None,
+    data: Path | None,
+    db: str,
+    keys: bool,
+    public_url: str,
+    queue: int,
+    per_key: int,
+    rate: int,
+    deadline: int,
+    model: Path | None,
+) -> None:
+    """Serve OpenAI's Images API at /v1 and the studio at /, on this machine.
+
+    Nothing leaves it. Stop with Ctrl-C: images at work are finished, waiting ones are kept and
+    made at the next start.
+    """
+    _require()
+    from radsmith.adapters.model_files import load_facts
+    from radsmith.adapters.server.app import address_of, listen
+    from radsmith.adapters.server.app import serve as run
+    from radsmith.adapters.server.services import open_store
+    from radsmith.adapters.server.settings import Limits, ServerSettings, data_folder
+
+    if public_url and not public_url.startswith(("https://", "http://")):
+        raise InvalidInput(f"--public-url must begin with https:// or http://, got {public_url!r}")
+    settings = ServerSettings(
+        folder=data or data_folder(),
+        database=db,
+        host=host,
+        port=port,
+        workers=workers or min(os.cpu_count() or 1, MOST_WORKERS),
+        model=model,
+        keys=keys,
+        public_url=public_url,
+        limits=Limits(queue=queue, per_key=per_key, requests_per_minute=rate, deadline_s=deadline),
+    )
+    load_facts(model)
+    store = open_store(settings)
+    try:
+        bound = listen(settings)
+    except RadsmithError:
+        store.close()
+        raise
+    address = address_of(settings, bound)
+    click.echo(f"studio: {address}/")
+    click.echo(f"API:    {address}/v1 (OpenAI's client: base_url); described at {address}/docs")
+    click.echo(f"data:   {settings.folder}; stop with Ctrl-C")
+    run(settings, store, bound)
+
+
+@click.command()
+@click.option("--add", "name", help="Make a key for NAME and show it, this once.")
+@click.option("--revoke", "key_id", help="End the key of this id.")
+@click.option("--data", type=click.Path(path_type=Path), help="The server's folder.")
+@click.option("--db", default="", help="The server's database, where it is not SQLite.")
+def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> None:
+    """List, make or end the API keys of `radsmith serve --keys`."""
+    _require()
+    from datetime import UTC, datetime
+
+    from radsmith.adapters.files import prepare_folder
+    from radsmith.adapters.server.database import Database
+    from radsmith.adapters.server.keys import Keys
+    from radsmith.adapters.server.settings import ServerSettings, data_folder
+
+    settings = ServerSettings(folder=data or data_folder(), database=db)
+    prepare_folder(settings.folder)
+    database = Database(settings.database_url)
+    try:
+        keys = Keys(database)
+        if name is not None:
+            click.echo(keys.add(name))
+        elif key_id is not None:
+            keys.revoke(key_id)
+        else:
+            for known in keys.all():
+                day = datetime.fromtimestamp(known.created, UTC).date()
+                state = "revoked" if known.revoked is not None else "in use"
+                click.echo(f"{known.id}  {day}  {state}  {known.name}")
+    finally:
+        database.close()
+
+
+def _require() -> None:
+    """Raises Unavailable where the extra is not installed, or files cannot be locked."""
+    from importlib.util import find_spec
+
+    if find_spec("fcntl") is None:
+        raise Unavailable("the server runs on Linux and macOS; on Windows, use it inside WSL")
+
+    needed = ("fastapi", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client", "python_multipart")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise Unavailable(
+            f"the server needs {', '.join(missing)}: install it with `pip install radsmith[serve]`"
+        )
