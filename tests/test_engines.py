@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radsmith.adapters.engines import chosen, load_engine, load_facts, settings_for
+from radsmith.edit import Source, Task
 from radsmith.editing import through_square
 from radsmith.engine import ModelFacts, check_size
 from radsmith.errors import InvalidInput
+from radsmith.extend import extend
 from radsmith.generate import make, plan
 from radsmith.generation import Request, Settings
+from radsmith.image import Image
 from radsmith.onnx_engine import OnnxEngine
 from radsmith.probe import Answer
 from radsmith.prompt import in_words
@@ -39,6 +42,21 @@ def test_the_probe_says_unknown_and_not_never():
         plan=planned, images=(), modality=(), body_part=(), known=True, training_images=None
     )
     assert answer.standing == "unknown"
+
+
+@pytest.mark.parametrize(("facts", "flagged"), [(UNKNOWN, False), (EMPTY, True)])
+def test_extending_flags_what_is_known_to_be_unlearned(facts, flagged):
+    class Gray:
+        def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
+            return np.full(given.mask.shape, 0.5, np.float32)
+
+    engine = Gray()
+    engine.facts = facts
+    task = Task(engine=engine, planned=None, request=Request(prompt="", seed=0), created="")
+    source = Source(image=Image(pixels=np.full((64, 48), 90, np.uint8), unit="stored value"))
+    shown = read_prompt("right knee x-ray").prompt
+    flags = " ".join(extend(source, shown, "leg", task).flags)
+    assert ("training images" in flags) == flagged
 
 
 def test_words_of_a_prompt_keep_what_its_concepts_lose():
