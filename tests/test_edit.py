@@ -38,7 +38,7 @@ class NoisyEngine:
 
     facts = ModelFacts(name="noise", digest="0", images={}, together={}, engine="noise")
 
-    def fill(self, given, concepts, seed, settings, absent=()):
+    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
         return np.random.default_rng(seed).random(given.mask.shape, np.float32)
 
 
@@ -123,7 +123,7 @@ class Echo:
 
     facts = NoisyEngine.facts
 
-    def fill(self, given, concepts, seed, settings, absent=()):
+    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
         return given.pixels
 
 

@@ -10,14 +10,14 @@ from onnx import TensorProto, helper
 from radsmith.adapters.evaluation_report import write_evaluation, write_probe
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.evaluate import Options, RealSet, evaluate, halves, kinds_of, prompt_of
+from radsmith.evaluate import Options, RealSet, evaluate, halves, kinds_of
 from radsmith.features import Stored, onnx_space, pixel_space
 from radsmith.generation import Settings
 from radsmith.judge import Judge, Judgement, letterboxed
 from radsmith.metrics import auroc
 from radsmith.privacy import check_copies, near_copies, nearest, variants
 from radsmith.probe import PROMPTS, probe
-from radsmith.prompt import NORMAL, Finding
+from radsmith.prompt import NORMAL, Finding, prompt_of
 
 XRAY, CHEST, KNEE = "modality:x-ray", "body_part:chest", "body_part:knee"
 SICK = "finding:pneumonia"
@@ -50,7 +50,7 @@ class FakeEngine:
         )
         self.copied = copied
 
-    def generate(self, concepts, seed, settings, absent=()):
+    def generate(self, concepts, seed, settings, absent=(), prompt=None):
         if self.copied:
             same = [i for i, ids in enumerate(self.copied.concepts) if ids[1] in concepts]
             return self.copied.images[same[seed % len(same)]]
@@ -132,7 +132,7 @@ def test_findings_and_sides_are_scored_by_prompt(honest):
 
 def test_a_model_that_ignores_the_prompt_is_found_out():
     class Stubborn(FakeEngine):
-        def generate(self, concepts, seed, settings, absent=()):
+        def generate(self, concepts, seed, settings, absent=(), prompt=None):
             return picture((XRAY, CHEST), np.random.default_rng(seed))
 
     options = Options(per_finding=6)

@@ -25,7 +25,7 @@ class Oracle:
     def __init__(self, real, wrong=False):
         self.real, self.wrong = real, wrong
 
-    def fill(self, given, concepts, seed, settings, absent=()):
+    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
         assert not (given.pixels[given.mask]).any(), "erased pixels must not be shown"
         for image in self.real.images:
             if np.allclose(image[~given.mask], given.pixels[~given.mask]):

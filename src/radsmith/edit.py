@@ -272,8 +272,9 @@ def _filled(
     if mask.any():
         given = Given(pixels=levels.intensity(pixels), mask=mask, strength=strength)
         concepts = planned.concepts if planned else ()
-        absent = planned.prompt.absent if planned else ()
-        drawn = task.engine.fill(given, concepts, request.seed, request.settings, absent)
+        asked = planned.prompt if planned else None
+        absent = asked.absent if asked else ()
+        drawn = task.engine.fill(given, concepts, request.seed, request.settings, absent, asked)
         made = levels.stored(drawn[mask])
         if strength < 1:  # what the range does not show is no part of the change
             kept = made.astype(np.float64) + levels.beyond(pixels[mask])

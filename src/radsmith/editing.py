@@ -5,7 +5,7 @@ Plain arrays in, arrays out; masks are True where pixels are to be made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -99,6 +99,48 @@ def _spans(first: int, last: int, side: int, overlap: int) -> Iterator[tuple[int
     weights /= weights.sum(0)
     for weight, begin in zip(weights, begins, strict=True):
         yield begin, begin + size, weight[begin - first : begin - first + size]
+
+
+CONTEXT = 1.5
+"""Sides of a window, of the longer side of the hole in it."""
+Draw = Callable[[Array, Mask], Array]
+"""Known pixels and the hole, both (side, side), to drawn pixels of that shape, in 0-1."""
+
+
+def through_square(pixels: Array, mask: Mask, side: int, draw: Draw) -> Array:
+    """The image (h, w) completed by what draws squares of `side` pixels; known pixels as given.
+
+    A square window around the hole, `side` wide or more where the hole asks for it, is brought to
+    `side`, drawn and brought back: a hole of more than two thirds of `side` is drawn coarser than
+    the image.  A window that reaches beyond the image repeats its last pixels there.
+    """
+    if not mask.any():
+        return pixels
+    hole = around(mask, 0)
+    extent = max(hole.bottom - hole.top, hole.right - hole.left)
+    length = min(max(side, -int(-CONTEXT * extent // 1)), max(mask.shape))
+    top, bottom = _window(hole.top, hole.bottom, length, mask.shape[0])
+    left, right = _window(hole.left, hole.right, length, mask.shape[1])
+    part = Region(top=top, bottom=bottom, left=left, right=right)
+    spare = (length - (bottom - top), length - (right - left))
+    pad = tuple((rest // 2, rest - rest // 2) for rest in spare)
+    known = np.pad(part.of(pixels), pad, mode="edge")
+    unknown = np.pad(part.of(mask), pad, mode="edge")
+    drawn = draw(*scaled(known, unknown, side, side))
+    drawn = resize(drawn, length, length) if drawn.shape != known.shape else drawn
+    found = pixels.copy()
+    part.of(found)[...] = Region(
+        top=pad[0][0], bottom=length - pad[0][1], left=pad[1][0], right=length - pad[1][1]
+    ).of(joined(drawn, known, unknown))
+    return np.where(mask, np.clip(found, 0, 1), pixels).astype(np.float32)
+
+
+def _window(first: int, last: int, length: int, available: int) -> tuple[int, int]:
+    """`length` cells around first to last where there are as many, else all."""
+    if length >= available:
+        return 0, available
+    begin = min(max(0, (first + last - length) // 2), available - length)
+    return begin, begin + length
 
 
 REACH, FADE = 0.12, 0.9

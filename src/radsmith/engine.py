@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
+from radsmith.prompt import Prompt
 
 Array = NDArray[np.float32]
 SIDE = 256
@@ -22,14 +23,23 @@ class ModelFacts:
     """What a model says of itself: name, digest, and what it was trained on.
 
     images: training images per concept id.  together: the same for two ids joined by a space,
-    of modality and body part, body part and finding, finding and severity.  engine: its kind.
+    of modality and body part, body part and finding, finding and severity.  Both are None where
+    nobody knows what the model was trained on.  engine: its kind.  sides: the least and the most
+    pixels a side of an image may have.  notes: what people should know of every image it makes.
     """
 
     name: str
     digest: str
-    images: Mapping[str, int]
-    together: Mapping[str, int]
+    images: Mapping[str, int] | None
+    together: Mapping[str, int] | None
     engine: str = "onnx"
+    sides: tuple[int, int] = (SMALLEST, SIDE)
+    notes: tuple[str, ...] = ()
+
+    def count(self, *concepts: str) -> int | None:
+        """Training images with this concept, or with these two; None where nobody knows."""
+        held = self.images if len(concepts) == 1 else self.together
+        return None if held is None else held.get(" ".join(concepts), 0)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelFacts:
@@ -75,9 +85,18 @@ class Engine(Protocol):
     facts: ModelFacts
 
     def generate(
-        self, concepts: Sequence[str], seed: int, settings: Settings, absent: Sequence[str] = ()
+        self,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
     ) -> Array:
-        """One image of the concepts, without the absent ones: (height, width) in 0-1."""
+        """One image of the concepts, without the absent ones: (height, width) in 0-1.
+
+        prompt: what the concepts were read from, for engines that are asked in words; without it
+        they make the words from the concepts.
+        """
         ...
 
     def fill(
@@ -87,17 +106,18 @@ class Engine(Protocol):
         seed: int,
         settings: Settings,
         absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
     ) -> Array:
         """The given image completed, of any size: (height, width) in 0-1, known pixels as given."""
         ...
 
 
-def check_size(size: tuple[int, int] | None) -> None:
-    """Raise InvalidInput unless the default model can make this (width, height)."""
+def check_size(size: tuple[int, int] | None, sides: tuple[int, int] = (SMALLEST, SIDE)) -> None:
+    """Raise InvalidInput unless this (width, height) lies within `ModelFacts.sides`."""
     if size is None:
         return
     width, height = size
-    if not (min(size) >= SMALLEST and max(size) <= SIDE):
+    if not (min(size) >= sides[0] and max(size) <= sides[1]):
         raise InvalidInput(
-            f"size {width}x{height} is not supported: sides must be {SMALLEST}-{SIDE} pixels"
+            f"size {width}x{height} is not supported: sides must be {sides[0]}-{sides[1]} pixels"
         )

@@ -24,7 +24,7 @@ from radsmith.generation import Request, Settings
 from radsmith.judge import EXCLUSIVE, Judge, Judgement, letterboxed
 from radsmith.metrics import auroc, frechet_distance, kernel_distance, ms_ssim, neighbours
 from radsmith.privacy import check_copies, closest_pairs, near_copies, variants
-from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, render, settled
+from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, prompt_of, render, settled
 from radsmith.vocabulary import default_vocabulary
 
 SMALLEST_KIND = 40
@@ -120,7 +120,7 @@ def evaluate(
         judged = judge.judge(made.images)
         entry: dict[str, Any] = {
             "kind": kind_name(kind),
-            "training_images": engine.facts.together.get(" ".join(kind), 0),
+            "training_images": engine.facts.count(*kind),
             "n": len(made.images),
             "spaces": _distances(one, two, made, spaces, options.seed),
             "ms_ssim": {
@@ -169,36 +169,6 @@ def kind_name(kind: tuple[str, str]) -> str:
     """Such as "chest x-ray"."""
     modality, part = (default_vocabulary()[c].name for c in kind)
     return f"{part} {modality}"
-
-
-def prompt_of(ids: Sequence[str]) -> Prompt:
-    """The prompt that asks for an image with these labels (sources' styles are left out)."""
-
-    def of(kind: str) -> list[str]:
-        return [c for c in ids if c.startswith(f"{kind}:")]
-
-    def first(kind: str) -> str | None:
-        return next(iter(of(kind)), None)
-
-    findings = of("finding")
-    if not set(findings) <= NOT_ABNORMAL:
-        findings = [c for c in findings if c != NORMAL]
-    severity = first("severity")
-    return settled(
-        {
-            "modality": first("modality"),
-            "body_part": first("body_part"),
-            "side": first("side"),
-            "views": of("view"),
-            "techniques": of("technique"),
-            "age_group": first("age_group"),
-            "sex": first("sex"),
-            "findings": [
-                Finding(concept=c, severity=severity if c != NORMAL and i == 0 else None)
-                for i, c in enumerate(findings)
-            ],
-        }
-    )
 
 
 def halves(real: RealSet, index: Sequence[int], options: Options) -> tuple[RealSet, RealSet]:
@@ -302,13 +272,13 @@ def _findings(
 ) -> list[dict[str, Any]]:
     """Per learned finding: the judge's AUROC on prompted images, and whether "no" means no."""
     entries = []
-    together = engine.facts.together
     accuracy = judge.facts.get("accuracy", {}).get("findings", {})
     for kind, index in kinds_of(real.concepts).items():
         named = {c for i in index for c in real.concepts[i] if c.startswith("finding:")}
         for finding in sorted(named):
-            count = together.get(f"{kind[1]} {finding}", 0)
-            if finding in NOT_ABNORMAL or count < LEARNED_FINDING or not judge.knows(finding):
+            count = engine.facts.count(kind[1], finding)
+            weak = count is not None and count < LEARNED_FINDING
+            if finding in NOT_ABNORMAL or weak or not judge.knows(finding):
                 continue
             rows = [i for i in index if finding in real.concepts[i]]
             plain = [
@@ -355,8 +325,9 @@ def _sides(
     left, right = "side:left", "side:right"
     entries = []
     for modality, part in kinds:
-        learned = [engine.facts.together.get(f"{part} {s}", 0) for s in (left, right)]
-        if min(learned) < LEARNED_FINDING or not default_vocabulary()[part].paired:
+        learned = [engine.facts.count(part, s) for s in (left, right)]
+        weak = any(n is not None and n < LEARNED_FINDING for n in learned)
+        if weak or not default_vocabulary()[part].paired:
             continue
         said = []
         for side in (left, right):

@@ -193,11 +193,11 @@ def _asked(place: Place, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
 
     def learned(part: str) -> int:
         ids = vocabulary.find(_ASKED.get(part, part))
-        return max((facts.together.get(f"modality:x-ray {i}", 0) for i in ids), default=0)
+        return max((facts.count("modality:x-ray", i) or 0 for i in ids), default=0)
 
     person = [vocabulary[c].name for c in (shown.age_group, shown.sex) if c]
     part, flag = place.part, ""
-    if learned(part) < WEAK:
+    if facts.together is not None and learned(part) < WEAK:
         part = next((other for other in place.instead if learned(other) >= WEAK), place.part)
         flag = f"{place.name}: {learned(place.part)} training images"
         flag += f", drawn as {part}" if part != place.part else ""

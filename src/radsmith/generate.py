@@ -77,14 +77,15 @@ def plan(text: str, facts: ModelFacts, *, strict: bool = False) -> Plan:
         canonical=render(prompt),
         concepts=_drawn(prompt, facts),
         not_understood=tuple(u.word for u in reading.unknown),
-        warnings=(*concerns, *notes),
+        warnings=(*concerns, *notes, *facts.notes),
     )
 
 
 def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple[Image, Generation]:
     """One image and its record. created: ISO 8601 time."""
     settings = request.settings
-    pixels = engine.generate(planned.concepts, request.seed, settings, planned.prompt.absent)
+    asked = planned.prompt
+    pixels = engine.generate(planned.concepts, request.seed, settings, asked.absent, asked)
     longer = max(pixels.shape)
     window = next((w for c, w in _WINDOWS.items() if c in planned.concepts), None)
     ct = planned.prompt.modality == "modality:ct"
@@ -145,12 +146,14 @@ def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:
     return tuple(
         c
         for c in prompt.concepts
-        if not c.startswith("severity:") or any(facts.together.get(f"{f} {c}") for f in findings)
+        if not c.startswith("severity:") or any(facts.count(f, c) != 0 for f in findings)
     )
 
 
 def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
-    """What the model never learned, saw too rarely, or cannot place."""
+    """What the model never learned, saw too rarely, or cannot place; nothing where nobody knows."""
+    if facts.images is None or facts.together is None:
+        return
     vocabulary = default_vocabulary()
     told: set[str] = set()
     present = [f for f in prompt.findings if f.present]
@@ -194,7 +197,7 @@ def _placed(
     name = vocabulary[concept].name
     if side or sites:
         yield f"the model does not place findings: where “{name}” lies is recorded, not drawn"
-    if severity and not facts.together.get(f"{concept} {severity}"):
+    if severity and not facts.count(concept, severity):
         yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
 
 

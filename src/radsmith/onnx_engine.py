@@ -20,6 +20,7 @@ from radsmith.editing import Mask, Region, around, coarser, joined, padded, scal
 from radsmith.engine import SIDE, Given, ModelFacts, check_size
 from radsmith.generation import Settings
 from radsmith.prior import Prior
+from radsmith.prompt import Prompt
 from radsmith.resize import enlarge, resample, resize, shrink
 from radsmith.stages import LOW_SIDE, MARGIN, SCALE, TILE, BaseStage, Beginning, DetailStage
 
@@ -62,9 +63,17 @@ class OnnxEngine:
         self._detail = DetailStage(files.upsampler, config["sampling"])
 
     def generate(
-        self, concepts: Sequence[str], seed: int, settings: Settings, absent: Sequence[str] = ()
+        self,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
     ) -> Array:
-        """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked."""
+        """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked.
+
+        The concepts say it all here; the prompt is for engines that are asked in words.
+        """
         check_size(settings.size)
         size = settings.size
         content = self._draw(concepts, absent, size[0] / size[1] if size else None, settings, seed)
@@ -108,6 +117,7 @@ class OnnxEngine:
         seed: int,
         settings: Settings,
         absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
     ) -> Array:
         """The given image completed: (height, width) in 0-1, known pixels as given.
 

@@ -29,7 +29,8 @@ class Answer:
     """What came of one prompt.
 
     modality, body_part: for each image, what the judge says.  known: whether the judge can name
-    what was asked for.  training_images: of this body part in this modality.
+    what was asked for.  training_images: of this body part in this modality, None
+    where nobody knows.
     """
 
     plan: Plan
@@ -37,7 +38,7 @@ class Answer:
     modality: Sequence[str]
     body_part: Sequence[str]
     known: bool
-    training_images: int
+    training_images: int | None
 
     @property
     def right(self) -> int:
@@ -47,7 +48,9 @@ class Answer:
 
     @property
     def standing(self) -> str:
-        """How well the engine learned this: "learned", "weak" or "never learned"."""
+        """How well the engine learned this: "learned", "weak", "never learned" or "unknown"."""
+        if self.training_images is None:
+            return "unknown"
         if self.training_images == 0:
             return "never learned"
         return "weak" if self.training_images < WEAK else "learned"
@@ -80,7 +83,7 @@ def probe(
                 modality=judged.best("modality"),
                 body_part=judged.best("body_part"),
                 known=all(c is not None and judge.knows(c) for c in asked),
-                training_images=engine.facts.together.get(" ".join(map(str, asked)), 0),
+                training_images=engine.facts.count(*map(str, asked)),
             )
         )
     return answers

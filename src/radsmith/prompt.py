@@ -6,7 +6,7 @@ read_prompt(render(p)).prompt == p.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -216,6 +216,53 @@ def settled(fields: Mapping[str, Any]) -> Prompt:
     for key in ("views", "techniques"):
         changed[key] = tuple(vocabulary.resolve(c, context) for c in fields.get(key, ()))
     return Prompt(**changed)
+
+
+def prompt_of(ids: Sequence[str]) -> Prompt:
+    """The prompt that asks for an image with these labels (sources' styles are left out)."""
+
+    def of(kind: str) -> list[str]:
+        return [c for c in ids if c.startswith(f"{kind}:")]
+
+    def first(kind: str) -> str | None:
+        return next(iter(of(kind)), None)
+
+    findings = of("finding")
+    if not set(findings) <= NOT_ABNORMAL:
+        findings = [c for c in findings if c != NORMAL]
+    severity = first("severity")
+    return settled(
+        {
+            "modality": first("modality"),
+            "body_part": first("body_part"),
+            "side": first("side"),
+            "views": of("view"),
+            "techniques": of("technique"),
+            "age_group": first("age_group"),
+            "sex": first("sex"),
+            "findings": [
+                Finding(concept=c, severity=severity if c != NORMAL and i == 0 else None)
+                for i, c in enumerate(findings)
+            ],
+        }
+    )
+
+
+def in_words(
+    concepts: Sequence[str], absent: Sequence[str], prompt: Prompt | None
+) -> tuple[str, str]:
+    """For models asked in words: what is to be seen and what is not, two sentences.
+
+    By the prompt where there is one, which says more than its concepts (sites, whose side, age in
+    years), else by the concepts, those that others imply left out.  Either may be empty.
+    """
+    if prompt is None:
+        vocabulary = default_vocabulary()
+        known = [c for c in dict.fromkeys(concepts) if c in vocabulary.concepts]
+        implied = {i for c in known for i in vocabulary.implied([c])[1:]}
+        prompt = prompt_of([c for c in known if c not in implied])
+    shown = replace(prompt, findings=tuple(f for f in prompt.findings if f.present))
+    return render(shown), ", ".join(_words((c,)) for c in dict.fromkeys((*prompt.absent, *absent)))
 
 
 def _one_side(sides: set[str]) -> str | None:

@@ -94,6 +94,15 @@ def _catmull_rom(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0))
 
 
+def fitted(image: Array, width: int, height: int) -> Array:
+    """The middle of an image (h, w) of this width over height, at this size."""
+    rows, columns = image.shape
+    high = min(rows, max(1, round(columns * height / width)))
+    wide = min(columns, max(1, round(rows * width / height)))
+    top, left = (rows - high) // 2, (columns - wide) // 2
+    return resize(image[top : top + high, left : left + wide], width, height)
+
+
 def resample(image: Array, width: int, height: int) -> Array:
     """Area-average an image (h, w) down to (height, width); sizes above the input repeat."""
     return np.asarray(

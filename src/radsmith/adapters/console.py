@@ -102,7 +102,7 @@ def probe_table(answers: Sequence[Answer]) -> Table:
         style = "" if answer.standing == "learned" else "yellow"
         table.add_row(
             Text(answer.plan.text),
-            str(answer.training_images),
+            "unknown" if answer.training_images is None else str(answer.training_images),
             Text(answer.standing, style=style),
             right,
         )

@@ -85,7 +85,7 @@ def write_probe(folder: Path, model: str, answers: Sequence[Answer]) -> Path:
         rows=[
             (
                 row["prompt"],
-                row["training_images"],
+                "unknown" if row["training_images"] is None else row["training_images"],
                 row["standing"],
                 row["right"] if row["judge_knows"] else "the judge cannot tell",
                 row["images"],

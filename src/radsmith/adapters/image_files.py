@@ -17,14 +17,14 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from radsmith.adapters.engines import Choice, load_engine
 from radsmith.adapters.files import write_atomically
-from radsmith.adapters.model_files import load_engine
 from radsmith.adapters.pictures import npy_bytes, png_bytes, read_record
+from radsmith.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
 from radsmith.generate import Plan, make
 from radsmith.generation import Generation, Request
 from radsmith.image import Image
-from radsmith.onnx_engine import OnnxEngine
 
 EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".npy"}
 
@@ -54,9 +54,7 @@ class Outcome:
     error: RadsmithError | None = None
 
 
-def run_jobs(
-    jobs: Sequence[Job], *, model: Path | None, workers: int, force: bool
-) -> Iterator[Outcome]:
+def run_jobs(jobs: Sequence[Job], *, model: Choice, workers: int, force: bool) -> Iterator[Outcome]:
     """Run jobs, yielding each as it ends; order varies with several workers.
 
     force: make and overwrite files that are there with another request; otherwise such a job
@@ -83,7 +81,7 @@ def run_jobs(
 def _through(
     pool: ProcessPoolExecutor,
     jobs: Sequence[Job],
-    model: Path | None,
+    model: Choice,
     workers: int,
     force: bool,
 ) -> Iterator[Outcome]:
@@ -105,7 +103,7 @@ def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _run(job: Job, model: Path | None, force: bool) -> Outcome:
+def _run(job: Job, model: Choice, force: bool) -> Outcome:
     engine = _engine(model)
     try:
         present = [path for path in job.files if path.exists()]
@@ -127,11 +125,11 @@ def _run(job: Job, model: Path | None, force: bool) -> Outcome:
 
 
 @cache
-def _engine(model: Path | None) -> OnnxEngine:
+def _engine(model: Choice) -> Engine:
     return load_engine(model)
 
 
-def _holds(path: Path, job: Job, engine: OnnxEngine) -> bool:
+def _holds(path: Path, job: Job, engine: Engine) -> bool:
     """Whether the file was made by this request and model."""
     try:
         record = read_record(path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--prompt", default="", help="What it shows; default: as the file says."),
             click.option("-n", "count", type=click.IntRange(1), default=1, help="Candidates."),
             click.option("--seed", type=int, default=0, help="Of the first; the rest count up."),
-            click.option("--steps", type=int, default=4, help="Denoising steps, 1-100."),
-            click.option("--guidance", type=float, default=1.5, help="Guidance scale, 0-10."),
+            STEPS,
+            GUIDANCE,
             click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out")),
             click.option("--force", is_flag=True, help="Overwrite files that are there."),
             click.option("--keep-reference", is_flag=True, help="DICOM: name the source's UIDs."),
             click.option("--strict", is_flag=True, help="Refuse what was weakly learned."),
+            ENGINE,
             click.option("--model", type=click.Path(path_type=Path), help="Another model."),
         )
     ):
@@ -224,14 +226,15 @@ def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
 
     from radsmith.adapters.console import say_plan
     from radsmith.adapters.edit_text import edit_plan
+    from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.adapters.files import prepare_folder
-    from radsmith.adapters.model_files import load_engine
     from radsmith.edit import Task
-    from radsmith.generation import Request, Settings
+    from radsmith.generation import Request
 
-    settings = Settings(num_steps=options["steps"], guidance_scale=options["guidance"])
+    choice = chosen(options["engine"], options["model"])
+    settings = settings_for(choice, options["steps"], options["guidance"])
     prepare_folder(options["folder"])
-    engine = load_engine(options["model"])
+    engine = load_engine(choice)
     text, planned = edit_plan(
         options["prompt"], opened.source.words, engine.facts, strict=options["strict"]
     )

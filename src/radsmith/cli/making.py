@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from radsmith.adapters.engines import Choice
     from radsmith.adapters.image_files import Job
     from radsmith.adapters.prompt_list import Row
     from radsmith.generate import Plan
@@ -24,10 +26,10 @@ INTERRUPTED = 130
 @click.argument("prompt", required=False)
 @click.option("-n", "count", type=click.IntRange(1), default=1, help="Images per prompt.")
 @click.option("--seed", type=int, default=0, help="Seed of the first image; the rest count up.")
-@click.option("--steps", type=int, default=4, help="Denoising steps, 1-100.")
-@click.option("--guidance", type=float, default=1.5, help="Guidance scale, 0-10; 1 is off.")
+@STEPS
+@GUIDANCE
 @click.option("--sampler", default="euler", help="euler or heun (twice the work a step).")
-@click.option("--size", "size_text", help="WIDTHxHEIGHT, 64-256 a side; default: as is natural.")
+@click.option("--size", "size_text", help="WIDTHxHEIGHT; default: as is natural.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="png")
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out"))
 @click.option("--from", "list_file", type=click.Path(path_type=Path), help="CSV of prompts.")
@@ -35,13 +37,14 @@ INTERRUPTED = 130
 @click.option("--strict", is_flag=True, help="Refuse what is not understood or weakly learned.")
 @click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
 @click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
+@ENGINE
 @click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
 def generate(
     prompt: str | None,
     count: int,
     seed: int,
-    steps: int,
-    guidance: float,
+    steps: int | None,
+    guidance: float | None,
     sampler: str,
     size_text: str | None,
     format_: str,
@@ -51,6 +54,7 @@ def generate(
     strict: bool,
     force: bool,
     sheet: bool,
+    engine: str | None,
     model: Path | None,
 ) -> None:
     """Make images of PROMPT, such as "chest x-ray, PA view, adult, normal".
@@ -58,19 +62,19 @@ def generate(
     With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
     """
+    from radsmith.adapters.engines import chosen, load_facts, settings_for
     from radsmith.adapters.files import prepare_folder
-    from radsmith.adapters.model_files import load_facts
     from radsmith.adapters.prompt_list import Row, parse_size, read_list
     from radsmith.engine import check_size
     from radsmith.generate import plan
-    from radsmith.generation import Settings
 
     if (prompt is None) == (list_file is None):
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
     size = parse_size(size_text) if size_text else None
-    settings = Settings(num_steps=steps, guidance_scale=guidance, sampler=sampler, size=size)
-    check_size(size)
-    facts = load_facts(model)
+    choice = chosen(engine, model)
+    settings = settings_for(choice, steps, guidance, sampler, size)
+    facts = load_facts(choice)
+    check_size(size, facts.sides)
     rows = [Row(line=0, prompt=prompt or "", count=count, seed=seed, settings=settings)]
     plans: list[Plan | None] = []
     failed: list[tuple[int, str, str]] = []
@@ -80,7 +84,7 @@ def generate(
         try:
             if row.error:
                 raise InvalidInput(row.error)
-            check_size(row.settings.size)
+            check_size(row.settings.size, facts.sides)
             plans.append(plan(row.prompt, facts, strict=strict))
         except InvalidInput as error:
             if list_file is None:
@@ -89,7 +93,7 @@ def generate(
             failed.append((row.line, row.prompt, str(error)))
     prepare_folder(folder)
     jobs = _jobs(rows, plans, folder, format_)
-    _run(jobs, failed, folder, sheet, workers=workers, force=force, model=model)
+    _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice)
 
 
 def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
@@ -116,7 +120,7 @@ def _run(
     *,
     workers: int,
     force: bool,
-    model: Path | None,
+    choice: Choice,
 ) -> None:
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
     from rich.console import Console
@@ -136,7 +140,7 @@ def _run(
         )
     tally = Tally(failed=failed)
     try:
-        outcomes = run_jobs(jobs, model=model, workers=workers, force=force)
+        outcomes = run_jobs(jobs, model=choice, workers=workers, force=force)
         watch(console, outcomes, len(jobs), MOST_TILES, tally)
     except KeyboardInterrupt:
         done = f"stopped; {tally.made + tally.there} of {len(jobs)} images are whole in {folder}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+
 if TYPE_CHECKING:
     from radsmith.engine import Engine
     from radsmith.evaluate import RealSet
@@ -92,8 +94,9 @@ def evaluate(
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("probe"))
 @click.option("-n", "each", type=click.IntRange(1), default=4, help="Images per prompt.")
 @click.option("--seed", type=int, default=0)
-@click.option("--steps", type=int, default=4, help="Denoising steps, 1-100.")
-@click.option("--guidance", type=float, default=1.5)
+@STEPS
+@GUIDANCE
+@ENGINE
 @click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
 @click.option("--erase", "data", type=click.Path(path_type=Path), help="Real images to rebuild.")
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
@@ -103,8 +106,9 @@ def probe(
     folder: Path,
     each: int,
     seed: int,
-    steps: int,
-    guidance: float,
+    steps: int | None,
+    guidance: float | None,
+    engine: str | None,
     model: Path | None,
     data: Path | None,
     split: str,
@@ -121,28 +125,28 @@ def probe(
     from rich.console import Console
 
     from radsmith.adapters.console import probe_table
+    from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.adapters.evaluation_report import write_probe
     from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.judge_files import load_judge, load_spaces
-    from radsmith.adapters.model_files import load_engine
-    from radsmith.generation import Settings
     from radsmith.probe import probe as ask
     from radsmith.rebuild import RebuildOptions
 
-    settings = Settings(num_steps=steps, guidance_scale=guidance)
-    judge, engine = load_judge(judge_file), load_engine(model)
+    choice = chosen(engine, model)
+    settings = settings_for(choice, steps, guidance)
+    judge, drawing = load_judge(judge_file), load_engine(choice)
     prepare_folder(folder / "images")
     console = Console(stderr=True, highlight=False, markup=False)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     with console.status("drawing") as status:
-        answers = ask(engine, judge, each, settings, seed, created, status.update)
-    page = write_probe(folder, engine.facts.name, answers)
+        answers = ask(drawing, judge, each, settings, seed, created, status.update)
+    page = write_probe(folder, drawing.facts.name, answers)
     Console(highlight=False, markup=False).print(probe_table(answers))
     click.echo(page)
     if data is not None:
         spaces = load_spaces(features, judge)
         options = RebuildOptions(settings=settings, candidates=each, seed=seed)
-        click.echo(_rebuild(engine, spaces, _real(data, split), folder, options))
+        click.echo(_rebuild(drawing, spaces, _real(data, split), folder, options))
 
 
 def _rebuild(

@@ -149,7 +149,7 @@ def sample_sheet(model: Path) -> bytes:
     tiles = []
     for text in SAMPLES:
         planned = plan(text, engine.facts)
-        if not any(engine.facts.images.get(c) for c in planned.concepts):
+        if not any(engine.facts.count(c) for c in planned.concepts):
             continue
         for seed in range(4):
             image, record = make(engine, planned, Request(prompt=text, seed=seed), "")

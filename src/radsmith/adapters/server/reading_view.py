@@ -44,9 +44,9 @@ def _chips(reading: Reading, facts: ModelFacts) -> list[dict[str, Any]]:
         for concept_id in span.concepts:
             concept = vocabulary[concept_id.removeprefix(ABSENT)]
             absent = concept_id.startswith(ABSENT) or concept.id in reading.prompt.absent
-            count = facts.images.get(concept.id, 0)
-            standing = "learned" if count >= WEAK else "weak" if count else "never"
-            if concept.kind in ("side", "site", "severity"):
+            count = facts.count(concept.id)
+            standing = "learned" if (count or 0) >= WEAK else "weak" if count else "never"
+            if count is None or concept.kind in ("side", "site", "severity"):
                 standing = "noted"  # what the model makes of these is told as a warning
             name = f"no {concept.name}" if absent else concept.name
             code = f"{concept.code[0]} {concept.code[1]}" if concept.code else ""

@@ -1,0 +1,15 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import click
+
+ENGINE = click.option(
+    "--engine",
+    metavar="ENGINE",
+    help="onnx (default), diffusers:PATH_OR_ID or openai:MODEL@BASE_URL.",
+)
+STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 4, diffusers 30.")
+GUIDANCE = click.option(
+    "--guidance", type=float, help="Guidance scale, 0-10, 1 is off; default 1.5, diffusers 7."
+)
