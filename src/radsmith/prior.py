@@ -177,8 +177,9 @@ class Prior:
             system = self._inverse(int(g)) + gram
             pull = right - means @ gram
             quad = (weight * data**2).sum() - 2 * means @ right + ((means @ gram) * means).sum(1)
-            quad -= (pull * np.linalg.solve(system, pull.T).T).sum(1)
-            volume = np.linalg.slogdet(system)[1] + self._log_volume(int(g))
+            root = np.linalg.cholesky(system)
+            quad -= (np.linalg.solve(root, pull.T) ** 2).sum(0)
+            volume = 2 * np.log(np.diag(root)).sum() + self._log_volume(int(g))
             scores[own] = -0.5 * (quad + volume)
         return scores
 

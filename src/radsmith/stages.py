@@ -56,19 +56,21 @@ class BaseStage:
     ) -> Array:
         """(64, 64) from begin.image; known, mask: (1, 64, 64); ids: (1, slots) table rows."""
         noise = rng.standard_normal(mask.shape, np.float32)
-        denoise = guided(
-            self._denoiser(component, ids, known, mask),
-            self._denoiser(component, np.zeros_like(ids), known, mask),
-            settings.guidance_scale,
-        )
+        denoise = self._denoiser(component, ids, known, mask, settings.guidance_scale)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         sampler = SAMPLERS[settings.sampler]
         return sampler(velocity, x, timesteps(settings.num_steps, begin.first))[0]
 
     def _denoiser(
-        self, component: int, ids: NDArray[np.int64], known: Array, mask: Array
+        self,
+        component: int,
+        ids: NDArray[np.int64],
+        known: Array,
+        mask: Array,
+        guidance_scale: float,
     ) -> Denoiser:
+        """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
         which = np.array([component])
         numbers = np.zeros((1, 4), np.float32)
 
@@ -80,9 +82,13 @@ class BaseStage:
             ).reshape(x.shape)
             left = (x - np.float32(1 - t) * mean) / np.float32(max(t, self._floor))
             image = np.stack([x, mean, left, mask, known * (1 - mask)], 1)
-            feed = {"image": image, "t": at, "numbers": numbers, "concepts": ids}
-            correction = self._session.run(None, feed)[0][:, 0]
-            return mean + self._prior.error(at, which)[:, None, None] * correction
+
+            def correction(concepts: NDArray[np.int64]) -> Denoiser:
+                feed = {"image": image, "t": at, "numbers": numbers, "concepts": concepts}
+                return lambda x, t: np.asarray(self._session.run(None, feed)[0][:, 0])
+
+            found = guided(correction(ids), correction(np.zeros_like(ids)), guidance_scale)(x, t)
+            return mean + self._prior.error(at, which)[:, None, None] * found
 
         return denoise
 
