@@ -62,7 +62,8 @@ def npy_bytes(image: Image, record: Generation) -> tuple[bytes, bytes]:
     NPY has no place for text, so the record, unit and spacing (mm) go into the JSON.
     """
     stream = io.BytesIO()
-    exact = image.pixels.dtype.kind in "iu" or image.pixels.dtype == np.float64
+    given = image.unit == "intensity" and image.pixels.dtype == np.float64  # an edited file's own
+    exact = image.pixels.dtype.kind in "iu" or given
     pixels = image.pixels if exact else image.pixels.astype(np.float32)
     np.save(stream, pixels, allow_pickle=False)
     beside = json.loads(record.to_json()) | {"unit": image.unit, "spacing": image.spacing}
