@@ -225,12 +225,21 @@ def test_files_made_otherwise_are_not_overwritten(run, tmp_path):
     assert read_record(tmp_path / "chest-x-ray-pa-view-adult-normal-0.png").num_steps == 2
 
 
+def _heed_interrupts():
+    """As in a terminal, even where the tests themselves were started in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_interrupt_leaves_whole_files_and_a_run_to_go_on(tmp_path, workers):
     command = [sys.executable, "-c", "from radsmith.cli import main; main()", "generate", CHEST]
     command += ["-n", "2000", "-o", str(tmp_path), "--workers", workers, *FAST]
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
     deadline = time.monotonic() + 120
     while not any(tmp_path.glob("*.png")) and time.monotonic() < deadline:
