@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engine import Engine, Given
+from radsmith.engine import Engine, Given, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, record_of
 from radsmith.generation import Generation, Request
@@ -141,8 +141,7 @@ def interpolate(
         )
     if count < 1:
         raise InvalidInput(f"count must be at least 1, got {count}")
-    if not 0 < strength <= 1:
-        raise InvalidInput(f"strength must be above 0 and at most 1, got {strength}")
+    check_strength(strength)
     first, last = (Levels.of(s, np.ones(s.shape, np.bool_)) for s in (one, other))
     a, b = first.intensity(one.image.pixels), last.intensity(other.image.pixels)
     found = []
@@ -223,12 +222,17 @@ class Levels:
         """The nearest stored values."""
         found = 1 - intensity.astype(np.float64) if self.inverted else intensity.astype(np.float64)
         found = np.clip(self.low + found * (self.high - self.low), self.least, self.most)
-        return (np.rint(found) if self.dtype.kind in "iu" else found).astype(self.dtype)
+        return rounded(found, self.dtype)
 
     def beyond(self, pixels: NDArray[np.generic]) -> NDArray[np.float64]:
         """How far stored values lie outside the range that is shown."""
         exact = pixels.astype(np.float64)
         return exact - np.clip(exact, self.low, self.high)
+
+
+def rounded(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values as a type that is to be stored: the nearest whole ones for integers."""
+    return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
 
 
 def _range(pixels: NDArray[np.generic]) -> tuple[float, float]:
@@ -263,8 +267,7 @@ def _filled(
             f"the mask is {mask.shape[1]}x{mask.shape[0]} and the image {_size(source)}: a mask"
             " must have the size of its image"
         )
-    if not 0 < strength <= 1:
-        raise InvalidInput(f"strength must be above 0 and at most 1, got {strength}")
+    check_strength(strength)
     shown = np.ones_like(mask) if strength < 1 or mask.all() else ~mask
     levels = Levels.of(source, shown)
     planned, request = task.planned, task.request
@@ -279,7 +282,7 @@ def _filled(
         if strength < 1:  # what the range does not show is no part of the change
             kept = made.astype(np.float64) + levels.beyond(pixels[mask])
             kept = np.clip(kept, levels.least, levels.most)
-            made = (np.rint(kept) if pixels.dtype.kind in "iu" else kept).astype(pixels.dtype)
+            made = rounded(kept, pixels.dtype)
         result[mask] = made
     before = untouched_digest(pixels, mask)
     if untouched_digest(result, mask) != before:

@@ -75,8 +75,7 @@ class Given:
             )
         if not np.isfinite(self.pixels).all():
             raise InvalidInput("the image must not hold NaN or infinite pixels")
-        if not 0 < self.strength <= 1:
-            raise InvalidInput(f"strength must be above 0 and at most 1, got {self.strength}")
+        check_strength(self.strength)
 
 
 class Engine(Protocol):
@@ -110,6 +109,12 @@ class Engine(Protocol):
     ) -> Array:
         """The given image completed, of any size: (height, width) in 0-1, known pixels as given."""
         ...
+
+
+def check_strength(strength: float) -> None:
+    """Raise InvalidInput unless above 0 and at most 1."""
+    if not 0 < strength <= 1:
+        raise InvalidInput(f"strength must be above 0 and at most 1, got {strength}")
 
 
 def check_size(size: tuple[int, int] | None, sides: tuple[int, int] = (SMALLEST, SIDE)) -> None:

@@ -13,11 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.body_map import Box, Place, outward, places, silhouette
-from radsmith.edit import LARGEST_CANVAS, Edited, Levels, Source, Task, inpaint, untouched_digest
+from radsmith.edit import (
+    LARGEST_CANVAS,
+    Edited,
+    Levels,
+    Source,
+    Task,
+    inpaint,
+    rounded,
+    untouched_digest,
+)
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import WEAK, field_of_view, plan, record_of
-from radsmith.image import Image, Window
+from radsmith.image import Window
 from radsmith.prompt import Prompt
 from radsmith.vocabulary import default_vocabulary
 
@@ -230,8 +239,7 @@ def _draw(canvas: _Canvas, place: Place, body: list[Place], task: Task) -> None:
     drawn = inpaint(piece, mask, task, strength=strength).image.pixels
     share = np.where(fresh, 1, fade).astype(np.float64)
     mixed = (1 - share) * old.astype(np.float64) + share * drawn.astype(np.float64)
-    mixed = np.rint(mixed) if old.dtype.kind in "iu" else mixed
-    pixels[span] = np.where(real, old, mixed.astype(old.dtype))
+    pixels[span] = np.where(real, old, rounded(mixed, old.dtype))
     canvas.made[span] = False
 
 
@@ -266,20 +274,17 @@ def _finished(
     known = canvas.real
     pixels = canvas.source.image.pixels
     image = replace(source.image, pixels=pixels, spacing=canvas.spacing)
-    if untouched_digest(pixels, ~known) != _as_row(source.image.pixels):
+    before = untouched_digest(source.image.pixels, np.zeros(source.shape, np.bool_))
+    if untouched_digest(pixels, ~known) != before:
         raise AssertionError("pixels of the source changed; nothing was written")
     record = replace(
         record_of(task.engine, task.planned, task.request, image, "extend", task.created),
         parents=(source.image.digest(),),
         edit=said,
-        untouched_sha256=_as_row(source.image.pixels),
+        untouched_sha256=before,
     )
     record = replace(record, warnings=(*record.warnings, *flags))
     return Edited(image=image, mask=~known, record=record)
-
-
-def _as_row(pixels: NDArray[np.generic]) -> str:
-    return Image(pixels=pixels.reshape(1, -1), unit="stored value").digest()
 
 
 def _distance(known: Mask, spacing: tuple[float, float]) -> NDArray[np.float32]:
