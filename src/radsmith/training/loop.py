@@ -63,6 +63,16 @@ class Run:
     """Step at which the optimizer last began without its own state."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """A network that was trained before, and how long."""
+
+    network: nn.Module
+    step: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+
 def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
     """The network of a stage ("base" or "upsampler") with an embedding row per concept."""
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
@@ -76,9 +86,9 @@ def start(
     folder: Path,
     concepts: int,
     sizes: dict[str, Any],
-    initial: Path | None = None,
+    initial: Beginning | None = None,
 ) -> Run:
-    """The run whose state lies in `folder`, or a new one, from the averages in `initial`."""
+    """The run whose state lies in `folder`, or a new one, from `initial` where it is given."""
     threadpool_limits(recipe.threads)  # numpy's solver too: idle threads spin and steal the cores
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
@@ -95,7 +105,7 @@ def start(
     if (folder / f"{recipe.stage}.json").exists():
         _resume(run, folder, recipe.stage)
     elif initial is not None:
-        _begin_from(run, initial, recipe.stage)
+        _begin_from(run, initial)
     return run
 
 
@@ -107,7 +117,7 @@ def train(
     component: NDArray[np.int64],
     folder: Path,
     sizes: dict[str, Any],
-    initial: Path | None = None,
+    initial: Beginning | None = None,
     after_checkpoint: Callable[[Run], None] = lambda run: None,
 ) -> Run:
     """Train until a limit of the recipe is reached; writes state, average and log in `folder`."""
@@ -248,14 +258,11 @@ def _resume(run: Run, folder: Path, stage: str) -> None:
     run.warm_from = state.get("warm_from", 0)
 
 
-def _begin_from(run: Run, checkpoint: Path, stage: str) -> None:
-    """Averages of an earlier run without its optimizer: counters go on, warm-up is repeated."""
-    tensors = _part(load_file(checkpoint, device=str(run.device)), f"{stage}.")
+def _begin_from(run: Run, initial: Beginning) -> None:
+    """A trained network without its optimizer: counters go on, warm-up is repeated."""
     for network in (run.network, run.average):
-        whole = {k: v.float() for k, v in tensors.items()}
-        network.load_state_dict(_grown(whole, network))
-    counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
-    run.step, run.samples, run.seconds = counters["step"], counters["samples"], counters["seconds"]
+        network.load_state_dict(_grown(dict(initial.network.state_dict()), network))
+    run.step, run.samples, run.seconds = initial.step, initial.samples, initial.seconds
     run.warm_from = run.step
 
 
