@@ -25,6 +25,8 @@ COLUMNS = (
 )  # fmt: skip
 """Of train.csv and test.csv. The first 17 are what `radsmith train` reads."""
 
+VOCABULARY = "vocabulary.toml"
+"""Concepts of a data set that the shipped vocabulary lacks, beside the manifest."""
 OLDEST_SAID = 90
 SMALLEST = 16
 _THUMB = 32

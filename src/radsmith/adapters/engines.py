@@ -28,7 +28,7 @@ def chosen(engine: str | None, model: Path | None) -> Choice:
     if kind not in ("diffusers", "openai") or not where:
         raise InvalidInput(f"an engine is {_KINDS}, got {engine!r}")
     if model is not None:
-        raise InvalidInput("--model is a folder of the default engine: leave out --engine or it")
+        raise InvalidInput("--model is a model of the default engine: leave out --engine or it")
     return engine
 
 

@@ -104,6 +104,9 @@ def deidentify_files(
 @click.option("--modality", help="Take only this one; needed for NIfTI and bare pictures.")
 @click.option("--body-part", default="", help="Where the files do not say.")
 @click.option("--labels", type=click.Path(path_type=Path), help="CSV or JSON list of pictures.")
+@click.option(
+    "--vocabulary", "words", type=click.Path(path_type=Path), help="TOML of new concepts."
+)
 @click.option("--slices", type=click.IntRange(0), default=8, help="Of a volume or cine; 0: all.")
 @click.option("--window", "windows", multiple=True, help='Of CT, such as "lung window".')
 @click.option("--text", type=click.Choice(("mask", "refuse", "keep")), default="mask")
@@ -116,6 +119,7 @@ def import_data(
     secret: Path | None,
     modality: str | None,
     labels: Path | None,
+    words: Path | None,
     test_share: float,
     workers: int,
     **settings: Any,
@@ -132,6 +136,7 @@ def import_data(
     from radsmith.adapters.console import import_summary, importing
     from radsmith.adapters.deidentify import Policy
     from radsmith.adapters.deidentify_files import default_secret, read_secret
+    from radsmith.adapters.files import read_bytes
     from radsmith.adapters.importing.pictures import Options, read_labels
     from radsmith.adapters.importing.remote import is_remote
     from radsmith.adapters.importing.run import Request, run_import
@@ -148,6 +153,7 @@ def import_data(
         policy=Policy(secret=read_secret(secret or default_secret())),
         modality=_slug("modality", modality) if modality else "",
         labels=read_labels(labels) if labels else {},
+        vocabulary=read_bytes(words).decode("utf-8", "replace") if words else "",
         **settings,
     )
     request = Request(

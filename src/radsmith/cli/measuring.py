@@ -97,7 +97,7 @@ def evaluate(
 @STEPS
 @GUIDANCE
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 @click.option("--erase", "data", type=click.Path(path_type=Path), help="Real images to rebuild.")
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge", help="judge, pixels, paths to .onnx encoders.")

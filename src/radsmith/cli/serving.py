@@ -25,7 +25,7 @@ MOST_WORKERS = 4
 @click.option("--per-key", type=click.IntRange(1), default=200, help="… of one key.")
 @click.option("--rate", type=click.IntRange(1), default=600, help="Requests a minute of one key.")
 @click.option("--deadline", type=click.IntRange(1), default=300, help="Seconds for a request.")
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 def serve(
     host: str,
     port: int,

@@ -8,6 +8,7 @@ exactly where it was.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -33,7 +34,10 @@ Loss = Callable[[nn.Module, Batch, np.random.Generator], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a run needs to know besides the data. minutes: wall-clock limit of this call."""
+    """What a run needs to know besides the data. minutes: wall-clock limit of this call.
+
+    decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
+    """
 
     stage: str
     batch_size: int = 32
@@ -45,6 +49,7 @@ class Recipe:
     threads: int = 1
     minutes: float = 60.0
     max_steps: int = 10**9
+    decay_steps: int = 0
     save_every_s: float = 300.0
 
 
@@ -103,7 +108,7 @@ def start(
     )
     run = Run(network=network, average=average, optimizer=optimizer, device=device)
     if (folder / f"{recipe.stage}.json").exists():
-        _resume(run, folder, recipe.stage)
+        resume(run, folder, recipe.stage)
     elif initial is not None:
         _begin_from(run, initial)
     return run
@@ -132,7 +137,7 @@ def train(
         rng = np.random.default_rng([recipe.seed, run.step])
         index = rng.choice(len(corpus), recipe.batch_size, p=weight)
         batch = make_batch(corpus, index, table, rng, augment=True)
-        recent.append(_step(run, recipe, loss_of(run.network, batch, rng)))
+        recent.append(step(run, recipe, loss_of(run.network, batch, rng)))
         run.samples += recipe.batch_size
         run.seconds += time.monotonic() - tick
         if time.monotonic() - saved > recipe.save_every_s:
@@ -165,11 +170,19 @@ def _loss(stage: str, prior: Prior, component: NDArray[np.int64], device: torch.
     return lambda network, batch, rng: upsampler_loss(network, batch, rng, device)
 
 
-def _step(run: Run, recipe: Recipe, loss: Tensor) -> float:
+def rate(run: Run, recipe: Recipe) -> float:
+    """The learning rate of this step."""
+    warm = min(1.0, (run.step - run.warm_from + 1) / recipe.warmup)
+    if not recipe.decay_steps:
+        return recipe.learning_rate * warm
+    done = min(1.0, run.step / recipe.decay_steps)
+    return recipe.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * done))
+
+
+def step(run: Run, recipe: Recipe, loss: Tensor) -> float:
+    """One update of network and average; the loss, NaN where the update was left out."""
     for group in run.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * min(
-            1.0, (run.step - run.warm_from + 1) / recipe.warmup
-        )
+        group["lr"] = rate(run, recipe)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
@@ -236,7 +249,8 @@ def save_state(run: Run, recipe: Recipe, folder: Path, table: dict[str, int]) ->
             old.unlink()
 
 
-def _resume(run: Run, folder: Path, stage: str) -> None:
+def resume(run: Run, folder: Path, stage: str) -> None:
+    """Go on from the state that `save_state` left in `folder`."""
     state = json.loads((folder / f"{stage}.json").read_text())
     tensors = load_file(folder / state["tensors"], device=str(run.device))
     run.network.load_state_dict(_grown(_part(tensors, "network."), run.network))

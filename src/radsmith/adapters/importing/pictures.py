@@ -43,6 +43,7 @@ class Options:
     source: the name given to these images.  text: what becomes of burned-in text: "mask",
     "refuse", or "keep" (where it was looked at before).  windows: names of CT windows.
     slices: at most this many of a volume; 0: all.  labels: rows of a list by file name.
+    vocabulary: concepts of one's own, as TOML.
     """
 
     policy: Policy
@@ -54,6 +55,7 @@ class Options:
     keep_doubtful: bool = False
     slices: int = 8
     labels: Mapping[str, Row] = field(default_factory=dict)
+    vocabulary: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

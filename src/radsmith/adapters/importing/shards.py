@@ -22,6 +22,7 @@ from radsmith.adapters.importing.pictures import Made, Options, pictures_of
 from radsmith.adapters.importing.state import Job
 from radsmith.dataset import thumbnail
 from radsmith.errors import RadsmithError
+from radsmith.vocabulary import learn_concepts
 
 FAILED = 3
 """Exit status of a process that left its reason in the shard's error file."""
@@ -63,6 +64,7 @@ class Place:
 
 def make_shard(place: Place, job: Job, reports: Mapping[str, str], options: Options) -> None:
     """Write the shard, then its part. Raises what disk and missing extras raise."""
+    learn_concepts(options.vocabulary)
     blamed = read_bad(place)
     rows: list[dict[str, str]] = []
     problems = [(path, reason) for path, reason in blamed.items()]
