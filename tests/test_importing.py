@@ -28,7 +28,7 @@ from pydicom.uid import generate_uid
 from radsmith.adapters.deidentify import Policy
 from radsmith.adapters.importing import run as importing
 from radsmith.adapters.importing import shards
-from radsmith.adapters.importing.pictures import Options, pictures_of, read_labels
+from radsmith.adapters.importing.pictures import Options, own_vocabulary, pictures_of, read_labels
 from radsmith.adapters.importing.run import Request, run_import
 from radsmith.adapters.importing.scan import scan_file
 from radsmith.adapters.importing.state import Unit
@@ -36,6 +36,7 @@ from radsmith.cli import cli
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.training.data import load_corpus
 from radsmith.training.labels import concepts_of
+from radsmith.vocabulary import parse_vocabulary
 
 POLICY = Policy(secret=b"0123456789abcdef")
 DICOM = Path(get_testdata_file("CT_small.dcm")).parent
@@ -238,6 +239,33 @@ def test_near_copies_of_other_patients_are_left_out(tmp_path):
     run_on(source, out, modality="ultrasound", test_share=0.0)
     assert len(rows_of(out)) == 2
     assert [r for r in reasons(out).values() if r.startswith("near copy of")]
+
+
+def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    lines = ["file,modality,body_part,findings"]
+    for n, finding in enumerate(("Zirconia crown", "porcelain bridge", "pneumonia")):
+        write_picture(source / f"{n}.png", n)
+        lines.append(f"{n}.png,x-ray,tail,{finding}")
+    (source / "list.csv").write_text("\n".join(lines))
+    words = tmp_path / "words.toml"
+    words.write_text(
+        '[finding.dental-bridge]\nname = "dental bridge"\nforms = ["porcelain bridge"]\n'
+    )
+    listed = read_labels(source / "list.csv")
+    vocabulary = own_vocabulary(words, [source], listed.values())
+    assert own_vocabulary(words, [source], listed.values()) == vocabulary
+    run_on(source, out, labels=listed, vocabulary=vocabulary, test_share=0)
+    found = {row["findings"] for row in rows_of(out)}
+    assert found == {"finding:zirconia-crown", "finding:dental-bridge", "finding:pneumonia"}
+    kept = parse_vocabulary((out / "vocabulary.toml").read_text())
+    assert set(kept.concepts) == {
+        "finding:zirconia-crown", "finding:dental-bridge", "body_part:tail"
+    }  # fmt: skip
+    again = tmp_path / "again"
+    run_on(out, again, vocabulary=own_vocabulary(None, [out], []), test_share=0)
+    assert {row["findings"] for row in rows_of(again)} == found
 
 
 def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):

@@ -144,6 +144,11 @@ class Vocabulary:
         return next((within[c] for c in context if c in within), concept_id)
 
 
+def slug(text: str) -> str:
+    """Lower case, words joined by hyphens, as in an id."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 def fold(words: str) -> tuple[str, ...]:
     """Words in the form in which they are compared."""
     return tuple(fold_word(match.group()) for match in _WORD.finditer(plain(words)))

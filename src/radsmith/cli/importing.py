@@ -136,24 +136,28 @@ def import_data(
     from radsmith.adapters.console import import_summary, importing
     from radsmith.adapters.deidentify import Policy
     from radsmith.adapters.deidentify_files import default_secret, read_secret
-    from radsmith.adapters.files import read_bytes
-    from radsmith.adapters.importing.pictures import Options, read_labels
+    from radsmith.adapters.importing.pictures import Options, own_vocabulary, read_labels
     from radsmith.adapters.importing.remote import is_remote
     from radsmith.adapters.importing.run import Request, run_import
     from radsmith.dataset import ct_windows
+    from radsmith.vocabulary import learn_concepts
 
     _check_extra()
     remote = tuple(source for source in sources if is_remote(source))
     folders = tuple(Path(source) for source in sources if source not in remote)
     _check_sources(folders)
     ct_windows("", settings["windows"])
+    listed = read_labels(labels) if labels else {}
+    vocabulary = own_vocabulary(words, folders, listed.values())
+    for concept in learn_concepts(vocabulary):
+        click.echo(f"new word: {concept.name} ({concept.id})", err=True)
     part = settings["body_part"]
     settings["body_part"] = _slug("body_part", part) if part else ""
     options = Options(
         policy=Policy(secret=read_secret(secret or default_secret())),
         modality=_slug("modality", modality) if modality else "",
-        labels=read_labels(labels) if labels else {},
-        vocabulary=read_bytes(words).decode("utf-8", "replace") if words else "",
+        labels=listed,
+        vocabulary=vocabulary,
         **settings,
     )
     request = Request(

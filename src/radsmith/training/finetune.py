@@ -180,6 +180,7 @@ def _material(tuning: Tuning, tell: Tell) -> _Material:
         replay = draw_replay(files, tuning.replay, tuning.seed)
         save_file(replay.arrays(), kept.with_suffix(".part"))
         os.replace(kept.with_suffix(".part"), kept)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     finer = upsampler_from_onnx(files.upsampler)
     finer.condition.table = _with_rows(finer.condition.table, len(table) + 1)
     return _Material(
@@ -189,7 +190,7 @@ def _material(tuning: Tuning, tell: Tell) -> _Material:
         prior=longer,
         component=component,
         replay=replay,
-        teacher=base_from_onnx(files.base).eval(),
+        teacher=base_from_onnx(files.base).eval().to(device),
         upsampler=stored_network(finer, "upsampler"),
     )
 
@@ -224,12 +225,13 @@ def _start(tuning: Tuning, material: _Material) -> tuple[Run, Recipe]:
         torch.manual_seed(tuning.seed)
         networks.append(adapt(grown, tuning.rank, old) if tuning.rank else grown)
     network, average = networks
+    device = next(material.teacher.parameters()).device
     for module in networks:
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         trainable(network), lr=tuning.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
     )
-    run = Run(network=network, average=average, optimizer=optimizer, device=torch.device("cpu"))
+    run = Run(network=network, average=average, optimizer=optimizer, device=device)
     recipe = Recipe(
         stage="base",
         batch_size=tuning.batch_size,
@@ -300,7 +302,7 @@ def _loss(
     weight = balance(corpus, recipe.temperature)
     index = rng.choice(len(corpus), recipe.batch_size, p=weight)
     batch = make_batch(corpus, index, material.table, rng, augment=True)
-    device = torch.device("cpu")
+    device = next(network.parameters()).device
     fresh = base_loss(network, batch, material.prior, material.component, rng, device)
     which = rng.choice(len(material.replay.low), recipe.batch_size)
     kept = replay_loss(network, material.teacher, material.replay, material.prior, which, rng)
@@ -350,8 +352,7 @@ def _check(run: Run, recipe: Recipe, material: _Material) -> dict[str, Any]:
     if corpus.held_out.any():
 
         def loss_of(network: nn.Module, batch: Any, rng: np.random.Generator) -> torch.Tensor:
-            where = torch.device("cpu")
-            return base_loss(network, batch, material.prior, material.component, rng, where)
+            return base_loss(network, batch, material.prior, material.component, rng, run.device)
 
         held = held_out_loss(run, loss_of, corpus, material.table, recipe)
     rng = np.random.default_rng(1)
@@ -369,7 +370,7 @@ def _keep_best(run: Run, tuning: Tuning, held_out: float | None) -> None:
     best = json.loads(path.read_text())["held_out"] if path.is_file() else None
     if best is not None and held_out is not None and held_out >= best:
         return
-    state = {k: v.contiguous().numpy() for k, v in run.average.state_dict().items()}
+    state = {k: v.contiguous().cpu().numpy() for k, v in run.average.state_dict().items()}
     partial = tuning.work / "best.safetensors.part"
     save_file(state, partial)
     os.replace(partial, tuning.work / "best.safetensors")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +13,15 @@ from numpy.typing import NDArray
 
 from radsmith.dataset import VOCABULARY
 from radsmith.errors import InvalidInput
+from radsmith.own_words import meant, new_words, phrases
 from radsmith.training.data import Corpus, Row, load_corpus, read_manifest
-from radsmith.training.labels import concepts_of, slug
-from radsmith.vocabulary import LEARNABLE, Concept, default_vocabulary, learn_concepts
+from radsmith.training.labels import concepts_of
+from radsmith.vocabulary import Concept, default_vocabulary, learn_concepts
 
 FEWEST = 12
 """Images to train on without which nothing can be learned."""
 FEWEST_OF_CONCEPT = 5
 HELD_OUT_SHARE = 0.1
-_ID = re.compile(r"[a-z_]+:[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ def load_own(folder: Path, cache: Path) -> OwnData:
             f"{folder} holds {real.sum()} real images to train on; at least {FEWEST} are needed,"
             " and some hundreds for a new kind"
         )
-    found = _new_words([row for row, keep in zip(rows, real, strict=True) if keep])
+    found = new_words([row for row, keep in zip(rows, real, strict=True) if keep])
     fresh |= {c.id: c for c in learn_concepts(found)}
     corpus = _only(load_corpus([folder], cache, labels_of), np.flatnonzero(real))
     corpus = replace(corpus, held_out=held_out(corpus.patients))
@@ -72,31 +71,10 @@ def labels_of(row: Row) -> tuple[str, ...]:
     vocabulary makes of body part, view, technique and findings."""
     vocabulary = default_vocabulary()
     ids = [c for c in concepts_of(row) if c in vocabulary.concepts]
-    for kind, phrase in _phrases(row):
-        ids += _meant(kind, phrase)
+    for kind, phrase in phrases(row):
+        ids += meant(kind, phrase)
     known = [c for c in dict.fromkeys(ids) if c in vocabulary.concepts]
     return tuple(dict.fromkeys(vocabulary.implied(known)))
-
-
-def _phrases(row: Row) -> list[tuple[str, str]]:
-    """Kind and words of everything that a row names, besides what only the default data have."""
-    found = [("body_part", row["body_part"]), ("view", row.get("view", ""))]
-    found += [("technique", phrase) for phrase in row.get("technique", "").split(",")]
-    found += [("finding", phrase) for phrase in row.get("findings", "").split(";")]
-    return [(kind, phrase.strip()) for kind, phrase in found if phrase.strip()]
-
-
-def _meant(kind: str, phrase: str) -> tuple[str, ...]:
-    """Ids that a phrase or id stands for; a new one where the vocabulary has no such words."""
-    vocabulary = default_vocabulary()
-    if phrase in vocabulary.concepts or phrase.startswith("severity:"):
-        return (phrase,)
-    own = phrase if _ID.fullmatch(phrase) else f"{kind}:{slug(phrase)}"
-    if own in vocabulary.concepts:
-        return (own,)
-    words = own.partition(":")[2].replace("-", " ")
-    found = vocabulary.find(phrase) or vocabulary.find(words)
-    return tuple(c for c in found if c.partition(":")[0] in LEARNABLE) or (own,)
 
 
 def held_out(patients: Sequence[str]) -> NDArray[np.bool_]:
@@ -111,36 +89,6 @@ def held_out(patients: Sequence[str]) -> NDArray[np.bool_]:
             chosen.add(patient)
             taken += count[patient]
     return np.array([p in chosen for p in patients], bool)
-
-
-def _new_words(rows: Sequence[Row]) -> str:
-    """TOML of the body parts, findings and techniques (by id) that nobody knows yet."""
-    vocabulary = default_vocabulary()
-    beside: dict[str, list[tuple[str, str]]] = {}
-    for row in rows:
-        part = next(iter(_meant("body_part", row["body_part"])), "") if row["body_part"] else ""
-        context = (slug(row["modality"]), part.partition(":")[2])
-        for kind, phrase in _phrases(row):
-            if kind in ("view", "technique") and not _ID.fullmatch(phrase):
-                continue  # scanners' prose
-            for concept in _meant(kind, phrase):
-                if concept not in vocabulary.concepts and concept.partition(":")[0] in LEARNABLE:
-                    beside.setdefault(concept, []).append(context)
-    return "\n".join(_entry(c, Counter(seen)) for c, seen in sorted(beside.items()))
-
-
-def _entry(concept: str, seen: Counter[tuple[str, str]]) -> str:
-    """A concept named by its slug, belonging where most of its images are."""
-    kind, _, name = concept.partition(":")
-    lines = [f"[{kind}.{name}]", f'name = "{name.replace("-", " ")}"']
-    modalities = sorted({m for (m, _), n in seen.items() if n * 20 >= seen.total()})
-    parts = sorted({p for (_, p), n in seen.items() if p and n * 20 >= seen.total()})
-    if kind == "body_part":
-        usual = max(sorted(seen), key=lambda context: seen[context])[0]
-        lines.append(f'modality = "{usual}"')
-    else:
-        lines += [f"modalities = {modalities}", f"body_parts = {parts}"]
-    return "\n".join(lines) + "\n"
 
 
 def _only(corpus: Corpus, index: NDArray[np.int64]) -> Corpus:

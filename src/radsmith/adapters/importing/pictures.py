@@ -12,7 +12,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,21 @@ from radsmith.adapters.files import read_bytes
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
 from radsmith.adapters.importing.dicom_files import decode, has_pixels, in_colour, open_dicom
 from radsmith.adapters.importing.state import Unit
-from radsmith.dataset import WINDOWS, Entry, alike, ct_windows, fault, plan_slices, spread, windowed
+from radsmith.dataset import (
+    VOCABULARY,
+    WINDOWS,
+    Entry,
+    alike,
+    ct_windows,
+    fault,
+    plan_slices,
+    spread,
+    windowed,
+)
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.own_words import new_words
 from radsmith.report import read_report
+from radsmith.vocabulary import Concept, learn_concepts, to_toml
 
 Row = Mapping[str, str]
 _MOST = 89_478_485
@@ -315,6 +327,20 @@ def _labelled(entry: Entry, row: Row) -> Entry:
             if concept.startswith("finding:"):
                 labels[concept] = _MARKS[value.strip()]
     return replace(entry, labels=labels, severity=severity)
+
+
+def own_vocabulary(file: Path | None, folders: Iterable[Path], rows: Iterable[Row]) -> str:
+    """TOML of one's own words: of a file, of data sets among the sources, and of label lists.
+
+    Raises NotFound for a missing file, InvalidInput for one that cannot be learned.
+    """
+    files = [file] if file else []
+    files += [f / VOCABULARY for f in folders if (f / VOCABULARY).is_file()]
+    found: dict[str, Concept] = {}
+    for path in files:
+        found |= {c.id: c for c in learn_concepts(read_bytes(path).decode("utf-8", "replace"))}
+    found |= {c.id: c for c in learn_concepts(new_words(rows))}
+    return to_toml(found.values())
 
 
 def read_labels(path: Path) -> dict[str, Row]:
