@@ -26,7 +26,7 @@ _NEEDS = "fine-tuning needs {}: install torch==2.13.0, then radsmith[train]"
 @click.option("--learning-rate", type=click.FloatRange(1e-6, 0.1), default=1e-3)
 @click.option("--name", default="", help="Of the model; default: the file's.")
 @click.option("--seed", type=int, default=0)
-@click.option("--threads", type=click.IntRange(1, 64), default=2)
+@click.option("--threads", type=click.IntRange(1, 64), default=1, help="More help on idle cores.")
 def fine_tune(dataset: Path, out: Path, base: str, rank: int, full: bool, **settings: Any) -> None:
     """Teach the model the images and words of DATASET, as `radsmith import` writes it.
 

@@ -72,7 +72,7 @@ class Tuning:
     learning_rate: float = 1e-3
     replay: int = 256
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
     previews: int = 5
     name: str = ""
 
