@@ -35,8 +35,9 @@ from radsmith.generation import Request, Settings
 from radsmith.probe import probe
 from radsmith.projection import body_only
 from radsmith.training.data import Contents, load_corpus, read_manifest
-from radsmith.training.finetune import Tuning, finetune
+from radsmith.training.finetune import finetune
 from radsmith.training.labels import concepts_of
+from radsmith.training.tuned_model import Tuning
 
 COLUMNS = ("key", "shard", "width", "height", "modality", "body_part", "view", "technique",
            "findings", "patient_id", "sex", "laterality", "source", "age_group")  # fmt: skip

@@ -21,13 +21,14 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import plan
 from radsmith.generation import Settings
 from radsmith.training.data import balance
-from radsmith.training.finetune import Tuning, finetune
+from radsmith.training.finetune import finetune
 from radsmith.training.from_onnx import base_from_onnx
 from radsmith.training.low_rank import adapt, merged, trainable
 from radsmith.training.network import BaseDenoiser, BaseParams
 from radsmith.training.own_data import held_out, load_own
 from radsmith.training.replay import draw_replay, replay_loss
 from radsmith.training.run import run
+from radsmith.training.tuned_model import Tuning
 from radsmith.vocabulary import default_vocabulary
 
 COLUMNS = (
@@ -144,7 +145,8 @@ def test_a_killed_run_goes_on_to_the_same_model(tuned, base, own, tmp_path):
     script = f"""
 import os, signal
 from pathlib import Path
-from radsmith.training.finetune import Tuning, finetune
+from radsmith.training.finetune import finetune
+from radsmith.training.tuned_model import Tuning
 def tell(what, facts):
     if what == "step" and facts["step"] == 3:
         os.kill(os.getpid(), signal.SIGKILL)

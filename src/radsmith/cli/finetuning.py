@@ -36,7 +36,8 @@ def fine_tune(dataset: Path, out: Path, base: str, rank: int, full: bool, **sett
     from rich.console import Console
 
     try:
-        from radsmith.training.finetune import Tuning, finetune
+        from radsmith.training.finetune import finetune
+        from radsmith.training.tuned_model import Tuning
     except ImportError as error:
         raise Unavailable(_NEEDS.format(error.name)) from error
     tuning = Tuning(

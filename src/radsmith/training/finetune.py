@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,80 +18,38 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import nn
 
 from radsmith.adapters.files import prepare_folder, write_atomically
-from radsmith.adapters.model_files import SUFFIX, load_files, pack
+from radsmith.adapters.model_files import load_files, pack
 from radsmith.errors import InvalidInput
 from radsmith.onnx_engine import ModelFiles, OnnxEngine
 from radsmith.prior import Prior
 from radsmith.training.data import Corpus, balance
-from radsmith.training.export import component_tables, model_parts, stored_network
+from radsmith.training.export import stored_network
 from radsmith.training.finetune_report import Watch, finish_report
 from radsmith.training.fit_prior import extend_prior, mean_covariance
 from radsmith.training.flow import base_loss, make_batch
 from radsmith.training.from_onnx import base_from_onnx, upsampler_from_onnx
 from radsmith.training.loop import Recipe, Run, held_out_loss, resume, save_state, step
-from radsmith.training.low_rank import adapt, merged, trainable
-from radsmith.training.network import BaseDenoiser
+from radsmith.training.low_rank import adapt, trainable
 from radsmith.training.own_data import FEWEST_OF_CONCEPT, OwnData, load_own
 from radsmith.training.replay import Replay, draw_replay, replay_loss
-from radsmith.vocabulary import (
-    default_vocabulary,
-    parse_vocabulary,
-    shipped_vocabulary,
-    to_toml,
+from radsmith.training.tuned_model import (
+    Material,
+    Tuning,
+    files_of,
+    grown_base,
+    parts_of,
+    with_rows,
 )
 
 WEAK = 50
 STATE = "state.json"
 _FEW_STEPS = 3
 """Steps that are timed before the run says how long it will take."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuning:
-    """What is asked for.
-
-    base: a model folder or file, None the shipped one.  out: the `.radsmith` file.  rank: of the
-    changes; None trains every weight.  steps, minutes: whichever comes first.  batch_size: new
-    images a step; as many old ones are replayed.  replay: old images drawn before.
-    """
-
-    dataset: Path
-    out: Path
-    base: Path | None = None
-    rank: int | None = 16
-    steps: int = 300
-    minutes: float = 25.0
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    replay: int = 256
-    seed: int = 0
-    threads: int = 1
-    previews: int = 5
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        if self.out.suffix != SUFFIX:
-            raise InvalidInput(f"the model is one {SUFFIX} file: -o NAME{SUFFIX}, got {self.out}")
-        if self.steps < 1 or self.batch_size < 2 or self.replay < 1:
-            raise InvalidInput("fine-tuning needs at least 1 step, batches of 2, 1 image to replay")
-        if self.rank is not None and self.rank < 1:
-            raise InvalidInput(f"the rank must be at least 1, got {self.rank}")
-
-    @property
-    def work(self) -> Path:
-        """Where the run keeps its state until it is done."""
-        return self.out.with_name(f".{self.out.name}.work")
-
-    @property
-    def report(self) -> Path:
-        """The folder of figures, sheet and log beside the model."""
-        return self.out.with_name(f"{self.out.stem}-report")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,20 +67,6 @@ class Forecast:
     seconds: float
     memory: float
     resumed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Material:
-    """Everything that a step needs."""
-
-    files: ModelFiles
-    own: OwnData
-    table: dict[str, int]
-    prior: Prior
-    component: NDArray[np.int64]
-    replay: Replay
-    teacher: nn.Module
-    upsampler: bytes
 
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -150,8 +93,8 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     _train(tuning, material, (run, recipe), plan.steps, watch, tell)
     tell("stage", {"text": "writing and measuring the model"})
     _use_best(run, tuning)
-    parts = _parts(tuning, material, run)
-    before, after = OnnxEngine(material.files), OnnxEngine(_files(parts, material))
+    parts = parts_of(tuning, material, run)
+    before, after = OnnxEngine(material.files), OnnxEngine(files_of(parts, material))
     finish_report(tuning.work, before, after, material.own, asdict(plan), watch)
     pack(parts, tuning.out)
     if tuning.report.exists():
@@ -161,7 +104,7 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     return tuning.out
 
 
-def _material(tuning: Tuning, tell: Tell) -> _Material:
+def _material(tuning: Tuning, tell: Tell) -> Material:
     files = load_files(tuning.base)
     own = load_own(tuning.dataset, tuning.work)
     _check_same(tuning, own, files)
@@ -182,8 +125,8 @@ def _material(tuning: Tuning, tell: Tell) -> _Material:
         os.replace(kept.with_suffix(".part"), kept)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     finer = upsampler_from_onnx(files.upsampler)
-    finer.condition.table = _with_rows(finer.condition.table, len(table) + 1)
-    return _Material(
+    finer.condition.table = with_rows(finer.condition.table, len(table) + 1)
+    return Material(
         files=files,
         own=own,
         table=table,
@@ -215,13 +158,13 @@ def _check_same(tuning: Tuning, own: OwnData, files: ModelFiles) -> None:
     write_atomically(path, json.dumps(asked).encode())
 
 
-def _start(tuning: Tuning, material: _Material) -> tuple[Run, Recipe]:
+def _start(tuning: Tuning, material: Material) -> tuple[Run, Recipe]:
     """The network with rows for new concepts, average and optimizer, as they were last saved."""
     torch.manual_seed(tuning.seed)
     old = len(material.teacher.state_dict()["tokens.weight"])
     networks: list[nn.Module] = []
     for _ in range(2):
-        grown = _grown(material.files, len(material.table) + 1)
+        grown = grown_base(material.files, len(material.table) + 1)
         torch.manual_seed(tuning.seed)
         networks.append(adapt(grown, tuning.rank, old) if tuning.rank else grown)
     network, average = networks
@@ -246,24 +189,7 @@ def _start(tuning: Tuning, material: _Material) -> tuple[Run, Recipe]:
     return run, recipe
 
 
-def _grown(files: ModelFiles, rows: int) -> BaseDenoiser:
-    """The base network as it was, with rows for new concepts."""
-    network = base_from_onnx(files.base)
-    network.tokens = _with_rows(network.tokens, rows)
-    network.condition.table = _with_rows(network.condition.table, rows)
-    return network
-
-
-def _with_rows(table: nn.Embedding, rows: int) -> nn.Embedding:
-    """An embedding with rows for new concepts: the mean of the old ones."""
-    grown = nn.Embedding(rows, table.embedding_dim)
-    with torch.no_grad():
-        grown.weight[:] = table.weight[1:].mean(0)
-        grown.weight[: table.num_embeddings] = table.weight
-    return grown
-
-
-def _plan(tuning: Tuning, material: _Material, run: Run, recipe: Recipe) -> Forecast:
+def _plan(tuning: Tuning, material: Material, run: Run, recipe: Recipe) -> Forecast:
     """Time some steps without effect; how many there will be is settled once and kept."""
     corpus = material.own.corpus
     counts = corpus.counts()
@@ -295,7 +221,7 @@ def _plan(tuning: Tuning, material: _Material, run: Run, recipe: Recipe) -> Fore
 
 
 def _loss(
-    material: _Material, network: nn.Module, recipe: Recipe, corpus: Corpus, number: int
+    material: Material, network: nn.Module, recipe: Recipe, corpus: Corpus, number: int
 ) -> torch.Tensor:
     """The loss of step `number`: it depends on the seed and the number alone."""
     rng = np.random.default_rng([recipe.seed, number])
@@ -311,7 +237,7 @@ def _loss(
 
 def _train(
     tuning: Tuning,
-    material: _Material,
+    material: Material,
     state: tuple[Run, Recipe],
     steps: int,
     watch: Watch,
@@ -333,8 +259,8 @@ def _train(
                 run, recipe, material
             )
             _keep_best(run, tuning, entry["held_out"])
-            parts = _parts(tuning, material, run)
-            entry |= watch.look(OnnxEngine(_files(parts, material)), run.step)
+            parts = parts_of(tuning, material, run)
+            entry |= watch.look(OnnxEngine(files_of(parts, material)), run.step)
             tell("preview", entry)
             save_state(run, recipe, tuning.work, material.table)
             with log.open("a", encoding="utf-8") as file:
@@ -345,7 +271,7 @@ def _train(
             saved = time.monotonic()
 
 
-def _check(run: Run, recipe: Recipe, material: _Material) -> dict[str, Any]:
+def _check(run: Run, recipe: Recipe, material: Material) -> dict[str, Any]:
     """Loss on held-out images, and how far the old answers drifted, with fixed noise."""
     corpus = material.own.corpus
     held = None
@@ -380,75 +306,6 @@ def _keep_best(run: Run, tuning: Tuning, held_out: float | None) -> None:
 def _use_best(run: Run, tuning: Tuning) -> None:
     stored = load_file(tuning.work / "best.safetensors")
     run.average.load_state_dict({k: torch.from_numpy(v) for k, v in stored.items()})
-
-
-def _parts(tuning: Tuning, material: _Material, run: Run) -> dict[str, bytes]:
-    """The files of the tuned model as it stands."""
-    config, corpus, table = material.files.config, material.own.corpus, material.table
-    networks = {"upsampler": material.upsampler}
-    plain = _grown(material.files, len(table) + 1)
-    plain.load_state_dict(merged(run.average))
-    networks["base"] = stored_network(plain, "base")
-    first = len(material.files.arrays["component_images"])
-    added = component_tables(corpus, table, material.component - first)
-    counts = np.zeros((first, len(table)), np.uint16)
-    old = np.asarray(material.files.arrays["component_counts"])
-    counts[:, : old.shape[1]] = old
-    arrays = material.prior.arrays()
-    arrays["component_counts"] = np.concatenate([counts, added["component_counts"]])
-    for name in ("component_images", "component_aspect"):
-        arrays[name] = np.concatenate([material.files.arrays[name], added[name]])
-    together = Counter(config["images_together"]) + corpus.counts_together()
-    trained = int((~corpus.held_out).sum())
-    tuned = {
-        "base": {"name": config["name"], "digest": config["digest"]},
-        "dataset": material.own.digest,
-        "images": trained,
-        "step": run.step,
-        "rank": tuning.rank,
-        "seed": tuning.seed,
-    }
-    facts = dict(config) | {
-        "name": tuning.name or tuning.out.stem,
-        "table": table,
-        "vocabulary": _vocabulary(str(config.get("vocabulary", "")), material.own),
-        "images_per_concept": dict(
-            sorted((Counter(config["images_per_concept"]) + corpus.counts()).items())
-        ),
-        "images_together": dict(sorted(together.items())),
-        "images_per_source": Counter(config["images_per_source"]) + Counter(corpus.sources),
-        "sources": _sources(tuning, config, corpus),
-        "finetuned": [*config.get("finetuned", []), tuned],
-    }
-    for stale in ("files", "digest"):
-        facts.pop(stale, None)
-    return model_parts(networks, arrays, facts)
-
-
-def _vocabulary(before: str, own: OwnData) -> str:
-    """TOML of the concepts that the shipped vocabulary lacks: the base model's and the new ones."""
-    concepts = dict(parse_vocabulary(before, default_vocabulary()).concepts)
-    concepts |= {c.id: c for c in own.words}
-    shipped = shipped_vocabulary().concepts
-    return to_toml(c for i, c in concepts.items() if i not in shipped)
-
-
-def _sources(tuning: Tuning, config: Any, corpus: Corpus) -> dict[str, Any]:
-    from radsmith.training.run import read_sources
-
-    return dict(config["sources"]) | read_sources([tuning.dataset / "sources.csv"], corpus)
-
-
-def _files(parts: dict[str, bytes], material: _Material) -> ModelFiles:
-    """The parts as the engine takes them."""
-    from safetensors.numpy import load
-
-    return ModelFiles(
-        config=json.loads(parts["model.json"]),
-        base=parts["base.onnx"],
-        upsampler=parts["upsampler.onnx"],
-        arrays=load(parts["prior.safetensors"]),
-    )
 
 
 def _peak_memory() -> float:
