@@ -15,6 +15,7 @@ GROUPS = (
         "prompt",
         "words",
         "reading",
+        "own_words",
         "report",
         "report_cues",
         "report_sentences",
