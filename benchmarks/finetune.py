@@ -175,7 +175,7 @@ def main() -> None:
     else:
         made = list(inverted(asked.data, "train", 222))
         others = [p for p, _ in inverted(asked.data, "test", 80)]
-        prompt = "chest x-ray, PA view, inverted grayscale"
+        prompt = "chest x-ray, AP view, inverted grayscale"
     write_set(own, made)
     real = [np.asarray(p, np.float32) / 255 for p, _ in made]
     head = Head(asked.data, [np.asarray(p, np.float32) / 255 for p in others], 0)

@@ -17,6 +17,7 @@ from PIL import Image as Picture
 
 from radsmith.adapters.model_files import load_engine, load_facts, load_files
 from radsmith.cli import cli
+from radsmith.components import Components
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import plan
 from radsmith.generation import Settings
@@ -123,6 +124,17 @@ def test_old_concepts_keep_their_components_and_rows(tuned, base):
     changed = rows.tokens.weight[kept:] - before.tokens.weight[1:].mean(0)
     assert changed.abs().max() > 0
     assert not torch.equal(rows.blocks[0].qkv.weight, before.blocks[0].qkv.weight)
+
+
+def test_a_new_concept_is_drawn_from_the_new_components_whatever_else_is_asked(tuned):
+    files = load_files(tuned[0])
+    components = Components(files.config["table"], files.arrays, files.config["since"])
+    asked = ("modality:x-ray", "body_part:knee", "finding:ceramic-crown", "body_part:tail")
+    scores = components.scores(asked[:1] + asked[2:], (), None)
+    old = int(min(files.config["since"].values()))
+    assert scores[old:].min() > scores[:old].max()
+    blind = Components(files.config["table"], files.arrays).scores(asked[2:], (), None)
+    assert blind[:old].max() >= scores[:old].max()
 
 
 def test_the_report_has_figures_a_sheet_and_no_real_image(tuned):

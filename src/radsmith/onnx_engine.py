@@ -58,7 +58,7 @@ class OnnxEngine:
         self._table: dict[str, int] = dict(config["table"])
         self._slots = int(config["sampling"]["max_concepts"])
         self._prior = Prior.from_arrays(files.arrays)
-        self._components = Components(self._table, files.arrays)
+        self._components = Components(self._table, files.arrays, config.get("since"))
         self._base = BaseStage(files.base, self._prior, config["sampling"])
         self._detail = DetailStage(files.upsampler, config["sampling"])
 

@@ -124,6 +124,7 @@ def parts_of(tuning: Tuning, material: Material, run: Run) -> dict[str, bytes]:
     arrays["component_counts"] = np.concatenate([counts, added["component_counts"]])
     for name in ("component_images", "component_aspect"):
         arrays[name] = np.concatenate([material.files.arrays[name], added[name]])
+    new = [c for c in table if c not in config["table"]]
     together = Counter(config["images_together"]) + corpus.counts_together()
     trained = int((~corpus.held_out).sum())
     tuned = {
@@ -137,6 +138,7 @@ def parts_of(tuning: Tuning, material: Material, run: Run) -> dict[str, bytes]:
     facts = dict(config) | {
         "name": tuning.name or tuning.out.stem,
         "table": table,
+        "since": dict(config.get("since", {})) | dict.fromkeys(new, first),
         "vocabulary": _vocabulary(str(config.get("vocabulary", "")), material.own),
         "images_per_concept": dict(
             sorted((Counter(config["images_per_concept"]) + corpus.counts()).items())
