@@ -13,6 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from radsmith.adapters.server.access import ApiCaller, Caller, ServicesDep
+from radsmith.adapters.server.drawing import generation_payload
 from radsmith.adapters.server.history import BatchView, StoredImage
 from radsmith.adapters.server.jobs import NewBatch
 from radsmith.adapters.server.problems import ErrorResponse, Problem, problem_of
@@ -30,7 +31,6 @@ from radsmith.adapters.server.shapes import (
     unknown_model,
 )
 from radsmith.adapters.server.waiting import ClientGone, cancel, cancel_soon, news_of, submit
-from radsmith.adapters.server.worker import payload_of
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.generate import plan
 
@@ -91,7 +91,8 @@ def new_generation(
 ) -> NewBatch:
     """The batch a request asks for. Raises Problem for a prompt that cannot be drawn."""
     try:
-        planned = plan(body.prompt, services.facts, strict=bool(body.strict))
+        size = (body.side, body.side) if body.side else None
+        planned = plan(body.prompt, services.facts, strict=bool(body.strict), size=size)
     except InvalidInput as error:
         raise Problem(400, str(error), param="prompt", code="invalid_prompt") from error
     first = body.first_seed(retry_key)
@@ -101,7 +102,8 @@ def new_generation(
         prompt=body.prompt,
         canonical=planned.canonical,
         payloads=[
-            payload_of(body.prompt, first + k, body.settings, body.side) for k in range(body.n or 1)
+            generation_payload(body.prompt, first + k, body.settings, body.side)
+            for k in range(body.n or 1)
         ],
         end_user=body.user or body.safety_identifier,
         retry_key=retry_key,

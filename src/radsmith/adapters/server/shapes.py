@@ -77,7 +77,7 @@ class Common(Extras):
     @property
     def side(self) -> int:
         """Pixels of a square image, 0 for the natural aspect."""
-        return 0 if self.size in (None, "auto") else int(str(self.size).partition("x")[0])
+        return side_of(self.size)
 
     @property
     def form(self) -> OUTPUTS:
@@ -193,6 +193,11 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model]
+
+
+def side_of(size: Size | None) -> int:
+    """Pixels of a square image, 0 for the natural aspect."""
+    return 0 if size in (None, "auto") else int(str(size).partition("x")[0])
 
 
 def unknown_model(name: str) -> Problem:

@@ -30,7 +30,7 @@ from radsmith.adapters.server.problems import Problem
 from radsmith.adapters.server.reading_view import reading_of
 from radsmith.adapters.server.renderings import Format, levels_16, preview_bytes
 from radsmith.adapters.server.services import Services
-from radsmith.adapters.server.shapes import GenerationRequest, Text
+from radsmith.adapters.server.shapes import GenerationRequest, Size, Text, side_of
 from radsmith.adapters.server.waiting import ClientGone, cancel, news_of, submit
 from radsmith.errors import RadsmithError
 
@@ -133,9 +133,10 @@ def read(
     _: StudioCaller,
     services: ServicesDep,
     prompt: Annotated[Text, Query(max_length=1000)] = "",
+    size: Size = "auto",
 ) -> dict[str, Any]:
-    """How a prompt is read."""
-    return reading_of(prompt, services.facts)
+    """How a prompt is read, to be drawn at a size."""
+    return reading_of(prompt, services.facts, side_of(size))
 
 
 @router.post("/studio/generate", status_code=202)
@@ -240,7 +241,7 @@ def batch_json(view: BatchView) -> dict[str, Any]:
 
 def _job_json(job: JobView) -> dict[str, Any]:
     image = None if job.image is None else image_json(job.image)
-    known = {name: job.payload.get(name) for name in ("seed", "parent", "margins")}
+    known = {name: job.payload.get(name) for name in ("seed", "side", "parent", "margins")}
     return {"state": job.state, "error": job.error, "image": image, **known}
 
 
