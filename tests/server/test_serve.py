@@ -470,6 +470,26 @@ def test_the_server_never_imports_torch():
     assert done.stdout.strip() == "False"
 
 
+def test_the_first_page_waits_for_nothing_heavy():
+    code = (
+        "import sys; import radsmith.adapters.server.front, radsmith.adapters.server.store;"
+        "heavy = {'numpy', 'fastapi', 'pydantic', 'onnxruntime', 'PIL', 'pydicom'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_server_that_cannot_load_stops_and_says_why(serve, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "uploads").write_text("in the way")
+    server = serve(folder=folder)
+    assert server.process.wait(60) == 2
+    said = server.log.read_text()
+    assert "uploads: a file is in the way" in said and "Traceback" not in said
+
+
 def test_without_the_extra_serve_says_how_to_install_it():
     code = (
         "import importlib.util as u; real = u.find_spec\n"

@@ -6,13 +6,13 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors.numpy import load
-
-from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.onnx_engine import ModelFiles, OnnxEngine
+
+if TYPE_CHECKING:
+    from radsmith.engine import ModelFacts
+    from radsmith.onnx_engine import OnnxEngine
 
 SIDECAR = "model.json"
 
@@ -24,6 +24,8 @@ def default_folder() -> Path:
 
 def load_facts(folder: Path | None = None) -> ModelFacts:
     """What the model in `folder` (default: the shipped one) says of itself; quick."""
+    from radsmith.engine import ModelFacts
+
     return ModelFacts.from_config(read_config(folder or default_folder()))
 
 
@@ -32,6 +34,10 @@ def load_engine(folder: Path | None = None) -> OnnxEngine:
 
     Raises NotFound for a missing folder or file, InvalidInput for one that was changed.
     """
+    from safetensors.numpy import load  # like onnxruntime not needed for the facts alone
+
+    from radsmith.onnx_engine import ModelFiles, OnnxEngine
+
     folder = folder or default_folder()
     config = read_config(folder)
     wanted = dict(config["files"])

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from radsmith.adapters.files import prepare_folder, read_bytes, write_atomically
 from radsmith.errors import InvalidInput
@@ -43,16 +38,3 @@ class Blobs:
         if not _DIGEST.fullmatch(digest):
             raise InvalidInput(f"not a digest: {digest[:80]!r}")
         return self._folder / digest[:2] / f"{digest}.npy"
-
-
-def npy_of(pixels: NDArray[np.generic]) -> bytes:
-    """(height, width) pixels as NPY, in their own type."""
-    stream = io.BytesIO()
-    np.save(stream, pixels, allow_pickle=False)
-    return stream.getvalue()
-
-
-def pixels_of(data: bytes) -> NDArray[Any]:
-    """The pixels of `npy_of`."""
-    pixels: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    return pixels

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from radsmith import edit
 from radsmith.adapters.edit_dicom import Origin, shown_note
 from radsmith.adapters.edit_text import edit_plan
-from radsmith.adapters.server.blobs import Blobs, npy_of, pixels_of
+from radsmith.adapters.server.blobs import Blobs
 from radsmith.adapters.server.jobs import Made
 from radsmith.edit import Edited, Margins, Mask, Source, Task
 from radsmith.engine import Engine
@@ -181,3 +183,16 @@ def _source(known: Mapping[str, Any], data: bytes) -> tuple[Source, Origin | Non
         image=image, bits=known["bits"], inverted=known["inverted"], words=known["words"]
     )
     return source, Origin(**known["origin"]) if known.get("origin") else None
+
+
+def npy_of(pixels: NDArray[np.generic]) -> bytes:
+    """(height, width) pixels as NPY, in their own type."""
+    stream = io.BytesIO()
+    np.save(stream, pixels, allow_pickle=False)
+    return stream.getvalue()
+
+
+def pixels_of(data: bytes) -> NDArray[Any]:
+    """The pixels of `npy_of`."""
+    pixels: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    return pixels

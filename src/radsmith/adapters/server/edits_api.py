@@ -13,11 +13,10 @@ from starlette.datastructures import FormData, UploadFile
 
 from radsmith.adapters.edit_text import edit_plan
 from radsmith.adapters.server.access import ApiCaller, Caller, ServicesDep
-from radsmith.adapters.server.blobs import npy_of
-from radsmith.adapters.server.drawing import EditAsked, keep_mask, source_json
+from radsmith.adapters.server.drawing import EditAsked, keep_mask, npy_of, source_json
 from radsmith.adapters.server.images_api import RESPONSES, RetryKey, answer, events_of, finished
 from radsmith.adapters.server.jobs import NewBatch
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.services import Services
 from radsmith.adapters.server.shapes import (
     Common,
@@ -133,7 +132,7 @@ def _batch(
     asked = EditAsked(
         operation=operation,
         prompt=prompt,
-        settings=body.settings,
+        settings=body.settings(services.settings.engine),
         source=source_json(found.source, found.origin),
         pixels=services.store.blobs.put(npy_of(found.source.image.pixels)),
         mask=mask,

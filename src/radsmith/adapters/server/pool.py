@@ -34,7 +34,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process: BaseProcess = context.Process(
-            target=work, args=(other, settings.model), daemon=True
+            target=work, args=(other, settings.engine), daemon=True
         )
         self.process.start()
         other.close()

@@ -13,7 +13,8 @@ from PIL import Image as Pillow
 
 from radsmith.adapters.edit_dicom import as_shown, edited_dicom
 from radsmith.adapters.pictures import png_bytes
-from radsmith.adapters.server.blobs import Blobs, pixels_of
+from radsmith.adapters.server.blobs import Blobs
+from radsmith.adapters.server.drawing import pixels_of
 from radsmith.adapters.server.history import StoredImage
 from radsmith.edit import Source
 from radsmith.generation import Generation

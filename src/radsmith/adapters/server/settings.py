@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from radsmith.adapters.engines import Choice
 from radsmith.errors import InvalidInput
 
 MAX_IMAGES = 10
@@ -44,8 +45,9 @@ class Limits:
 class ServerSettings:
     """folder: database, images and secret.  database: URL, "" for SQLite in the folder.
 
-    port 0 takes a free one.  keys: every request needs an API key.  public_url: how the server
-    is reached from outside, such as https://images.example.org; "" takes the request's own host.
+    port 0 takes a free one.  engine: what draws.  keys: every request needs an API key.
+    public_url: how the server is reached from outside, such as https://images.example.org; ""
+    takes the request's own host.
     """
 
     folder: Path
@@ -53,7 +55,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8400
     workers: int = 1
-    model: Path | None = None
+    engine: Choice = None
     keys: bool = False
     public_url: str = ""
     limits: Limits = field(default_factory=Limits)

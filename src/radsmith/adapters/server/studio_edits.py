@@ -16,7 +16,7 @@ from radsmith.adapters.server.drawing import EditAsked, keep_mask, made_from, so
 from radsmith.adapters.server.edits_api import checked, form_schema, new_edit, read_form
 from radsmith.adapters.server.images_api import RESPONSES
 from radsmith.adapters.server.jobs import NewBatch
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.renderings import source_of
 from radsmith.adapters.server.services import Services
 from radsmith.adapters.server.shapes import Common, Text
@@ -85,7 +85,7 @@ def _new(services: Services, caller: Caller, body: StudioEdit, data: bytes | Non
     asked = EditAsked(
         operation=body.operation,
         prompt=prompt,
-        settings=body.settings,
+        settings=body.settings(services.settings.engine),
         source=source_json(source, stored.origin),
         pixels=stored.digest,
         mask=None if mask is None else keep_mask(mask, services.store.blobs),

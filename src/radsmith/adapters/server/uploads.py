@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from radsmith.adapters.edit_dicom import Origin
 from radsmith.adapters.files import prepare_folder
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import Limits
 from radsmith.edit import Mask, Source
 from radsmith.errors import InvalidInput, RadsmithError

@@ -9,20 +9,19 @@ from __future__ import annotations
 import contextlib
 import signal
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from radsmith.adapters.model_files import load_engine
+from radsmith.adapters.engines import Choice, load_engine
 from radsmith.adapters.server.drawing import made_of
 from radsmith.errors import RadsmithError
 
 
-def work(connection: Connection, model: Path | None) -> None:
+def work(connection: Connection, engine_name: Choice) -> None:
     """Serve until the pipe closes. Sends ("ready", None), then ("made" | "failed", …) a job."""
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)  # the parent says when
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            engine = load_engine(model)
+            engine = load_engine(engine_name)
         except RadsmithError as error:
             connection.send(("broken", str(error)))
             return
