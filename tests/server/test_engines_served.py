@@ -104,3 +104,19 @@ def test_a_server_draws_with_another_engine(server, serve, tmp_path):
     data = httpx.get(item["url"]).content
     varied = httpx.post(f"{url}/images/variations", files={"image": ("a.png", data)}, timeout=60)
     assert varied.status_code == 400 and "strength" in varied.json()["error"]["message"]
+
+
+@pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers
+def test_a_server_draws_with_a_pipeline(serve, tmp_path):
+    pytest.importorskip("diffusers", reason="the extra diffusers is not installed")
+    from test_diffusers_engine import stable_diffusion
+
+    stable_diffusion().save_pretrained(tmp_path / "pipeline", safe_serialization=True)
+    served = serve("--engine", f"diffusers:{tmp_path / 'pipeline'}")
+    asked = {"prompt": "chest x-ray", "seed": 1, "steps": 2}
+    url = f"{served.url}/v1/images/generations"
+    record, again = (
+        httpx.post(url, json=asked, timeout=300).json()["data"][0]["radsmith"] for _ in range(2)
+    )
+    assert record["pixels_sha256"] == again["pixels_sha256"]
+    assert (record["engine"], record["num_steps"], record["guidance_scale"]) == ("diffusers", 2, 7)

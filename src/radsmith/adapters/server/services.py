@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,19 @@ from radsmith.adapters.engines import load_facts
 from radsmith.adapters.server.door import Door
 from radsmith.adapters.server.history import History
 from radsmith.adapters.server.jobs import Jobs
+from radsmith.adapters.server.keeping import Keeping
 from radsmith.adapters.server.notices import Notices
 from radsmith.adapters.server.pool import Pool
 from radsmith.adapters.server.signing import Signer
 from radsmith.adapters.server.uploads import Uploads
 from radsmith.engine import ModelFacts
+from radsmith.errors import RadsmithError
 
 if TYPE_CHECKING:
     from radsmith.adapters.server.metrics import Metrics
 
 _LOG = logging.getLogger("radsmith.serve")
+_PRUNE_S = 3600
 
 
 class Services:
@@ -37,7 +41,9 @@ class Services:
         self.pool = Pool(self.jobs, store.blobs, settings, self.notices.changed)
         self.history = History(store.database)
         self.uploads = Uploads(settings.folder / "uploads", settings.limits)
+        self.keeping = Keeping(store.database, store.blobs, settings.limits)
         self.stopped = False
+        self._ended = threading.Event()
         self._stopping: threading.Thread | None = None
 
     @cached_property
@@ -58,6 +64,19 @@ class Services:
         if left:
             _LOG.warning("%d images were at work when the last server ended; queued again", left)
         self.pool.start()
+        threading.Thread(target=self._prune, name="keeping", daemon=True).start()
+
+    def _prune(self) -> None:
+        """Remove what is kept no longer, now and every hour."""
+        while not self._ended.is_set():
+            try:
+                uploads, files = self.keeping.prune(time.time())
+                if uploads or files:
+                    detail = f"{uploads} uploads, {files} files"
+                    self.audit.note("server", "", "pruned", detail)
+            except RadsmithError as error:
+                _LOG.error("pruning: %s", error)
+            self._ended.wait(_PRUNE_S)
 
     def begin_stop(self) -> None:
         """Finish what is at work, put the rest back, then tell everybody who waits."""
@@ -72,6 +91,7 @@ class Services:
 
     def end(self) -> None:
         """Wait for the stop."""
+        self._ended.set()
         self.begin_stop()
         if self._stopping is not None:
             self._stopping.join()

@@ -20,7 +20,8 @@ class Limits:
 
     queue, per_key: images waiting or running, in all and of one key.  requests_per_minute: of
     one key or address.  deadline_s: from asking to the last image.  url_s: life of an image URL.
-    upload_bytes, upload_pixels: of one uploaded picture.  json_bytes: of a body without upload.
+    upload_bytes, upload_pixels: of one uploaded picture.  upload_s: how long one is kept unused.
+    json_bytes: of a body without upload.
     shutdown_s: how long a stop waits for images at work.  attempts: tries of one image.
     """
 
@@ -32,6 +33,7 @@ class Limits:
     json_bytes: int = 64 * 1024
     upload_bytes: int = 32 * 1024**2
     upload_pixels: int = 40_000_000
+    upload_s: float = 7 * 24 * 3600
     shutdown_s: float = 20
     attempts: int = 3
 

@@ -16,6 +16,7 @@ from radsmith.adapters.server.drawing import EditAsked, keep_mask, made_from, so
 from radsmith.adapters.server.edits_api import checked, form_schema, new_edit, read_form
 from radsmith.adapters.server.images_api import RESPONSES
 from radsmith.adapters.server.jobs import NewBatch
+from radsmith.adapters.server.keeping import UPLOAD
 from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.renderings import source_of
 from radsmith.adapters.server.services import Services
@@ -129,7 +130,7 @@ def _kept(services: Services, caller: Caller, found: Uploaded) -> str:
     words = source.words or "uploaded image"
     record = Generation(
         radsmith_version=__version__,
-        operation="upload",
+        operation=UPLOAD,
         engine="",
         model="",
         model_digest="",
@@ -147,9 +148,7 @@ def _kept(services: Services, caller: Caller, found: Uploaded) -> str:
         notice=_UPLOADED,
     )
     made = made_from(source, record, found.origin)
-    new = NewBatch(
-        owner=caller.owner, operation="upload", prompt=words, canonical="", payloads=[{}]
-    )
+    new = NewBatch(owner=caller.owner, operation=UPLOAD, prompt=words, canonical="", payloads=[{}])
     batch = services.jobs.keep(new, made, services.store.blobs.put(made.data))
     services.audit.note(caller.owner, caller.address, "upload", f"batch {batch}")
     return batch
