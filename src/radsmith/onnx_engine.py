@@ -8,7 +8,7 @@ arrays; reading them is an adapter's work.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,13 @@ from radsmith.generation import Settings
 from radsmith.prior import Prior
 from radsmith.prompt import Prompt
 from radsmith.resize import enlarge, resample, resize, shrink
-from radsmith.stages import LOW_SIDE, MARGIN, SCALE, TILE, BaseStage, Beginning, DetailStage
+from radsmith.stages import LOW_SIDE, MARGIN, SCALE, TILE, BaseStage, Beginning, DetailStage, Noise
 
 Array = NDArray[np.float32]
 FRAME = 48
 """Pixels around a hole, at the first finer scale, that are looked at with it."""
+CORRECTIONS = 3
+"""Times that what a finer drawing changed of the image it was drawn from is taken back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,25 +74,26 @@ class OnnxEngine:
     ) -> Array:
         """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked.
 
-        The concepts say it all here; the prompt is for engines that are asked in words.
+        Beyond 256 the same image is drawn finer, in tiles.  The concepts say it all here; the
+        prompt is for engines that are asked in words.
         """
-        check_size(settings.size)
-        size = settings.size
-        content = self._draw(concepts, absent, size[0] / size[1] if size else None, settings, seed)
-        if size is not None and size != content.shape[::-1]:
-            content = resample(content, *size)
+        check_size(settings.size, self.facts.sides)
+        content = self._draw(concepts, absent, settings, seed)
+        if settings.size is not None and settings.size != content.shape[::-1]:
+            content = resample(content, *settings.size)
         return content
 
     def _draw(
         self,
         concepts: Sequence[str],
         absent: Sequence[str],
-        aspect: float | None,
         settings: Settings,
         seed: int,
     ) -> Array:
-        """An image of this width over height, 256 on its longer side, in 0-1."""
+        """An image of the aspect asked, its longer side 256 or, where that is more, as asked."""
         rng = np.random.default_rng(seed)
+        size = settings.size
+        aspect = size[0] / size[1] if size else None
         with threadpool_limits(1):
             component = self._components.choose(
                 self._components.scores(concepts, absent, aspect), rng
@@ -106,9 +109,40 @@ class OnnxEngine:
             )
             bars = np.full((SIDE, SIDE), -1, np.float32)
             shown = content_mask(box, SIDE)[0]
-            fine = self._detail.draw(low, ids, bars, shown, settings.num_steps, rng)
-        content = (inside(fine, box) + np.float32(1)) / np.float32(2)
+            noise = Noise.drawn(low, rng)
+            fine = inside(self._detail.draw(low, ids, bars, shown, settings.num_steps, noise), box)
+            if size is not None and max(size) > SIDE:
+                fine = self._larger(fine, size, ids, settings, rng)
+        content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
+
+    def _larger(
+        self,
+        content: Array,
+        size: tuple[int, int],
+        ids: NDArray[np.int64],
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> Array:
+        """The content (h, w) drawn finer to (width, height), four times at most a step.
+
+        Brought back to its size it stays what it was: the finer stage adds detail alone.
+        """
+        everywhere = np.ones(content.shape, np.bool_)
+        job = _Job(
+            given=Given(pixels=content, mask=everywhere), ids=ids, settings=settings, rng=rng
+        )
+        while max(content.shape) < max(size):
+            side = min(max(size), SCALE * max(content.shape))
+            columns, rows = (-(-n * side // (max(size) * SCALE)) for n in size)
+            hole = np.ones((SCALE * rows, SCALE * columns), np.bool_)
+            low = resize(content, columns, rows)
+            finer = self._finer(low, hole.astype(np.float32), hole, job)
+            for _ in range(CORRECTIONS):
+                lost = content - resize(finer, *content.shape[::-1])
+                finer += resize(lost, *finer.shape[::-1])
+            content = finer
+        return content if content.shape == size[::-1] else resize(content, *size)
 
     def fill(
         self,
@@ -127,8 +161,9 @@ class OnnxEngine:
         if not given.mask.any():
             return given.pixels
         height, width = given.mask.shape
-        if given.mask.all() and given.strength == 1 and max(height, width) <= SIDE:
-            whole = self._draw(concepts, absent, width / height, settings, seed)
+        if given.mask.all() and given.strength == 1:
+            asked = replace(settings, size=(width, height))
+            whole = self._draw(concepts, absent, asked, seed)
             return whole if whole.shape == given.mask.shape else resize(whole, width, height)
         with threadpool_limits(1):
             region, drawn = self._fill(given, (concepts, absent), settings, seed)
@@ -217,6 +252,7 @@ class OnnxEngine:
         found = np.where(hole, enlarge(low, SCALE), known).astype(np.float32)
         drawn = np.zeros_like(found)
         region = around(coarser(hole, SCALE), MARGIN // 2)
+        noise = Noise.drawn(low, job.rng)
         for part, weight in tiles(region, TILE, MARGIN):
             cut = part.of(hole, SCALE)
             if not cut.any():
@@ -230,7 +266,7 @@ class OnnxEngine:
                 own,
                 cut.astype(np.float32),
                 job.settings.num_steps,
-                job.rng,
+                Noise(low=part.of(noise.low), fine=part.of(noise.fine, SCALE)),
                 begin,
             )
             part.of(drawn, SCALE)[...] += piece * weight.repeat(SCALE, 0).repeat(SCALE, 1)

@@ -28,6 +28,24 @@ TILE = 96
 
 
 @dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What the finer stage draws from. low: (h, w), fine: (4h, 4w), standard normal.
+
+    One field for all tiles of an image: where tiles overlap they draw the same detail.
+    """
+
+    low: Array
+    fine: Array
+
+    @classmethod
+    def drawn(cls, low: Array, rng: np.random.Generator) -> Noise:
+        """For a low image (h, w)."""
+        height, width = low.shape
+        noise = rng.standard_normal((height, width), np.float32)
+        return cls(low=noise, fine=rng.standard_normal((SCALE * height, SCALE * width), np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Beginning:
     """Where a stage begins: an image of its grid, noised to time `first` (1: noise alone)."""
 
@@ -109,19 +127,18 @@ class DetailStage:
         known: Array,
         mask: Array,
         num_steps: int,
-        rng: np.random.Generator,
+        noise: Noise,
         begin: Beginning | None = None,
     ) -> Array:
         """(4h, 4w) from low (h, w); known, mask: (4h, 4w).  begin: on the fine grid."""
-        noisy = np.clip(low, -1, 1) + self._level * rng.standard_normal(low.shape, np.float32)
+        noisy = np.clip(low, -1, 1) + self._level * noise.low
         coarse = enlarge(noisy, SCALE)
-        noise = rng.standard_normal((1, *coarse.shape), np.float32)
         given = ((known - coarse) / self._scale)[None] * (1 - mask[None])
-        first, x = 1.0, noise
+        first, x = 1.0, noise.fine[None]
         if begin is not None:
             first = begin.first
             own = ((begin.image - coarse) / self._scale)[None]
-            x = np.asarray((1 - first) * own + first * noise, np.float32)
+            x = np.asarray((1 - first) * own + first * x, np.float32)
 
         def denoise(x: Array, t: float) -> Array:
             spread = np.float32((1 - t) ** 2 + t**2)
@@ -136,7 +153,7 @@ class DetailStage:
             error = np.float32(max(t, 0.02)) / np.sqrt(spread)
             return np.float32(1 - t) * x / spread + error * correction
 
-        velocity = keeping(velocity_of(denoise), given, noise, mask[None])
+        velocity = keeping(velocity_of(denoise), given, noise.fine[None], mask[None])
         steps = timesteps(min(num_steps, self._most_steps), first)
         residual = SAMPLERS["euler"](velocity, x, steps)
         return np.asarray(coarse + self._scale * residual[0], np.float32)

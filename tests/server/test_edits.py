@@ -10,9 +10,12 @@ import numpy as np
 import openai
 import pydicom
 import pytest
+from click.testing import CliRunner
 from conftest import Running, Studio
 from PIL import Image as Picture
 from pydicom.data import get_testdata_file
+
+from radsmith.cli import cli
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
@@ -123,23 +126,76 @@ def test_variations_differ_and_say_so(client):
     assert answer.data[0].radsmith["operation"] == "vary"
 
 
-def test_dicom_is_edited_in_its_own_values(client):
-    path = get_testdata_file("CT_small.dcm")
-    before = pydicom.dcmread(path)
+def ct(**changes):
+    """A CT slice as bytes, and its dataset: negative values, a window, oblong pixels."""
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    dataset.PixelData = (dataset.pixel_array - 1024).astype(np.int16).tobytes()
+    for keyword, value in {
+        "RescaleIntercept": 10,
+        "RescaleSlope": 2,
+        "WindowCenter": 50,
+        "WindowWidth": 800,
+        "PixelSpacing": [0.5, 0.75],
+        **changes,
+    }.items():
+        setattr(dataset, keyword, value)
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue(), dataset
+
+
+KEPT = (
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "WindowCenter", "WindowWidth",
+    "PixelSpacing", "BitsStored", "PhotometricInterpretation", "Modality", "SOPClassUID",
+)  # fmt: skip
+
+
+def test_dicom_is_edited_in_its_own_values_and_units(client, tmp_path):
+    data, before = ct()
     mask = hole(before.pixel_array.shape)
-    with open(path, "rb") as file:
-        answer = client.images.edit(
-            image=file,
-            mask=("mask.png", mask_png(mask)),
-            prompt="chest CT, axial, soft tissue window",
-            extra_body={**FAST, "format": "dicom"},
-        )
-    with open(path, "rb") as file, pytest.raises(openai.BadRequestError, match="negative"):
-        client.images.edit(image=file, mask=("m.png", mask_png(mask)), prompt=CHEST)
+    answer = client.images.edit(
+        image=("slice.dcm", data),
+        mask=("mask.png", mask_png(mask)),
+        prompt="chest CT, axial, soft tissue window",
+        extra_body={**FAST, "format": "dicom"},
+    )
     after = pydicom.dcmread(io.BytesIO(httpx.get(answer.data[0].url).content))
     assert np.array_equal(after.pixel_array[~mask], before.pixel_array[~mask])
     assert after.SOPInstanceUID != before.SOPInstanceUID
     assert after.PatientID.startswith("SYNTHETIC") and after[0x0008, 0x001C].value == "YES"
+    (tmp_path / "slice.dcm").write_bytes(data)
+    Picture.open(io.BytesIO(mask_png(mask))).save(tmp_path / "mask.png")
+    options = ("--prompt", "chest CT, axial, soft tissue window", "--seed", "7", "--steps", "1")
+    where = (str(tmp_path / "slice.dcm"), "--mask", str(tmp_path / "mask.png"), "-o", str(tmp_path))
+    assert CliRunner().invoke(cli, ["inpaint", *where, *options]).exit_code == 0
+    same = pydicom.dcmread(tmp_path / "slice-inpaint-7.dcm")
+    assert np.array_equal(after.pixel_array, same.pixel_array)
+    assert {k: after[k].value for k in KEPT} == {k: same[k].value for k in KEPT}
+    assert (after.RescaleSlope, after.WindowCenter, list(after.PixelSpacing)) == (
+        2,
+        50,
+        [0.5, 0.75],
+    )
+
+
+@pytest.mark.parametrize("polarity", ["MONOCHROME2", "MONOCHROME1"])
+def test_a_png_of_dicom_shows_its_window_and_says_so(client, polarity):
+    data, before = ct(PhotometricInterpretation=polarity)
+    mask = hole(before.pixel_array.shape)
+    for form, top in (("png", 255), ("png16", 65535)):
+        answer = client.images.edit(
+            image=("slice.dcm", data),
+            mask=("mask.png", mask_png(mask)),
+            prompt="chest CT, axial",
+            response_format="b64_json",
+            extra_body={**FAST, "format": form},
+        )
+        shown = decoded(answer.data[0]).astype(float) / top
+        units = before.pixel_array * 2.0 + 10
+        wanted = np.clip((units - (50 - 400)) / 800, 0, 1)
+        wanted = 1 - wanted if polarity == "MONOCHROME1" else wanted
+        assert np.abs(shown - wanted)[~mask].max() < 1 / 255
+        assert "window 50/800 HU" in " ".join(answer.data[0].radsmith["warnings"])
 
 
 def bomb():

@@ -12,15 +12,14 @@ import zipfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-from safetensors.numpy import load
+from typing import TYPE_CHECKING, Any
 
 from radsmith.adapters.files import MAX_BYTES, write_atomically
-from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.onnx_engine import ModelFiles, OnnxEngine
-from radsmith.vocabulary import learn_concepts
+
+if TYPE_CHECKING:
+    from radsmith.engine import ModelFacts
+    from radsmith.onnx_engine import ModelFiles, OnnxEngine
 
 SIDECAR = "model.json"
 SUFFIX = ".radsmith"
@@ -34,6 +33,8 @@ def default_folder() -> Path:
 
 def load_facts(model: Path | None = None) -> ModelFacts:
     """What a model (default: the shipped one) says of itself; quick."""
+    from radsmith.engine import ModelFacts
+
     return ModelFacts.from_config(read_config(model or default_folder()))
 
 
@@ -42,11 +43,17 @@ def load_engine(model: Path | None = None) -> OnnxEngine:
 
     Raises NotFound for a missing model or file, InvalidInput for one that was changed.
     """
+    from radsmith.onnx_engine import OnnxEngine
+
     return OnnxEngine(load_files(model))
 
 
 def load_files(model: Path | None = None) -> ModelFiles:
     """The parts of a model (default: the shipped one), checked as `load_engine` says."""
+    from safetensors.numpy import load  # like onnxruntime not needed for the facts alone
+
+    from radsmith.onnx_engine import ModelFiles
+
     model = model or default_folder()
     config = read_config(model)
     wanted = dict(config["files"])
@@ -72,7 +79,10 @@ def read_config(model: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(data)
         dict(config["files"])
-        learn_concepts(str(config.get("vocabulary", "")))
+        if config.get("vocabulary"):
+            from radsmith.vocabulary import learn_concepts
+
+            learn_concepts(str(config["vocabulary"]))
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{model} is not a radsmith model: {error!r}") from error
     return config

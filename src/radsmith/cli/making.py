@@ -85,7 +85,7 @@ def generate(
             if row.error:
                 raise InvalidInput(row.error)
             check_size(row.settings.size, facts.sides)
-            plans.append(plan(row.prompt, facts, strict=strict))
+            plans.append(plan(row.prompt, facts, strict=strict, size=row.settings.size))
         except InvalidInput as error:
             if list_file is None:
                 raise

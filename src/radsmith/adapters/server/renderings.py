@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from radsmith.adapters.edit_dicom import as_shown, edited_dicom
 from radsmith.adapters.pictures import png_bytes
-from radsmith.adapters.server.blobs import Blobs, pixels_of
+from radsmith.adapters.server.blobs import Blobs
+from radsmith.adapters.server.drawing import pixels_of
 from radsmith.adapters.server.history import StoredImage
+from radsmith.edit import Source
 from radsmith.generation import Generation
 from radsmith.image import Image, Unit, Window, quantize
 
@@ -22,26 +25,29 @@ MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
 SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm"}
 
 
-def image_of(stored: StoredImage, blobs: Blobs) -> Image:
+def source_of(stored: StoredImage, blobs: Blobs) -> Source:
     """The stored pixels with their meaning."""
-    unit: Unit = "intensity"
-    if stored.unit in ("HU", "stored value"):
-        unit = stored.unit  # type: ignore[assignment]
-    spacing = None if stored.spacing is None else (stored.spacing, stored.spacing)
+    unit: Unit = "stored value" if stored.unit == "stored value" else "intensity"
     window = None
     if stored.window is not None:
         window = Window(center=stored.window[0], width=stored.window[1])
     pixels = pixels_of(blobs.get(stored.digest))
-    return Image(pixels=pixels, unit=unit, spacing=spacing, window=window)
+    image = Image(pixels=pixels, unit=unit, spacing=stored.spacing, window=window)
+    words = str(stored.facts["canonical_prompt"])
+    return Source(image=image, bits=stored.bits, inverted=stored.inverted, words=words)
 
 
 def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
     """The image as a file that carries its provenance.
 
-    An edited picture keeps its own depth and values: as PNG where they fit one, of 16 bits where
-    8 do not hold them; what a PNG cannot hold raises InvalidInput, and DICOM does.
+    An edited picture keeps its own depth and values, a PNG has 16 bits where 8 do not hold them.
+    What came from DICOM stays so as DICOM; a PNG shows it through its window, as its record says.
     """
-    image, record = image_of(stored, blobs), Generation.from_json(stored.record)
+    source, record = source_of(stored, blobs), Generation.from_json(stored.record)
+    image = source.image
+    if form == "dicom" and stored.origin is not None:
+        words = record.canonical_prompt
+        return edited_dicom(source, record, stored.origin, words, uid_source=_uids(stored.id))
     if form == "dicom":
         from radsmith.adapters.dicom import dicom_bytes  # pydicom is slow to start
         from radsmith.adapters.dicom_codes import codes_of
@@ -51,7 +57,9 @@ def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
         prompt = read_prompt(record.canonical_prompt).prompt if record.canonical_prompt else None
         return dicom_bytes(image, record, codes_of(prompt or Prompt()), _uids(stored.id))
     bits = 16 if form == "png16" else 8
-    if image.unit == "stored value":
+    if stored.origin is not None:
+        image = as_shown(source)
+    elif image.unit == "stored value":
         bits = 8 * image.pixels.dtype.itemsize
     return png_bytes(image, record, bits=bits)
 
@@ -71,7 +79,7 @@ def levels_16(stored: StoredImage, blobs: Blobs) -> bytes:
 
 def _levels(stored: StoredImage, blobs: Blobs) -> NDArray[np.uint16]:
     """Intensity and 8-bit values over their whole range; other values over their own."""
-    pixels = image_of(stored, blobs).pixels
+    pixels = source_of(stored, blobs).image.pixels
     if stored.unit == "intensity":
         return quantize(pixels.astype(np.float64), 16).astype(np.uint16)
     if pixels.dtype == np.uint8:
