@@ -231,7 +231,7 @@ def test_what_is_said_before_and_what_is_left_after(tuned, bases):
     sidecar = json.loads((out / "finetune.json").read_text())
     shapes = weights(out)
     assert sum(w.size for w in shapes.values()) == outlook["trainable_parameters"]
-    assert {w.shape[0] for name, w in shapes.items() if "lora_A" in name} == {8}
+    assert {w.shape[0] for name, w in shapes.items() if "lora.down" in name} == {8}
     assert sidecar["base"] == {
         "where": str((bases / "sd15").resolve()),
         "digest": load_facts(f"diffusers:{bases / 'sd15'}").digest,
@@ -270,7 +270,7 @@ request = PipelineTuning(
     preview_every=4, preview_steps=2, preview_prompts=("knee x-ray, osteoarthritis",),
     save_every_s=0,
 )
-moments = ("encoding", 16), ("look", 0), ("step", 3), ("look", 4), ("step", 7), ("writing", 7)
+moments = ("encoding", 16), ("step", 3), ("look", 4), ("writing", 7)
 for moment in moments:
     def report(event, facts):
         if (event, facts.get("step", facts.get("done"))) == moment:

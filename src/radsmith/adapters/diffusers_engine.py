@@ -293,13 +293,19 @@ def base_folder(tuned: Finetuned) -> Path:
     return folder
 
 
-def _add_lora(pipe: Any, folder: Path) -> None:
+def adapters_library() -> Any:
+    """peft. Raises Unavailable where it is not installed."""
     try:
-        import peft  # noqa: F401
+        import peft
     except ImportError as error:
         raise Unavailable(
-            "a fine-tuned pipeline needs peft: install it with `pip install radsmith[diffusers]`"
+            "a LoRA needs peft: install it with `pip install radsmith[diffusers]`"
         ) from error
+    return peft
+
+
+def _add_lora(pipe: Any, folder: Path) -> None:
+    adapters_library()
     try:
         pipe.load_lora_weights(folder, weight_name=LORA)
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from radsmith.cli.making import INTERRUPTED
 from radsmith.errors import InvalidInput, Unavailable
 
 
@@ -67,7 +69,11 @@ def finetune(
         privacy=None if dp_epsilon is None else Privacy(epsilon=dp_epsilon, delta=dp_delta),
         **settings,
     )
-    click.echo(finetune_pipeline(request, _say))
+    try:
+        click.echo(finetune_pipeline(request, _say))
+    except KeyboardInterrupt:
+        click.echo("stopped. Run the same command with --resume to go on.", err=True)
+        sys.exit(INTERRUPTED)
 
 
 def _say(event: str, facts: Mapping[str, Any]) -> None:

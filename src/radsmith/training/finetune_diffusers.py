@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from radsmith.adapters.diffusers_engine import (
+    adapters_library,
     libraries,
     pipeline_digest,
     pipeline_folder,
@@ -67,6 +68,8 @@ def finetune_pipeline(request: PipelineTuning, report: Report) -> Path:
     "writing") and its facts. Raises InvalidInput, NotFound or Unavailable as the message says.
     """
     libraries()
+    if request.rank is not None:
+        adapters_library()
     state = begun(request.state)
     if _finished(request, state):
         return request.out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -116,10 +116,15 @@ def _weights(parts: Parts) -> dict[str, int]:
 
 
 def _peak(parts: Parts) -> int:
-    """Most bytes held so far: of the GPU, else of this process."""
+    """Most bytes held so far: of the GPU, else of this process; 0 where it cannot be told."""
     if parts.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _available(parts: Parts) -> int:

@@ -18,8 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from radsmith.adapters.diffusers_engine import libraries, load_pipeline, own_side
-from radsmith.errors import InvalidInput, Unavailable
+from radsmith.adapters.diffusers_engine import (
+    adapters_library,
+    libraries,
+    load_pipeline,
+    own_side,
+)
+from radsmith.errors import InvalidInput
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 ADAPTED = ("to_q", "to_k", "to_v", "to_out.0")
@@ -102,7 +107,7 @@ def make_trainable(parts: Parts, rank: int | None, seed: int, *, spare: bool) ->
     if rank is None:
         unet.requires_grad_(True)
     else:
-        peft = _peft()
+        peft = adapters_library()
         if parts.precision is not torch.float32:
             unet.to(parts.precision)  # frozen weights need no more than the arithmetic has
         torch.manual_seed(seed)
@@ -124,7 +129,7 @@ def save_weights(parts: Parts, folder: Path, *, lora: bool) -> None:
         parts.pipe.save_pretrained(folder, safe_serialization=True)
         return
     diffusers = libraries()[1]
-    state = _peft().get_peft_model_state_dict(parts.pipe.unet)
+    state = adapters_library().get_peft_model_state_dict(parts.pipe.unet)
     layers = diffusers.utils.convert_state_dict_to_diffusers(state)
     type(parts.pipe).save_lora_weights(
         folder, unet_lora_layers={name: t.cpu() for name, t in layers.items()}
@@ -255,13 +260,3 @@ def _precision(asked: str, device: torch.device) -> torch.dtype:
     if asked == "bfloat16" and not able:
         raise InvalidInput("bfloat16 needs a GPU that has it: leave it out, or take float32")
     return torch.bfloat16 if able and asked != "float32" else torch.float32
-
-
-def _peft() -> Any:
-    try:
-        import peft
-    except ImportError as error:
-        raise Unavailable(
-            "fine-tuning a LoRA needs peft: install it with `pip install radsmith[diffusers]`"
-        ) from error
-    return peft
