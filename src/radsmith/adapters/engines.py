@@ -82,9 +82,9 @@ def load_engine(choice: Choice = None) -> Engine:
     """
     kind, where = _split(choice)
     if kind == "diffusers":
-        from radsmith.adapters.diffusers_engine import DiffusersEngine
+        from radsmith.adapters.diffusers_engine import load_diffusers
 
-        return DiffusersEngine(where)
+        return load_diffusers(where)
     if kind == "openai":
         from radsmith.adapters.openai_engine import Endpoint, OpenAIEngine
 

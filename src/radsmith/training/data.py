@@ -156,8 +156,10 @@ def read_manifest(path: Path) -> list[Row]:
         raise NotFound(f"no manifest {path}: the data folder must hold {path.name} and its shards")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    if not rows:
+        raise InvalidInput(f"{path} lists no image: nothing can be learned or measured from it")
     needed = {"key", "shard", "modality", "body_part", "source", "patient_id"}
-    missing = needed - set(rows[0] if rows else ())
+    missing = needed - set(rows[0])
     if missing:
         raise InvalidInput(f"{path} lacks the columns {', '.join(sorted(missing))}")
     return rows
