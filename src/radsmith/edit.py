@@ -28,7 +28,7 @@ class Source:
     """An image to be edited, as its file holds it.
 
     image: integers of `bits` bits (unit "stored value"), intensity in 0-1, or HU.
-    inverted: the lowest value is white (MONOCHROME1).  words: what the file says it shows, such as
+    inverted: the lowest stored value is shown white.  words: what the file says it shows, such as
     "chest x-ray", for edits without a prompt.
     """
 

@@ -35,7 +35,7 @@ _CENTIMETRES = 3
 class DicomImage:
     """An image with what is needed to show it and to write its stored values back.
 
-    inverted: MONOCHROME1, where the lowest stored value is white.
+    inverted: the lowest stored value is shown white: MONOCHROME1, or a rescale that falls.
     rescale: (slope, intercept) to output units, such as HU, of `rescale_type`.
     modality, body_part, view, laterality: DICOM's terms, empty where it is silent.
     uids: SOP Class and SOP Instance.
@@ -100,7 +100,7 @@ def read_dicom_image(path: Path) -> DicomImage:
                 spacing=_spacing(dataset),
                 window=_window(dataset, slope, intercept),
             ),
-            inverted=dataset.PhotometricInterpretation == "MONOCHROME1",
+            inverted=(dataset.PhotometricInterpretation == "MONOCHROME1") != (slope < 0),
             bits_stored=int(dataset.BitsStored),
             rescale=(slope, intercept),
             rescale_type=str(dataset.get("RescaleType", "")),

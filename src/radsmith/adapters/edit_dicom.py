@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from radsmith.edit import Levels, Source
+from radsmith.edit import Edited, Levels, Source
 from radsmith.generation import Generation
 from radsmith.image import Image, Window
 from radsmith.prompt import complete
@@ -82,6 +83,32 @@ def edited_dicom(
     return dicom_bytes(
         source.image, record, codes, uid_source or new_uid, stored=stored, parents=parents
     )
+
+
+def distance_dicom(distance: NDArray[np.float32], edited: Edited) -> bytes:
+    """Millimetres from real pixels as a Secondary Capture: tenths stored, rescaled to mm.
+
+    distance: (height, width).  The window spans from 0 to the farthest pixel.
+    """
+    from radsmith.adapters.dicom import DicomCodes, dicom_bytes
+    from radsmith.adapters.dicom_pixels import StoredPixels
+
+    tenths = in_tenths(distance)
+    image = Image(pixels=tenths, unit="stored value", spacing=edited.image.spacing)
+    said = f"{edited.record.canonical_prompt}: distance from real pixels in mm".lstrip(": ")
+    record = replace(
+        edited.record, operation="distance", canonical_prompt=said, pixels_sha256=image.digest()
+    )
+    farthest = max(1.0, float(tenths.max()))
+    stored = StoredPixels(
+        pixels=tenths, window=Window(center=farthest / 2, width=farthest), slope=0.1
+    )
+    return dicom_bytes(image, record, DicomCodes(), stored=stored)
+
+
+def in_tenths(distance: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Millimetres as whole tenths, at most 6553.5 mm."""
+    return np.clip(np.rint(distance * 10), 0, 65535).astype(np.uint16)
 
 
 def as_shown(source: Source) -> Image:

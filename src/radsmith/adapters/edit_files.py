@@ -7,6 +7,7 @@ only where that is asked for.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -19,7 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from radsmith.adapters.edit_dicom import MODALITIES, Origin, edited_dicom
+from radsmith.adapters.edit_dicom import (
+    MODALITIES,
+    Origin,
+    distance_dicom,
+    edited_dicom,
+    in_tenths,
+)
 from radsmith.adapters.files import read_bytes, write_atomically
 from radsmith.adapters.pictures import (
     is_dicom,
@@ -169,9 +176,39 @@ def write_difference(before: Source, after: Edited, path: Path) -> None:
     _write_gray(np.rint(127.5 + 127.5 * (b - a)).astype(np.uint8), path)
 
 
-def write_distances(distance: NDArray[np.float32], path: Path) -> None:
-    """A 16-bit map in tenths of a millimetre."""
-    _write_gray(np.clip(np.rint(distance * 10), 0, 65535).astype(np.uint16), path)
+def write_distances(
+    distance: NDArray[np.float32], edited: Edited, source: Opened, stem: Path
+) -> list[Path]:
+    """STEM-distance.png, 16 bits in tenths of a millimetre; of a DICOM source STEM-distance.dcm,
+    too, which says so itself. Returns what was written."""
+    paths = [stem.with_name(f"{stem.name}-distance.png")]
+    _write_gray(in_tenths(distance), paths[0])
+    if source.suffix == ".dcm":
+        paths.append(paths[0].with_suffix(".dcm"))
+        write_atomically(paths[1], distance_dicom(distance, edited))
+    return paths
+
+
+def write_pair(source: Opened, edited: Edited, after: Path, finding: str) -> None:
+    """AFTER-pair.json: the two images of a matched pair, how they differ, and their digests.
+
+    The source is named, not copied: it may be a patient's. Its digest tells whether it is the one.
+    """
+    pair = {
+        "finding": finding,
+        "operation": edited.record.operation,
+        "before": {
+            "file": source.path.name,
+            "file_sha256": hashlib.sha256(read_bytes(source.path)).hexdigest(),
+            "pixels_sha256": source.source.image.digest(),
+        },
+        "after": {"file": after.name, "pixels_sha256": edited.record.pixels_sha256},
+        "mask": f"{after.stem}-mask.png",
+        "difference": f"{after.stem}-difference.png",
+        "untouched_sha256": edited.record.untouched_sha256,
+    }
+    text = json.dumps(pair, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(after.with_name(f"{after.stem}-pair.json"), text.encode())
 
 
 def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
