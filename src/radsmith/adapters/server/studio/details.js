@@ -7,7 +7,7 @@ const FORMS = ["png", "png16", "dicom"];
 
 function rows(image) {
   const r = image.record;
-  const spacing = image.spacing ? `${image.spacing.toFixed(3)} mm (nominal)` : "not known";
+  const spacing = image.spacing ? `${image.spacing.map((mm) => mm.toFixed(3)).join(" × ")} mm${image.record.synthetic && !image.record.parents.length ? " (nominal)" : ""}` : "not known";
   return [
     ["Asked for", r.prompt],
     ["Read as", r.canonical_prompt],
