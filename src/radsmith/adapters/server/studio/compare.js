@@ -72,6 +72,7 @@ export class Compare {
     $("side-by-side").setAttribute("aria-pressed", String(on));
     $("grid").hidden = !on;
     if (!on) return;
+    this.#set(false);
     this.#tiles();
   }
 

@@ -107,7 +107,7 @@ export class Viewer {
     const [x, y] = this.toImage(this.hover[0], this.hover[1]).map(Math.floor);
     if (x < 0 || y < 0 || x >= this.image.width || y >= this.image.height) return "";
     const value = this.#value(this.pixels.levels[y * this.image.width + x] / TOP);
-    return `${x}, ${y}: ${Math.round(value)} ${this.pixels.unit}`;
+    return `x ${x}  y ${y}:  ${Math.round(value)} ${this.pixels.unit}`;
   }
 
   toImage(clientX, clientY) {
