@@ -198,6 +198,19 @@ def test_a_png_of_dicom_shows_its_window_and_says_so(client, polarity):
         assert "window 50/800 HU" in " ".join(answer.data[0].radsmith["warnings"])
 
 
+@pytest.mark.parametrize("polarity", ["MONOCHROME2", "MONOCHROME1"])
+def test_the_viewer_is_told_values_in_their_unit(studio, polarity):
+    data, dataset = ct(PhotometricInterpretation=polarity)
+    kept = form(studio, "/studio/uploads", files={"image": ("a.dcm", data)})
+    image = shown(studio, kept.json()["batch"])
+    assert image["window"] == [50, 800] and image["spacing"] == [0.5, 0.75]
+    answer = studio.http.get(f"/studio/images/{image['id']}/pixels")
+    black, white, unit = answer.headers["X-Radsmith-Range"].split()
+    assert unit == "HU" and (float(black) < float(white)) == (polarity == "MONOCHROME2")
+    units = float(black) + levels(studio, image) / 65535 * (float(white) - float(black))
+    assert np.abs(units - (dataset.pixel_array * 2.0 + 10)).max() < 0.1
+
+
 def bomb():
     """A PNG of 60,000 x 60,000 pixels in a few bytes."""
 
@@ -305,6 +318,7 @@ def test_the_studio_edits_what_it_shows(studio):
     larger = shown(studio, extended.json()["batch"])
     assert (larger["width"], larger["height"]) == (source["width"] + 40, source["height"] + 10)
     assert np.array_equal(levels(studio, larger)[10:, : source["width"]], before)
+    assert larger["place"] == [0, 10] and source["place"] is None
     changed = form(
         studio, "/studio/edits", {**common, "operation": "change", "add": "pleural effusion"}, files
     )
@@ -314,6 +328,9 @@ def test_the_studio_edits_what_it_shows(studio):
     asked = {"source": knee["id"], "steps": 1, "operation": "extend", "target": "leg"}
     leg = shown(studio, form(studio, "/studio/edits", asked).json()["batch"])
     assert leg["height"] > 2 * knee["height"]
+    x, y = leg["place"]
+    inside = levels(studio, leg)[y : y + knee["height"], x : x + knee["width"]]
+    assert np.array_equal(inside, levels(studio, knee))
     varied = form(studio, "/studio/edits", {**common, "operation": "vary", "strength": 0.3})
     assert shown(studio, varied.json()["batch"])["record"]["operation"] == "vary"
 

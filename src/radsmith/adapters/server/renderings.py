@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -65,29 +66,66 @@ def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
 
 
 def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:
-    """An 8-bit PNG for the eye, by the same levels as the viewer's."""
-    levels = (_levels(stored, blobs) >> 8).astype(np.uint8)
+    """An 8-bit PNG for the eye, through the window of what came from DICOM."""
+    source = source_of(stored, blobs)
+    if stored.origin is not None:
+        levels = quantize(as_shown(source).pixels.astype(np.float64), 8)
+    else:
+        levels = (_levels(source)[0] >> 8).astype(np.uint8)
     stream = io.BytesIO()
     Pillow.fromarray(levels).save(stream, "PNG")
     return stream.getvalue()
 
 
-def levels_16(stored: StoredImage, blobs: Blobs) -> bytes:
-    """Pixels for the viewer: unsigned 16-bit little endian, row by row, black = 0."""
-    return _levels(stored, blobs).astype("<u2").tobytes()
+@dataclass(frozen=True, kw_only=True)
+class ViewerPixels:
+    """data: unsigned 16-bit little endian, row by row.  black, white: what 0 and 65535 stand for,
+    in `unit`: "HU", "%" or "" (stored values)."""
+
+    data: bytes
+    black: float
+    white: float
+    unit: str
 
 
-def _levels(stored: StoredImage, blobs: Blobs) -> NDArray[np.uint16]:
-    """Intensity and 8-bit values over their whole range; other values over their own."""
-    pixels = source_of(stored, blobs).image.pixels
-    if stored.unit == "intensity":
-        return quantize(pixels.astype(np.float64), 16).astype(np.uint16)
-    if pixels.dtype == np.uint8:
-        levels = pixels.astype(np.uint16) * np.uint16(257)
-    else:
-        low, span = float(pixels.min()), float(np.ptp(pixels)) or 1.0
-        levels = np.rint((pixels.astype(np.float64) - low) / span * 65535).astype(np.uint16)
-    return np.asarray(65535 - levels if stored.inverted else levels, np.uint16)
+def viewer_pixels(stored: StoredImage, blobs: Blobs) -> ViewerPixels:
+    """The pixels as the viewer takes them."""
+    levels, black, white = _levels(source_of(stored, blobs))
+    unit = ""
+    if stored.origin is not None:
+        slope, intercept, unit = stored.origin.slope, stored.origin.intercept, stored.origin.unit
+        black, white = black * slope + intercept, white * slope + intercept
+    elif stored.unit == "intensity" and stored.window is not None:
+        center, width = stored.window
+        black, white, unit = center - width / 2, center + width / 2, "HU"
+    elif stored.unit == "intensity":
+        white, unit = 100.0, "%"
+    data = levels.astype("<u2").tobytes()
+    return ViewerPixels(data=data, black=black, white=white, unit=unit)
+
+
+def viewer_window(stored: StoredImage) -> tuple[float, float] | None:
+    """Centre and width in the unit of `viewer_pixels`; None: all of it."""
+    if stored.origin is None or stored.window is None:
+        return stored.window
+    center, width = stored.window
+    return stored.origin.shown(Window(center=center, width=width))
+
+
+def _levels(source: Source) -> tuple[NDArray[np.uint16], float, float]:
+    """16-bit levels, and the values that are black and white: intensity and 8-bit values over their
+    whole range; other values over their own."""
+    pixels = source.image.pixels
+    if source.image.unit == "intensity":
+        return quantize(pixels.astype(np.float64), 16).astype(np.uint16), 0.0, 1.0
+    low, high = 0.0, 255.0
+    if pixels.dtype != np.uint8:
+        low, high = float(pixels.min()), float(pixels.max())
+    span = high - low or 1.0
+    levels = np.rint((pixels.astype(np.float64) - low) / span * 65535).astype(np.uint16)
+    if source.inverted:
+        return np.asarray(65535 - levels, np.uint16), low + span, low
+    return levels, low, low + span
 
 
 def _uids(image_id: str) -> Callable[[], str]:

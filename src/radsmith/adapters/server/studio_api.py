@@ -16,7 +16,7 @@ from radsmith.adapters.server.files_api import FILE, File, file_response
 from radsmith.adapters.server.history import BatchView, JobView, StoredImage
 from radsmith.adapters.server.images_api import RESPONSES, new_generation
 from radsmith.adapters.server.reading_view import reading_of
-from radsmith.adapters.server.renderings import Format, levels_16, preview_bytes
+from radsmith.adapters.server.renderings import Format, preview_bytes, viewer_pixels, viewer_window
 from radsmith.adapters.server.shapes import GenerationRequest, Size, Text, side_of
 from radsmith.adapters.server.waiting import ClientGone, cancel, news_of, submit
 from radsmith.errors import RadsmithError
@@ -99,10 +99,13 @@ def image_facts(image: str, caller: StudioCaller, services: ServicesDep) -> dict
 
 @router.get("/studio/images/{image}/pixels", response_class=Response, responses=_OCTETS)
 def image_pixels(image: str, caller: StudioCaller, services: ServicesDep) -> Response:
-    """Its pixels: unsigned 16-bit little endian, row by row."""
+    """Its pixels: unsigned 16-bit little endian, row by row. X-Radsmith-Range: the values that 0
+    and 65535 stand for, and their unit."""
     stored = services.history.image(image, caller.owner)
-    data = levels_16(stored, services.store.blobs)
-    return Response(data, media_type="application/octet-stream", headers=_KEPT)
+    found = viewer_pixels(stored, services.store.blobs)
+    told = f"{found.black:g} {found.white:g} {found.unit}".strip()
+    headers = _KEPT | {"X-Radsmith-Range": told}
+    return Response(found.data, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/studio/images/{image}/preview", response_class=File, responses=FILE)
@@ -140,12 +143,13 @@ def batch_json(view: BatchView) -> dict[str, Any]:
 
 def _job_json(job: JobView) -> dict[str, Any]:
     image = None if job.image is None else image_json(job.image)
-    known = {name: job.payload.get(name) for name in ("seed", "side", "parent", "margins")}
+    known = {name: job.payload.get(name) for name in ("seed", "side", "parent")}
     return {"state": job.state, "error": job.error, "image": image, **known}
 
 
 def image_json(stored: StoredImage) -> dict[str, Any]:
-    """An image for the studio. window: centre and width in HU over the range of the pixels."""
+    """An image for the studio. window: centre and width in the unit of its pixels.  place: x, y of
+    its parent in it, where it continues one."""
     return {
         "id": stored.id,
         "batch": stored.batch,
@@ -153,6 +157,7 @@ def image_json(stored: StoredImage) -> dict[str, Any]:
         "height": stored.height,
         "unit": stored.unit,
         "spacing": stored.spacing,
-        "window": stored.window,
+        "window": viewer_window(stored),
+        "place": stored.place,
         "record": stored.facts,
     }

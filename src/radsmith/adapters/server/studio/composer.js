@@ -87,6 +87,7 @@ async function read() {
 
 export function start(generate) {
   $("prompt").addEventListener("input", () => {
+    say("");
     clearTimeout(timer);
     timer = setTimeout(read, PAUSE_MS);
   });

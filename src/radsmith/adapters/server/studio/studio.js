@@ -17,7 +17,7 @@ let side = 0; // of the square that was asked for, 0 as natural
 function readouts() {
   $("empty").hidden = Boolean(viewer.image);
   $("corner-window").textContent = viewer.image ? viewer.reading : "";
-  $("corner-zoom").textContent = viewer.image ? `${viewer.probe}  ${Math.round(viewer.scale * 100)} %` : "";
+  $("corner-zoom").textContent = viewer.image ? `${viewer.probe}   zoom ${Math.round(viewer.scale * 100)} %`.trim() : "";
 }
 
 const results = new Results(
