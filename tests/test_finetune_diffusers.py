@@ -562,6 +562,13 @@ def test_data_that_cannot_be_used(dataset, bases, tmp_path):
         tune(no_pictures(tmp_path / "none"), bases / "sd15", tmp_path / "out")
     broken = tmp_path / "broken"
     shutil.copytree(dataset, broken)
+    table = good = (broken / "train.csv").read_text()
+    for known in ("x-ray", "knee", "chest", "finding:osteoarthritis", "finding:normal"):
+        table = table.replace(f",{known},", ",thing,")
+    (broken / "train.csv").write_text(table)
+    with pytest.raises(InvalidInput, match="nothing to ask for"):
+        tune(broken, bases / "sd15", tmp_path / "out")
+    (broken / "train.csv").write_text(good)
     (broken / "train-00000.tar").write_bytes(b"no tar at all" * 100)
     with pytest.raises(InvalidInput, match="no tar file"):
         tune(broken, bases / "sd15", tmp_path / "out")

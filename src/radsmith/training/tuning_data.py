@@ -102,6 +102,12 @@ def load_tuning_set(folder: Path, held_out_share: float) -> TuningSet:
     patients = [row["patient_id"] or row["key"] for row in rows]
     out = held_out_patients(patients, held_out_share)
     concepts = [concepts_of(row) for row in rows]
+    words = [in_words(ids, (), None)[0] for ids in concepts]
+    if not any(words):
+        raise InvalidInput(
+            f"no image of {folder} has a modality, body part or finding that radsmith knows: label"
+            " them, for there would be nothing to ask for"
+        )
     corpus = Corpus(
         pixels=np.empty((len(rows), 0, 0), np.uint8),
         frames=np.array([_size(row) for row in rows], np.int64).reshape(-1, 2),
@@ -113,7 +119,7 @@ def load_tuning_set(folder: Path, held_out_share: float) -> TuningSet:
     return TuningSet(
         folder=folder,
         corpus=corpus,
-        words=[in_words(ids, (), None)[0] for ids in concepts],
+        words=words,
         places=_places(folder, rows),
         digest=_digest(folder, rows),
     )
