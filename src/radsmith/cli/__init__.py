@@ -7,7 +7,7 @@ import sys
 import click
 
 from radsmith import __version__
-from radsmith.cli import editing, importing, making, measuring, serving, training
+from radsmith.cli import augmenting, editing, importing, making, measuring, serving, training
 from radsmith.errors import RadsmithError
 
 
@@ -17,7 +17,7 @@ def cli() -> None:
     """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
-for _module in (making, editing, importing, measuring, serving, training):
+for _module in (making, editing, importing, augmenting, measuring, serving, training):
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):
             cli.add_command(_command)

@@ -116,7 +116,7 @@ def export_model(
     (folder / "prior.safetensors").write_bytes(save(kept))
     names = ("base.onnx", "upsampler.onnx", "prior.safetensors")
     digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
-    counts = corpus.counts()
+    counts = corpus.counts(real_only=True)
     sidecar = facts | {
         "files": digests,
         "digest": combined_digest(digests),
