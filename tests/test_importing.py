@@ -281,6 +281,35 @@ def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):
     assert {r["source"] for r in rows_of(out)} == {"made"}
 
 
+def test_what_a_model_made_is_marked_on_the_way_in(tmp_path):
+    from test_evaluate import FakeEngine
+
+    from radsmith.adapters.pictures import png_bytes
+    from radsmith.generate import make, plan
+    from radsmith.generation import Request as Asked
+
+    source, out, again = tmp_path / "source", tmp_path / "out", tmp_path / "again"
+    source.mkdir()
+    engine = FakeEngine()
+    asked = Asked(prompt="chest x-ray, pneumonia", seed=5)
+    image, record = make(engine, plan(asked.prompt, engine.facts), asked, "")
+    (source / "made.png").write_bytes(png_bytes(image, record))
+    write_picture(source / "real.png", 1)
+    write_slices(source / "ct", 1)
+    dataset = pydicom.dcmread(source / "ct" / "001.dcm")
+    dataset.SyntheticData = "YES"
+    dataset.save_as(source / "ct" / "001.dcm")
+    run_on(source, out, modality="x-ray", test_share=0.0)
+    run_on(source / "ct", tmp_path / "ct", test_share=0.0, windows=("lung window",))
+    run_on(out, again)
+    for folder in (out, again):
+        rows = {row["synthetic"]: row for row in rows_of(folder)}
+        assert set(rows) == {"", "1"}
+        assert (rows["1"]["seed"], rows["1"]["prompt"]) == ("5", "chest x-ray, pneumonia")
+        assert rows["1"]["model_digest"] == engine.facts.digest and not rows[""]["model_digest"]
+    assert [row["synthetic"] for row in rows_of(tmp_path / "ct")] == ["1"]
+
+
 def test_training_takes_the_folder(tmp_path):
     from radsmith.training.run import run
 

@@ -133,7 +133,7 @@ def import_data(
     What is left out is listed beside the data set with the reason. Run the same command again to
     go on after a stop.
     """
-    from radsmith.adapters.console import import_summary, importing
+    from radsmith.adapters.console import import_summary, stage_progress
     from radsmith.adapters.deidentify import Policy
     from radsmith.adapters.deidentify_files import default_secret, read_secret
     from radsmith.adapters.importing.pictures import Options, own_vocabulary, read_labels
@@ -168,7 +168,7 @@ def import_data(
         workers=workers,
         test_share=test_share,
     )
-    with importing() as progress:
+    with stage_progress("scanning") as progress:
         summary = run_import(request, progress)
     import_summary(summary, folder, request.problems)
     if not summary.images:

@@ -84,8 +84,8 @@ def evaluate(
             done += number
             status.update(f"{what}: {done} images drawn")
 
-        training = _real(data, "train") if copies else None
-        found = compare(engine, _real(data, split), training, spaces, judge, options, show)
+        training = real_images(data, "train") if copies else None
+        found = compare(engine, real_images(data, split), training, spaces, judge, options, show)
     found.report.update(split=split, date=datetime.now(UTC).date().isoformat())
     click.echo(write_evaluation(folder, found))
 
@@ -146,7 +146,7 @@ def probe(
     if data is not None:
         spaces = load_spaces(features, judge)
         options = RebuildOptions(settings=settings, candidates=each, seed=seed)
-        click.echo(_rebuild(drawing, spaces, _real(data, split), folder, options))
+        click.echo(_rebuild(drawing, spaces, real_images(data, split), folder, options))
 
 
 def _rebuild(
@@ -165,11 +165,12 @@ def _rebuild(
     return write_rebuilt(folder, report, images)
 
 
-def _real(data: Path, split: str) -> RealSet:
+def real_images(data: Path, split: str) -> RealSet:
+    """The real images of a split, decoded once and cached; synthetic ones are left out."""
     from radsmith.adapters.files import cache_folder
     from radsmith.evaluate import RealSet
     from radsmith.training.data import Contents, load_corpus
     from radsmith.training.labels import concepts_of
 
-    corpus = load_corpus([data], cache_folder(), concepts_of, split)
+    corpus = load_corpus([data], cache_folder(), concepts_of, split, real_only=True)
     return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)

@@ -115,7 +115,7 @@ def export_model(
     stored = {stage: stored_network(network, stage) for stage, network in networks.items()}
     facts = facts | {
         "table": table,
-        "images_per_concept": dict(sorted(corpus.counts().items())),
+        "images_per_concept": dict(sorted(corpus.counts(real_only=True).items())),
         "images_together": dict(sorted(corpus.counts_together().items())),
         "images_per_source": dict(sorted(Counter(corpus.sources).items())),
         "sampling": SAMPLING,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.dataset import VOCABULARY
+from radsmith.dataset import VOCABULARY, is_synthetic
 from radsmith.errors import InvalidInput
 from radsmith.own_words import meant, new_words, phrases
 from radsmith.training.data import Corpus, Row, load_corpus, read_manifest
@@ -52,7 +52,7 @@ def load_own(folder: Path, cache: Path) -> OwnData:
     text = own.read_text(encoding="utf-8") if own.is_file() else ""
     fresh = {c.id: c for c in learn_concepts(text)}
     rows = read_manifest(folder / "train.csv")
-    real = np.array([row.get("synthetic", "") != "1" for row in rows], bool)
+    real = np.array([not is_synthetic(row) for row in rows], bool)
     if real.sum() < FEWEST:
         raise InvalidInput(
             f"{folder} holds {real.sum()} real images to train on; at least {FEWEST} are needed,"
@@ -101,4 +101,5 @@ def _only(corpus: Corpus, index: NDArray[np.int64]) -> Corpus:
         sources=[corpus.sources[i] for i in index],
         patients=[corpus.patients[i] for i in index],
         held_out=corpus.held_out[index],
+        synthetic=corpus.synthetic[index],
     )

@@ -98,7 +98,9 @@ def load_tuning_set(folder: Path, held_out_share: float) -> TuningSet:
     held_out_share: of the patients, at least one where there are two.  Raises NotFound for missing
     files, InvalidInput for a data set without train images or with missing pictures.
     """
-    rows = read_manifest(folder / "train.csv")
+    rows = [r for r in read_manifest(folder / "train.csv") if not is_synthetic(r)]
+    if not rows:
+        raise InvalidInput(f"{folder} lists synthetic images alone: there is nothing to learn from")
     patients = [row["patient_id"] or row["key"] for row in rows]
     out = held_out_patients(patients, held_out_share)
     concepts = [concepts_of(row) for row in rows]
@@ -115,6 +117,7 @@ def load_tuning_set(folder: Path, held_out_share: float) -> TuningSet:
         sources=[row["source"] for row in rows],
         patients=patients,
         held_out=np.array([patient in out for patient in patients], np.bool_),
+        synthetic=np.zeros(len(rows), np.bool_),
     )
     return TuningSet(
         folder=folder,

@@ -28,6 +28,7 @@ from radsmith.adapters.files import read_bytes
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
 from radsmith.adapters.importing.dicom_files import decode, has_pixels, in_colour, open_dicom
 from radsmith.adapters.importing.state import Unit
+from radsmith.adapters.pictures import RECORD_KEY
 from radsmith.dataset import (
     VOCABULARY,
     WINDOWS,
@@ -35,11 +36,13 @@ from radsmith.dataset import (
     alike,
     ct_windows,
     fault,
+    is_synthetic,
     plan_slices,
     spread,
     windowed,
 )
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.generation import Generation
 from radsmith.own_words import new_words
 from radsmith.report import read_report
 from radsmith.vocabulary import Concept, learn_concepts, to_toml
@@ -120,6 +123,7 @@ def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
             name = f"{unit.path}\0{index}\0{technique}"
             words = "; ".join(w for w in (technique, facts.technique) if w)
             entry = _entry(unit, name, pixels, replace(facts, technique=words), options)
+            entry = replace(entry, synthetic=dataset.get("SyntheticData") == "YES")
             yield _checked(unit.path, _with_labels(entry, report), pixels, options)
 
 
@@ -201,8 +205,19 @@ def _of_picture(unit: Unit, data: bytes, report: str, options: Options) -> Itera
     facts = facts_of_row(row, modality, options.body_part)
     patient = row.get("patient_id") or f"file:{unit.path}"
     entry = _entry(replace(unit, patient=patient), unit.path, pixels, facts, options)
-    entry = _with_labels(entry, row.get("report", "") or report)
+    entry = replace(_with_labels(entry, row.get("report", "") or report), **_made_by(data))
     yield _checked(unit.path, _labelled(entry, row), pixels, options)
+
+
+def _made_by(data: bytes) -> dict[str, Any]:
+    """What a picture that radsmith made says of its making; nothing for others."""
+    with Pillow.open(io.BytesIO(data)) as picture:
+        text = str(picture.info.get(RECORD_KEY, ""))
+    if not text:
+        return {}
+    record = Generation.from_json(text)
+    made = {"model_digest": record.model_digest, "seed": record.seed, "prompt": record.prompt}
+    return made | {"synthetic": True}
 
 
 def open_picture(data: bytes) -> NDArray[np.uint8]:
@@ -254,8 +269,15 @@ def _of_shard(path: Path, options: Options) -> Iterator[Made]:
                 unit = Unit(path=name, kind="image", patient=patient, study="")
                 facts = facts_of_row(row, row["modality"], row["body_part"])
                 entry = _entry(unit, name, pixels, facts, options)
+                seed = row.get("seed") or ""
                 entry = replace(
-                    entry, source=row["source"] or options.source, age_group=row["age_group"]
+                    entry,
+                    source=row["source"] or options.source,
+                    age_group=row["age_group"],
+                    synthetic=is_synthetic(row),
+                    model_digest=row.get("model_digest") or "",
+                    seed=int(seed) if seed.isdecimal() else None,
+                    prompt=row.get("prompt") or "",
                 )
                 yield _checked(name, _labelled(entry, row), pixels, options)
             except InvalidInput as error:

@@ -124,9 +124,14 @@ def _add(tar: tarfile.TarFile, made: Made, shard: str) -> dict[str, str]:
     row = made.entry.row(shard)
     stream = io.BytesIO()
     Pillow.fromarray(made.pixels).save(stream, "PNG", compress_level=4)
+    add_sample(tar, row, stream.getvalue())
+    return row | {"thumb": base64.b64encode(thumbnail(made.pixels)).decode()}
+
+
+def add_sample(tar: tarfile.TarFile, row: Mapping[str, str], picture: bytes) -> None:
+    """One WebDataset sample: the PNG, and what its row says as JSON, under the row's key."""
     facts = {name: value for name, value in row.items() if value}
-    for suffix, data in (("png", stream.getvalue()), ("json", json.dumps(facts).encode())):
-        info = tarfile.TarInfo(f"{made.entry.key}.{suffix}")
+    for suffix, data in (("png", picture), ("json", json.dumps(facts).encode())):
+        info = tarfile.TarInfo(f"{row['key']}.{suffix}")
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
-    return row | {"thumb": base64.b64encode(thumbnail(made.pixels)).decode()}
