@@ -20,6 +20,7 @@ from PIL import Image as Picture
 from PIL import ImageOps
 
 from radsmith.adapters.finetuned import file_digest
+from radsmith.dataset import is_synthetic
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import WEAK
 from radsmith.prompt import in_words
