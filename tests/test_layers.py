@@ -31,6 +31,7 @@ GROUPS = (
         "components",
         "stages",
         "editing",
+        "moving",
         "onnx_engine",
         "metrics",
         "projection",

@@ -17,6 +17,7 @@ from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, record_of
 from radsmith.generation import Generation, Request
 from radsmith.image import Image
+from radsmith.moving import complete
 
 Mask = NDArray[np.bool_]
 LARGEST_CANVAS = 100_000_000
@@ -277,7 +278,11 @@ def _filled(
         concepts = planned.concepts if planned else ()
         asked = planned.prompt if planned else None
         absent = asked.absent if asked else ()
-        drawn = task.engine.fill(given, concepts, request.seed, request.settings, absent, asked)
+
+        def fill(part: Given, seed: int) -> NDArray[np.float32]:
+            return task.engine.fill(part, concepts, seed, request.settings, absent, asked)
+
+        drawn = complete(fill, given, request.seed)
         made = levels.stored(drawn[mask])
         if strength < 1:  # what the range does not show is no part of the change
             kept = made.astype(np.float64) + levels.beyond(pixels[mask])
