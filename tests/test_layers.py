@@ -29,6 +29,7 @@ GROUPS = (
         "engine",
         "components",
         "stages",
+        "enlarging",
         "editing",
         "onnx_engine",
         "metrics",
