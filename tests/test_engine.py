@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from radsmith import onnx_engine
+from radsmith import enlarging
 from radsmith.adapters.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
@@ -57,7 +57,7 @@ def test_a_larger_image_is_the_same_one_with_drawn_detail(engine, scale):
 def test_tiles_draw_what_one_piece_would(engine, monkeypatch):
     asked = Settings(num_steps=1, size=(512, 512))
     tiled = engine.generate(CHEST, 3, asked)
-    monkeypatch.setattr(onnx_engine, "TILE", 128)
+    monkeypatch.setattr(enlarging, "TILE", 128)
     whole = engine.generate(CHEST, 3, asked)
     assert 0 < (tiled - whole).std() < 0.1 * detail(whole, 2).std()
 

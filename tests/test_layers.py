@@ -30,6 +30,7 @@ GROUPS = (
         "engine",
         "components",
         "stages",
+        "enlarging",
         "editing",
         "moving",
         "onnx_engine",

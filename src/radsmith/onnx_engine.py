@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from radsmith.components import Components
 from radsmith.editing import Mask, Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.engine import SIDE, Given, ModelFacts, check_size
+from radsmith.enlarging import larger
 from radsmith.generation import Settings
 from radsmith.prior import Prior
 from radsmith.prompt import Prompt
@@ -27,8 +28,6 @@ from radsmith.stages import LOW_SIDE, MARGIN, SCALE, TILE, BaseStage, Beginning,
 Array = NDArray[np.float32]
 FRAME = 48
 """Pixels around a hole, at the first finer scale, that are looked at with it."""
-CORRECTIONS = 3
-"""Times that what a finer drawing changed of the image it was drawn from is taken back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,40 +108,12 @@ class OnnxEngine:
             )
             bars = np.full((SIDE, SIDE), -1, np.float32)
             shown = content_mask(box, SIDE)[0]
-            noise = Noise.drawn(low, rng)
-            fine = inside(self._detail.draw(low, ids, bars, shown, settings.num_steps, noise), box)
+            noise = Noise.of(low.shape, rng)
+            fine = inside(self._detail.draw(low, ids, bars, shown, noise, settings.num_steps), box)
             if size is not None and max(size) > SIDE:
-                fine = self._larger(fine, size, ids, settings, rng)
+                fine = larger(self._detail, fine, size, ids, settings.num_steps, rng)
         content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
-
-    def _larger(
-        self,
-        content: Array,
-        size: tuple[int, int],
-        ids: NDArray[np.int64],
-        settings: Settings,
-        rng: np.random.Generator,
-    ) -> Array:
-        """The content (h, w) drawn finer to (width, height), four times at most a step.
-
-        Brought back to its size it stays what it was: the finer stage adds detail alone.
-        """
-        everywhere = np.ones(content.shape, np.bool_)
-        job = _Job(
-            given=Given(pixels=content, mask=everywhere), ids=ids, settings=settings, rng=rng
-        )
-        while max(content.shape) < max(size):
-            side = min(max(size), SCALE * max(content.shape))
-            columns, rows = (-(-n * side // (max(size) * SCALE)) for n in size)
-            hole = np.ones((SCALE * rows, SCALE * columns), np.bool_)
-            low = resize(content, columns, rows)
-            finer = self._finer(low, hole.astype(np.float32), hole, job)
-            for _ in range(CORRECTIONS):
-                lost = content - resize(finer, *content.shape[::-1])
-                finer += resize(lost, *finer.shape[::-1])
-            content = finer
-        return content if content.shape == size[::-1] else resize(content, *size)
 
     def fill(
         self,
@@ -252,7 +223,7 @@ class OnnxEngine:
         found = np.where(hole, enlarge(low, SCALE), known).astype(np.float32)
         drawn = np.zeros_like(found)
         region = around(coarser(hole, SCALE), MARGIN // 2)
-        noise = Noise.drawn(low, job.rng)
+        noise = Noise.of(low.shape, job.rng)
         for part, weight in tiles(region, TILE, MARGIN):
             cut = part.of(hole, SCALE)
             if not cut.any():
@@ -265,8 +236,8 @@ class OnnxEngine:
                 job.ids,
                 own,
                 cut.astype(np.float32),
-                job.settings.num_steps,
                 Noise(low=part.of(noise.low), fine=part.of(noise.fine, SCALE)),
+                job.settings.num_steps,
                 begin,
             )
             part.of(drawn, SCALE)[...] += piece * weight.repeat(SCALE, 0).repeat(SCALE, 1)

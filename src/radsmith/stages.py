@@ -28,29 +28,27 @@ TILE = 96
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noise:
-    """What the finer stage draws from. low: (h, w), fine: (4h, 4w), standard normal.
-
-    One field for all tiles of an image: where tiles overlap they draw the same detail.
-    """
-
-    low: Array
-    fine: Array
-
-    @classmethod
-    def drawn(cls, low: Array, rng: np.random.Generator) -> Noise:
-        """For a low image (h, w)."""
-        height, width = low.shape
-        noise = rng.standard_normal((height, width), np.float32)
-        return cls(low=noise, fine=rng.standard_normal((SCALE * height, SCALE * width), np.float32))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Beginning:
     """Where a stage begins: an image of its grid, noised to time `first` (1: noise alone)."""
 
     image: Array
     first: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What the finer stage adds to the coarse image, and what it starts from. low: (h, w);
+    fine: (4h, 4w)."""
+
+    low: Array
+    fine: Array
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], rng: np.random.Generator) -> Noise:
+        """Of a coarse grid (h, w)."""
+        low = rng.standard_normal(shape, np.float32)
+        fine = rng.standard_normal((SCALE * shape[0], SCALE * shape[1]), np.float32)
+        return cls(low=low, fine=fine)
 
 
 class BaseStage:
@@ -126,19 +124,20 @@ class DetailStage:
         ids: NDArray[np.int64],
         known: Array,
         mask: Array,
-        num_steps: int,
         noise: Noise,
+        num_steps: int,
         begin: Beginning | None = None,
     ) -> Array:
         """(4h, 4w) from low (h, w); known, mask: (4h, 4w).  begin: on the fine grid."""
         noisy = np.clip(low, -1, 1) + self._level * noise.low
         coarse = enlarge(noisy, SCALE)
         given = ((known - coarse) / self._scale)[None] * (1 - mask[None])
-        first, x = 1.0, noise.fine[None]
+        fine = noise.fine[None]
+        first, x = 1.0, fine
         if begin is not None:
             first = begin.first
             own = ((begin.image - coarse) / self._scale)[None]
-            x = np.asarray((1 - first) * own + first * x, np.float32)
+            x = np.asarray((1 - first) * own + first * fine, np.float32)
 
         def denoise(x: Array, t: float) -> Array:
             spread = np.float32((1 - t) ** 2 + t**2)
@@ -153,7 +152,7 @@ class DetailStage:
             error = np.float32(max(t, 0.02)) / np.sqrt(spread)
             return np.float32(1 - t) * x / spread + error * correction
 
-        velocity = keeping(velocity_of(denoise), given, noise.fine[None], mask[None])
+        velocity = keeping(velocity_of(denoise), given, fine, mask[None])
         steps = timesteps(min(num_steps, self._most_steps), first)
         residual = SAMPLERS["euler"](velocity, x, steps)
         return np.asarray(coarse + self._scale * residual[0], np.float32)
