@@ -516,6 +516,7 @@ def test_a_private_run_says_what_it_spent(dataset, bases, tmp_path):
             tune(dataset, bases / "sd15", tmp_path / "no", privacy=private, **wrong)
     with pytest.raises(InvalidInput, match="at most once"):
         tune(dataset, bases / "sd15", tmp_path / "no", privacy=private, batch_size=50)
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "again"}
 
 
 def test_the_watch_finds_copies(dataset):

@@ -38,13 +38,13 @@ from radsmith.training.tuning_state import (
     Report,
     Run,
     add_to_log,
+    begin_state,
     begun,
     check_same,
     encode_all,
     load_run,
     read_log,
     save_run,
-    write_state,
 )
 from radsmith.training.tuning_steps import (
     Privacy,
@@ -77,26 +77,24 @@ def finetune_pipeline(request: PipelineTuning, report: Report) -> Path:
     base = pipeline_folder(request.base)
     _check_base(base, request.base)
     identity = _identity(request, data, pipeline_digest(base))
-    if state:
-        check_same(request.state, state["identity"], identity)
+    begin = not state
+    if begin:
+        state = {"identity": identity, "secret": secrets.token_bytes(32).hex()}
+    check_same(request.state, state["identity"], identity)
+    recipe = _recipe(request, data, str(state["secret"]))
     parts = open_pipeline(base, request.resolution, request.precision)
     asked = previews_of(request.preview_prompts or common_words(data, 4), request.seed)
     make_trainable(parts, request.rank, request.seed, spare=request.spare_memory)
     prepare_folder(request.out)
-    if not state:
-        request.state.mkdir(mode=0o700, exist_ok=True)
-        state = {"identity": identity, "secret": secrets.token_bytes(32).hex()}
-        write_state(request.state, state)
+    if begin:
+        begin_state(request.state, state)
     judge = find_judge()
     spaces = spaces_of(judge)
     encoded = encode_all(parts, data, request.fit, spaces, request.state, report)
     words = Words(parts)
-    recipe = _recipe(request, data, str(state["secret"]))
     stepper = Stepper(recipe, parts, words, data, encoded)
-    outlook = measure_outlook(request, parts, words, data, stepper)
-    report("outlook", outlook)
-    for warning in outlook["warnings"]:
-        report("warning", {"text": warning})
+    outlook = measure_outlook(request, parts, words, data, stepper, len(asked))
+    _tell(report, "outlook", outlook)
     run = _start(parts, recipe.learning_rate)
     load_run(run, request.state, state)
     looks = LookTaker(
@@ -132,9 +130,7 @@ def _train(
             seen = looks.take(run.step, taken)
             add_to_log(log, {"step": run.step, "look": seen})
             taken.append(seen | {"step": run.step})
-            report("look", taken[-1])
-            for warning in seen["warnings"]:
-                report("warning", {"text": warning})
+            _tell(report, "look", taken[-1])
         if done:
             return taken
         tick = time.monotonic()
@@ -146,6 +142,13 @@ def _train(
             mean = sum(run.recent) / len(run.recent) if run.recent else None
             add_to_log(log, facts | {"loss": mean, "skipped": run.skipped})
             run.recent.clear()
+
+
+def _tell(report: Report, event: str, facts: Mapping[str, Any]) -> None:
+    """Report an event, then its warnings one by one."""
+    report(event, facts)
+    for warning in facts["warnings"]:
+        report("warning", {"text": warning})
 
 
 def _ended(request: PipelineTuning, run: Run) -> bool:

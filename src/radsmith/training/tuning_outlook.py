@@ -18,7 +18,6 @@ from radsmith.training.tuning_request import PipelineTuning
 from radsmith.training.tuning_steps import Stepper, patients_of
 from radsmith.vocabulary import default_vocabulary
 
-PREVIEWS = 8
 MANY_PASSES = 100
 NOTES = (
     "gray images are shown to the pipeline as RGB by repeating; none is mirrored",
@@ -28,9 +27,17 @@ NOTES = (
 
 
 def measure_outlook(
-    request: PipelineTuning, parts: Parts, words: Words, data: TuningSet, stepper: Stepper
+    request: PipelineTuning,
+    parts: Parts,
+    words: Words,
+    data: TuningSet,
+    stepper: Stepper,
+    previews: int,
 ) -> dict[str, Any]:
-    """Facts of the run to come, time and memory from one step that is measured and thrown away."""
+    """Facts of the run to come, time and memory from one step that is measured and thrown away.
+
+    previews: images drawn at each look.
+    """
     memory = _weights(parts)
     tick = time.monotonic()
     stepper.gradient(0)
@@ -46,7 +53,7 @@ def measure_outlook(
         steps = by_time if steps is None else min(steps, by_time)
     assert steps is not None
     forward_s = step_s / 3 / request.batch_size  # back-propagation is about two forward passes
-    drawn = PREVIEWS * request.preview_steps * (2 if request.preview_guidance > 1 else 1)
+    drawn = previews * request.preview_steps * (2 if request.preview_guidance > 1 else 1)
     look_s = forward_s * (drawn + min(len(data.held_out), MOST_HELD_OUT))
     looks = 1 + -(-steps // request.preview_every)
     facts: dict[str, Any] = {

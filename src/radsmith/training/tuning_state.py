@@ -76,6 +76,13 @@ def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
         )
 
 
+def begin_state(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Make the folder, for our eyes alone; what an earlier run left of pictures is not used."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / ENCODED).unlink(missing_ok=True)
+    write_state(folder, facts)
+
+
 def write_state(folder: Path, facts: Mapping[str, Any]) -> None:
     """Replace the JSON of the state."""
     write_atomically(folder / STATE, json.dumps(facts, indent=1).encode())
