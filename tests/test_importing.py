@@ -191,6 +191,60 @@ def test_reports_find_their_images_by_study(tmp_path):
     assert "finding:pleural-effusion" in row["findings"]
 
 
+def test_open_i_reports_find_the_images_they_name_and_keep_them_together(tmp_path):
+    from test_report import LINKED
+
+    source, out = tmp_path / "source", tmp_path / "out"
+    (source / "images").mkdir(parents=True)
+    (source / "ecgen-radiology").mkdir()
+    for n in range(1, 13):
+        said = LINKED.replace("CXR1", f"CXR{n}").replace("other-name", f"other-{n}")
+        if n > 6:
+            said = said.replace("Small left pleural effusion.", "No pleural effusion.")
+        (source / "ecgen-radiology" / f"{n}.xml").write_text(said)
+        for view in ("3001", "4001"):
+            write_picture(
+                source / "images" / f"CXR{n}_1_IM-0001-{view}.png", 10_000 * n + int(view)
+            )
+    write_picture(source / "images" / "CXR99_1_IM-0001-3001.png", 7)
+    run_on(source, out, modality="x-ray", body_part="chest", test_share=0.4, keep_doubtful=True)
+    rows = {split: rows_of(out, split) for split in ("train", "test")}
+    assert len(rows["train"]) + len(rows["test"]) == 25 and rows["test"] and rows["train"]
+    labels = [json.loads(r["labels"] or "{}") for part in rows.values() for r in part]
+    assert sorted(str(given.get("finding:pleural-effusion")) for given in labels) == sorted(
+        ["0"] * 12 + ["1"] * 12 + ["None"]
+    )
+    patients = {split: {r["patient_id"] for r in part} for split, part in rows.items()}
+    assert len(patients["train"] | patients["test"]) == 13
+    assert not patients["train"] & patients["test"]
+    assert b"CXR" not in (out / "train.csv").read_bytes()
+
+
+def test_patients_of_a_list_lie_on_one_side(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    lines = ["file,patient_id"]
+    for n in range(24):
+        write_picture(source / f"{n}.png", n)
+        lines.append(f"{n}.png,p{n % 8}")
+    (source / "list.csv").write_text("\n".join(lines))
+    labels = read_labels(source / "list.csv")
+    run_on(source, out, modality="ultrasound", labels=labels, test_share=0.5)
+    sides = [{row["patient_id"] for row in rows_of(out, split)} for split in ("train", "test")]
+    assert len(sides[0] | sides[1]) == 8 and all(sides) and not sides[0] & sides[1]
+
+
+def test_jpeg_extended_of_12_bits_comes_in(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    dataset = pydicom.dcmread(get_testdata_file("JPGExtended.dcm"))
+    dataset.Modality = "CR"
+    dataset.save_as(source / "a.dcm")
+    run_on(source, out, test_share=0.0)
+    (row,) = rows_of(out)
+    assert (row["width"], row["height"]) == ("256", "1024")
+
+
 def test_what_is_left_out_is_listed_with_its_reason(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     write_slices(source, 1)

@@ -1,7 +1,7 @@
 """Reading one grayscale image, or radsmith's own record, out of a DICOM file.
 
 Lenient about attributes, strict about pixels: what cannot be read exactly is refused with what
-was found. Needs no decoder beyond numpy and Pillow.
+was found. Needs no decoder beyond numpy and Pillow; 12-bit JPEG Extended is read where GDCM is.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from pydicom.errors import InvalidDicomError
 
 from radsmith.adapters.dicom import PRIVATE_CREATOR, PRIVATE_GROUP, PRIVATE_RECORD
 from radsmith.adapters.files import read_bytes
+from radsmith.adapters.jpeg_extended import register
 from radsmith.errors import InvalidInput
 from radsmith.generation import Generation
 from radsmith.image import Image, Window
 
+register()
 MAX_PIXELS = 89_478_485
 """As many as Pillow opens: 256 MiB of 24-bit colour."""
 _CENTIMETRES = 3

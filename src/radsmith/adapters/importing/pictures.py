@@ -203,7 +203,7 @@ def _of_picture(unit: Unit, data: bytes, report: str, options: Options) -> Itera
     if options.text != "keep":
         pixels = _cleaned(pixels[None], options, False)[0]
     facts = facts_of_row(row, modality, options.body_part)
-    patient = row.get("patient_id") or f"file:{unit.path}"
+    patient = row.get("patient_id") or unit.patient
     entry = _entry(replace(unit, patient=patient), unit.path, pixels, facts, options)
     entry = replace(_with_labels(entry, row.get("report", "") or report), **_made_by(data))
     yield _checked(unit.path, _labelled(entry, row), pixels, options)

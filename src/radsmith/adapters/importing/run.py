@@ -11,7 +11,7 @@ import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -93,6 +93,7 @@ def run_import(request: Request, progress: Progress) -> Summary:
             for archive in request.remote:
                 fetch(archive, work / "fetched", progress)
             _scan(request, state, progress)
+            state.join_reports()
             state.plan(request.options.slices, request.test_share, request.shard_size)
             state.fact("planned", "yes")
         _make_shards(request, state, progress)
@@ -114,9 +115,12 @@ def _scan(request: Request, state: State, progress: Progress) -> None:
         if state.knows(str(path)):
             continue
         found, report = scan_file(path, request.options.modality)
+        listed = request.options.labels.get(path.name, {}).get("patient_id", "")
+        if found.kind == "image" and found.patient == f"file:{path}" and listed:
+            found = replace(found, patient=f"listed:{listed}")
         state.add(found)
         if report:
-            state.add_report(*report)
+            state.add_report(report)
         if number % _COMMIT == 0:
             state.commit()
             progress("scanning", number, 0)
@@ -174,9 +178,7 @@ def _unfinished(request: Request, state: State) -> Iterator[tuple[Place, Job]]:
 def _start(
     request: Request, state: State, place: Place, job: Job
 ) -> tuple[BaseProcess, Place, Job]:
-    reports = {
-        u.path: state.report(u.study, Path(u.path).name.partition(".")[0]) for u in job.units
-    }
+    reports = {u.path: state.report(u.study, u.path) for u in job.units}
     process = multiprocessing.get_context("spawn").Process(
         target=make_shard_apart,
         args=(place, job, {p: t for p, t in reports.items() if t}, request.options),
