@@ -101,6 +101,8 @@ def test_a_server_draws_with_another_engine(server, serve, tmp_path):
     assert (record["engine"], record["model"], record["width"]) == ("openai", model, 256)
     assert set(plan("knee x-ray", load_engine(name).facts).warnings) <= set(record["warnings"])
     assert history(server)[0]["prompt"] == "knee x-ray"
+    page = httpx.get(relay.url).text
+    assert f"go to {model}" in page and "Nothing leaves" not in page
     data = httpx.get(item["url"]).content
     varied = httpx.post(f"{url}/images/variations", files={"image": ("a.png", data)}, timeout=60)
     assert varied.status_code == 400 and "strength" in varied.json()["error"]["message"]

@@ -45,8 +45,8 @@ def serve(
 ) -> None:
     """Serve OpenAI's Images API at /v1 and the studio at /, on this machine.
 
-    Nothing leaves it. Stop with Ctrl-C: images at work are finished, waiting ones are kept and
-    made at the next start.
+    Nothing leaves it, unless --engine is elsewhere. Stop with Ctrl-C: images at work are finished,
+    waiting ones are kept and made at the next start.
     """
     _require()
     from radsmith.adapters.engines import chosen

@@ -15,12 +15,17 @@ from radsmith.generation import Settings
 
 
 class Door:
-    """Raises NotFound or InvalidInput where the engine is not there."""
+    """model: its name.  remote: whether it draws elsewhere, so that prompts and pixels go there.
+    usual: steps and guidance where none are asked for.
+
+    Raises NotFound or InvalidInput where the engine is not there.
+    """
 
     def __init__(self, settings: ServerSettings, store: Store) -> None:
         self.settings = settings
         self.store = store
         self.model = model_name(settings.engine)
+        self.remote = str(settings.engine).startswith("openai:")
         self.usual: Settings = settings_for(settings.engine, None, None)
         self.keys = Keys(store.database)
         self.audit = Audit(store.database)

@@ -66,6 +66,7 @@ async def studio(request: Request) -> Response:
         page.render(
             version=__version__,
             model=door.model,
+            remote=door.remote,
             steps=door.usual.num_steps,
             guidance=door.usual.guidance_scale,
             token=door.signer.sign("csrf", session),
