@@ -36,6 +36,7 @@ GROUPS = (
         "judge",
         "features",
         "privacy",
+        "real_set",
     },
     {
         "generate",
