@@ -39,6 +39,7 @@ GROUPS = (
         "judge",
         "features",
         "privacy",
+        "real_set",
     },
     {
         "generate",

@@ -6,8 +6,8 @@ import pytest
 from radsmith.adapters.baselines import load_baselines
 from radsmith.adapters.rebuild_report import write_rebuilt
 from radsmith.errors import InvalidInput
-from radsmith.evaluate import RealSet
 from radsmith.features import Stored, pixel_space
+from radsmith.real_set import RealSet
 from radsmith.rebuild import RebuildOptions, edge_step, edges_elsewhere, rebuild
 
 KNEE = ("modality:x-ray", "body_part:knee")

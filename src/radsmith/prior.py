@@ -121,19 +121,6 @@ class Prior:
         estimate = self.center + smooth + rest * (residual - (residual @ self.basis) @ self.basis.T)
         return np.where(mask > 0, estimate, known).astype(np.float32)
 
-    def log_likelihood(self, pixels: Array) -> Array:
-        """Log density of clean images under every component: (batch, components)."""
-        z = (pixels - self.center) @ self.basis
-        scores = np.empty((len(z), len(self.means)), np.float32)
-        for k, mean in enumerate(self.means):
-            g = self.group[k]
-            delta = z - mean
-            along = delta @ self.axes[g]
-            others = (delta**2).sum(1) - (along**2).sum(1)
-            quad = (along**2 / self.variances[g]).sum(1) + others / self.floor[g]
-            scores[:, k] = -0.5 * (quad + self._log_volume(int(g)))
-        return scores
-
     def _precision(self, t: Array) -> Array:
         scale, noise = 1 - t, np.maximum(t, MIN_T)
         return scale**2 / (noise**2 + scale**2 * self.rest_variance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
@@ -205,9 +204,3 @@ def _low_rank(
         axes.append(vectors[:, -rank:])
     stack = [np.stack(a).astype(np.float32) for a in (axes, variances)]
     return stack[0], stack[1], np.array(floors, np.float32)
-
-
-def explained(prior: Prior, images: NDArray[np.float32]) -> float:
-    """Share of the images' variance that the basis holds, 0-1."""
-    centred = images - prior.center
-    return float(((centred @ prior.basis) ** 2).sum() / math.fsum((centred**2).sum(1)))

@@ -33,9 +33,9 @@ from radsmith.adapters.workers import over_tasks
 from radsmith.augment import AugmentPlan, Checks, Item, draw_item
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.evaluate import RealSet
 from radsmith.features import pixel_space
 from radsmith.generation import Settings
+from radsmith.real_set import RealSet
 
 SHARD = 500
 """Most images of a tar."""

@@ -32,12 +32,12 @@ from radsmith.augment import (
 )
 from radsmith.dataset import alike
 from radsmith.engine import Engine
-from radsmith.evaluate import RealSet
 from radsmith.features import pixel_space
 from radsmith.generation import Settings
 from radsmith.image import quantize
 from radsmith.judge import Judge
 from radsmith.privacy import CopyGuard, copy_guard
+from radsmith.real_set import RealSet
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage, done and total."""
