@@ -25,6 +25,10 @@ GROUPS = (
     },
     {
         "prior",
+        "conditional",
+        "evidence",
+        "completion",
+        "letterbox",
         "resize",
         "sampling",
         "engine",

@@ -16,8 +16,10 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from radsmith.components import Components
+from radsmith.conditional import Conditional
 from radsmith.generation import Settings
-from radsmith.onnx_engine import ModelFiles, box_of, content_mask
+from radsmith.letterbox import box_of, content_mask
+from radsmith.onnx_engine import ModelFiles
 from radsmith.prior import Prior
 from radsmith.stages import LOW_SIDE, BaseStage, Beginning
 from radsmith.training.flow import base_inputs, drawn_t, encode, hole_masks
@@ -62,14 +64,15 @@ def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
             ids = [c for c, row in table.items() if rng.random() < share[row - 1]]
             rows = encode(ids, table)[None]
             mask = content_mask(box_of(components.aspect(k)), LOW_SIDE)
+            beside = Conditional(prior, np.full_like(mask, -1).ravel(), mask.ravel())
             start = np.clip(prior.draw(k, rng).reshape(mask.shape), -1.2, 1.2)
             begin = Beginning(
                 image=np.where(mask > 0, start, np.float32(-1)).astype(np.float32),
                 first=stage.start,
             )
-            low = stage.draw(k, rows, begin, np.full_like(mask, -1), mask, settings, rng)
+            low = stage.draw(k, rows, begin, beside, settings, rng)
             which.append(k)
-            for name, value in (("low", low), ("mask", mask[0]), ("rows", rows[0])):
+            for name, value in (("low", low), ("mask", mask), ("rows", rows[0])):
                 drawn[name].append(value)
     return Replay(
         low=np.stack(drawn["low"]).astype(np.float32),
