@@ -47,7 +47,7 @@ class OnnxEngine:
         config = files.config
         self.facts = ModelFacts.from_config(config)
         table: dict[str, int] = dict(config["table"])
-        prior = Prior.from_arrays(files.arrays)
+        prior = Prior.from_arrays(files.arrays).mended()
         self._model = Model(
             prior=prior,
             components=Components(table, files.arrays, config.get("since")),

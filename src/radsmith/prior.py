@@ -12,7 +12,7 @@ learns what remains. This module knows nothing of prompts, files or the network.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,17 +61,23 @@ class Prior:
 
     @classmethod
     def from_arrays(cls, stored: Mapping[str, NDArray[np.generic]]) -> Prior:
-        """Inverse of `arrays`; columns that rounding left not quite orthonormal are mended."""
+        """Inverse of `arrays`."""
         wide = {
             name: np.ascontiguousarray(stored[name], np.float32)
             for name in ("center", "basis", "means", "axes", "variances", "floor")
         }
-        wide |= {name: _orthonormal(wide[name]) for name in ("basis", "axes")}
         return cls(
             **wide,
             group=np.asarray(stored["group"], np.int64),
             rest_variance=float(stored["rest_variance"][0]),
         )
+
+    def mended(self) -> Prior:
+        """With columns as orthonormal as single precision can hold, after storage in half.
+
+        That left errors of 7e-4, which made precisions of large variances negative.
+        """
+        return replace(self, basis=_orthonormal(self.basis), axes=_orthonormal(self.axes))
 
     def draw(self, component: int, rng: np.random.Generator) -> Array:
         """An exact draw from one component: (1, S*S)."""
@@ -106,10 +112,7 @@ class Prior:
 
 
 def _orthonormal(columns: Array) -> Array:
-    """The nearest orthonormal columns, of (..., n, k) that are nearly so: one Newton step.
-
-    Half precision leaves errors of 7e-4, which made precisions of large variances negative.
-    """
+    """The nearest orthonormal columns, of (..., n, k) that are nearly so: one Newton step."""
     gram = np.swapaxes(columns, -1, -2) @ columns
     step = np.float32(1.5) * np.eye(columns.shape[-1], dtype=np.float32) - np.float32(0.5) * gram
     return np.asarray(columns @ step, np.float32)

@@ -47,7 +47,7 @@ class Replay:
 
 def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
     """The model's own 64x64 images of what it learned; rare kinds as often as their square root."""
-    prior = Prior.from_arrays(files.arrays)
+    prior = Prior.from_arrays(files.arrays).mended()
     table: dict[str, int] = dict(files.config["table"])
     components = Components(table, files.arrays, files.config.get("since"))
     stage = BaseStage(files.base, prior, files.config["sampling"])

@@ -86,7 +86,8 @@ def run(config_path: Path) -> Path:
         recipe = Recipe(stage=stage, **config.get("recipe", {}))
         size = sizes.get(stage, {})
         begin = beginning(initial, model, stage) if initial else None
-        train(recipe, corpus, table, prior, component, state / "run", size, begin, publish)
+        exact = prior.mended()
+        train(recipe, corpus, table, exact, component, state / "run", size, begin, publish)
         publish()
     return state / "model"
 

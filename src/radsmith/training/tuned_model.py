@@ -79,12 +79,13 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Everything that a step needs."""
+    """Everything that a step needs. exact: the prior with its columns mended."""
 
     files: ModelFiles
     own: OwnData
     table: dict[str, int]
     prior: Prior
+    exact: Prior
     component: NDArray[np.int64]
     replay: Replay
     teacher: nn.Module
