@@ -102,7 +102,7 @@ def _read(model: Path, name: str) -> bytes | None:
     if model.is_dir():
         return (model / name).read_bytes() if (model / name).is_file() else None
     if not model.is_file():
-        raise NotFound(f"no model {model}: give a {SUFFIX} file or a model folder")
+        raise NotFound(f"no model in {model}: give a {SUFFIX} file or a model folder")
     try:
         with zipfile.ZipFile(model) as archive:
             if archive.getinfo(name).file_size > MAX_BYTES:
@@ -123,7 +123,7 @@ def combined_digest(digests: dict[str, str]) -> str:
 def _checked(model: Path, name: str, digest: str) -> bytes:
     data = _read(model, name)
     if data is None:
-        raise NotFound(f"{name} is missing in the model {model}; reinstall it")
+        raise NotFound(f"{name} is missing in the model {model}; reinstall radsmith, or get it again")
     if hashlib.sha256(data).hexdigest() != digest:
         raise InvalidInput(
             f"{name} in the model {model} was changed (SHA-256 differs); get it again"
