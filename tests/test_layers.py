@@ -24,6 +24,10 @@ GROUPS = (
     },
     {
         "prior",
+        "conditional",
+        "evidence",
+        "completion",
+        "letterbox",
         "resize",
         "sampling",
         "engine",

@@ -3,7 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from radsmith.adapters.model_files import load_engine
+from radsmith.conditional import Conditional
+from radsmith.evidence import log_evidence
 from radsmith.prior import Prior
 from radsmith.sampling import sample_euler, sample_heun, timesteps, velocity_of
 
@@ -31,16 +35,35 @@ def covariance(prior):
     return basis @ inside @ basis.T + prior.rest_variance * rest
 
 
+def posterior_mean(prior, known, mask, x_t, t, component=0):
+    """By plain inversion: unknown pixels seen through noise, known ones within 2 rest variances."""
+    g = prior.group[component]
+    axes, floor = prior.axes[g].astype(float), float(prior.floor[g])
+    inside = floor * (np.eye(len(axes)) - axes @ axes.T)
+    inside += axes @ np.diag(prior.variances[g].astype(float)) @ axes.T
+    basis = prior.basis.astype(float)
+    own = float(prior.rest_variance)
+    gain = np.where(mask > 0, (1 - t) / (t**2 + (1 - t) ** 2 * own), 1 / (2 * own))
+    weight = np.where(mask > 0, (1 - t) * gain, 1 / (2 * own))
+    start = prior.center + basis @ prior.means[component].astype(float)
+    off = np.where(mask > 0, gain * (x_t - (1 - t) * start), weight * (known - start))
+    system = np.linalg.inv(inside) + (basis * weight[:, None]).T @ basis
+    smooth = start + basis @ np.linalg.solve(system, basis.T @ off)
+    left = x_t - (1 - t) * smooth
+    rest = (1 - t) * own / (t**2 + (1 - t) ** 2 * own)
+    return np.where(mask > 0, smooth + rest * (left - basis @ (basis.T @ left)), known)
+
+
 def test_posterior_mean_and_error_equal_dense_algebra():
     rng = np.random.default_rng(0)
     prior = small_prior(rng, rest_variance=1e-6)
     mean = prior.center + prior.basis @ prior.means[0]
-    x_t, t = rng.standard_normal((1, 36)).astype(np.float32), np.array([0.6], np.float32)
+    x_t, t = rng.standard_normal(36).astype(np.float32), np.array([0.6], np.float32)
     dense = covariance(prior)
     gain = 0.4 * dense @ np.linalg.inv(0.16 * dense + 0.36 * np.eye(36))
-    wanted = mean + gain @ (x_t[0] - 0.4 * mean)
-    got = prior.denoise(x_t, t, np.array([0]), np.zeros_like(x_t), np.ones_like(x_t))
-    assert np.allclose(got[0], wanted, atol=1e-3)
+    wanted = mean + gain @ (x_t - 0.4 * mean)
+    got = Conditional(prior, np.zeros_like(x_t), np.ones_like(x_t)).denoise(x_t, 0.6, 0)
+    assert np.allclose(got, wanted, atol=1e-3)
     left = np.trace(dense - 0.4 * gain @ dense) / 36
     assert np.isclose(prior.error(t, np.array([0]))[0] ** 2, left, rtol=1e-3)
 
@@ -48,41 +71,56 @@ def test_posterior_mean_and_error_equal_dense_algebra():
 def test_known_pixels_are_kept_and_inform_the_rest():
     rng = np.random.default_rng(1)
     prior = small_prior(rng)
-    truth = prior.draw(0, rng)
-    mask = np.ones((1, 36), np.float32)
-    mask[:, :27] = 0
-    x_t, t = rng.standard_normal((1, 36)).astype(np.float32), np.array([0.99], np.float32)
-    got = prior.denoise(x_t, t, np.array([0]), truth, mask)
-    blind = prior.denoise(x_t, t, np.array([0]), truth * 0, mask * 0 + 1)
-    assert np.array_equal(got[:, :27], truth[:, :27])
-    assert ((got - truth)[:, 27:] ** 2).sum() < ((blind - truth)[:, 27:] ** 2).sum()
+    truth = prior.draw(0, rng)[0]
+    mask = np.ones(36, np.float32)
+    mask[:27] = 0
+    x_t = rng.standard_normal(36).astype(np.float32)
+    got = Conditional(prior, truth, mask).denoise(x_t, 0.99, 0)
+    blind = Conditional(prior, truth * 0, mask * 0 + 1).denoise(x_t, 0.99, 0)
+    assert np.array_equal(got[:27], truth[:27])
+    assert ((got - truth)[27:] ** 2).sum() < ((blind - truth)[27:] ** 2).sum()
 
 
-def test_known_pixels_with_harsh_variances_equal_dense_algebra():
+@pytest.mark.parametrize("known_pixels", [3, 10, 18, 26, 33])
+@pytest.mark.parametrize("t", [0.9, 0.5, 0.05])
+def test_known_pixels_with_harsh_variances_equal_dense_algebra(known_pixels, t):
+    """Few known, few unknown, and neither: every form of the system."""
     rng = np.random.default_rng(2)
     prior = replace(
         small_prior(rng, rest_variance=0.008),
         variances=np.array([[500.0, 20.0, 0.03]], np.float32),
         floor=np.array([0.004], np.float32),
     )
-    inside = covariance(replace(prior, rest_variance=0.0))
-    for known_pixels in (3, 18, 33):
-        mask = np.ones((1, 36), np.float32)
-        mask[:, :known_pixels] = 0
-        truth = prior.draw(0, rng)
-        x_t, t = rng.standard_normal((1, 36)).astype(np.float32), np.array([0.9], np.float32)
-        got = prior.denoise(x_t, t, np.array([0]), truth, mask)
-        seen = np.where(mask[0] > 0, 0.1, 1.0)
-        spread = np.where(mask[0] > 0, 0.81 + 0.01 * 0.008, 2 * 0.008)
-        start = prior.center + prior.basis @ prior.means[0]
-        gain = inside * seen @ np.linalg.inv(np.diag(spread) + seen[:, None] * inside * seen)
-        data = np.where(mask[0] > 0, x_t[0], truth[0])
-        smooth = start + gain @ (data - seen * start)
-        left = x_t[0] - 0.1 * smooth
-        outside = left - prior.basis @ (prior.basis.T @ left)
-        wanted = smooth + 0.1 * 0.008 / (0.01 * 0.008 + 0.81) * outside
-        unknown = mask[0] > 0
-        assert np.allclose(got[0][unknown], wanted[unknown], atol=2e-3)
+    mask = np.ones(36, np.float32)
+    mask[:known_pixels] = 0
+    truth = prior.draw(0, rng)[0]
+    x_t = ((1 - t) * truth + t * rng.standard_normal(36)).astype(np.float32)
+    got = Conditional(prior, truth, mask).denoise(x_t, t, 0)
+    wanted = posterior_mean(prior, truth, mask, x_t, t)
+    assert np.allclose(got, wanted, atol=2e-3)
+
+
+@pytest.mark.parametrize("hole", [(28, 36), (16, 48), (1, 64), (0, 62)])
+def test_the_shipped_prior_is_solved_as_plain_algebra_would(hole):
+    """Within 1/10 of an 8-bit gray level, from a few unknown pixels to a few known ones."""
+    prior = load_engine()._model.prior
+    rng = np.random.default_rng(3)
+    mask = np.zeros((64, 64), np.float32)
+    mask[hole[0] : hole[1], hole[0] : hole[1]] = 1
+    component = 5
+    known = np.clip(prior.draw(component, rng)[0], -1, 1)
+    beside = Conditional(prior, known, mask.ravel())
+    for t in (0.8, 0.2):
+        x_t = ((1 - t) * known + t * rng.standard_normal(4096)).astype(np.float32)
+        wanted = posterior_mean(prior, known, mask.ravel(), x_t, t, component)
+        assert np.abs(beside.denoise(x_t, t, component) - wanted).max() < 0.1 * 2 / 255
+
+
+def test_half_precision_leaves_the_shipped_covariances_positive():
+    prior = load_engine()._model.prior
+    for columns in (prior.basis, *prior.axes[::9]):
+        wide = columns.astype(float)
+        assert np.abs(wide.T @ wide - np.eye(wide.shape[1])).max() < 1e-5
 
 
 def test_samplers_are_exact_on_straight_paths():
@@ -103,22 +141,23 @@ def test_evidence_and_conditional_draws_equal_dense_algebra():
         group=np.zeros(2, np.int64),
     )
     inside = covariance(replace(prior, rest_variance=0.0))
-    mask = np.ones((1, 36), np.float32)
-    mask[:, :20] = 0
-    truth = prior.draw(0, rng)
-    seen = mask[0] == 0
+    mask = np.ones(36, np.float32)
+    mask[:20] = 0
+    truth = prior.draw(0, rng)[0]
+    seen = mask == 0
     dense = (inside + 2 * 0.01 * np.eye(36))[np.ix_(seen, seen)]
     wanted = []
     for mean in prior.means:
-        off = (truth[0] - prior.center - prior.basis @ mean)[seen].astype(float)
+        off = (truth - prior.center - prior.basis @ mean)[seen].astype(float)
         wanted.append(-0.5 * (off @ np.linalg.solve(dense, off) + np.linalg.slogdet(dense)[1]))
-    got = prior.log_evidence(truth, mask, np.array([0, 1]))
+    got = log_evidence(prior, truth, mask, np.array([0, 1]))
     assert np.isclose(got[0] - got[1], wanted[0] - wanted[1], rtol=1e-3)
-    draws = np.concatenate([prior.draw_given(0, truth, mask, rng) for _ in range(3000)])
-    assert np.array_equal(draws[0, seen], truth[0, seen])
+    beside = Conditional(prior, truth, mask)
+    draws = np.stack([beside.draw(0, rng) for _ in range(3000)])
+    assert np.array_equal(draws[0, seen], truth[seen])
     start = prior.center + prior.basis @ prior.means[0]
     gain = inside[:, seen] @ np.linalg.inv(dense)
-    mean = start + gain @ (truth[0] - start)[seen]
+    mean = start + gain @ (truth - start)[seen]
     left = inside - gain @ inside[seen]
     assert np.allclose(draws.mean(0)[~seen], mean[~seen], atol=0.1)
     outside = np.eye(36) - prior.basis @ prior.basis.T

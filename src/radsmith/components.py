@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.evidence import log_evidence
 from radsmith.prior import Prior
 
 Array = NDArray[np.float32]
@@ -68,10 +69,13 @@ class Components:
     def seen(
         self, scores: NDArray[np.float64], prior: Prior, known: Array, mask: Array
     ) -> NDArray[np.float64]:
-        """The scores with what known pixels tell; components far below the best are left out."""
+        """The scores with what known pixels tell; components far below the best are left out.
+
+        known, mask: (S*S,); mask is 1 where unknown.
+        """
         close = np.flatnonzero(scores > scores.max() - CLOSE)
         found = np.full(len(scores), -np.inf)
-        found[close] = scores[close] + prior.log_evidence(known, mask, close)
+        found[close] = scores[close] + log_evidence(prior, known, mask, close)
         return found
 
     def choose(self, scores: NDArray[np.float64], rng: np.random.Generator) -> int:

@@ -32,32 +32,73 @@ class Region:
         """A view of this region of an array whose cells are `scale` pixels wide."""
         return array[self.top * scale : self.bottom * scale, self.left * scale : self.right * scale]
 
+    def grown(self, margin: int, shape: tuple[int, ...]) -> Region:
+        """`margin` wider on each side where an array of this shape has room."""
+        return Region(
+            top=max(0, self.top - margin),
+            bottom=min(shape[0], self.bottom + margin),
+            left=max(0, self.left - margin),
+            right=min(shape[1], self.right + margin),
+        )
+
+    def within(self, other: Region) -> Region:
+        """This region as the other, which holds it, counts rows and columns."""
+        return Region(
+            top=self.top - other.top,
+            bottom=self.bottom - other.top,
+            left=self.left - other.left,
+            right=self.right - other.left,
+        )
+
 
 def around(mask: Mask, margin: int) -> Region:
     """The smallest region with all True cells, `margin` wider on each side where there is room."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    height, width = mask.shape
-    return Region(
-        top=max(0, int(rows[0]) - margin),
-        bottom=min(height, int(rows[-1]) + 1 + margin),
-        left=max(0, int(columns[0]) - margin),
-        right=min(width, int(columns[-1]) + 1 + margin),
+    tight = Region(
+        top=int(rows[0]),
+        bottom=int(rows[-1]) + 1,
+        left=int(columns[0]),
+        right=int(columns[-1]) + 1,
     )
+    return tight.grown(margin, mask.shape)
 
 
 def scaled(pixels: Array, mask: Mask, width: int, height: int) -> tuple[Array, Mask]:
     """Both at another size: the average of what is known, and True where anything is unknown.
 
-    Cells of which nothing is known keep the average of what stands there.
+    Cells of which nothing is known keep the average of what stands there. What is looked at
+    besides the result is the neighbourhood of the unknown pixels alone.
     """
     if (height, width) == mask.shape:
         return pixels, mask
-    unknown = np.clip(resize(mask.astype(np.float32), width, height), 0, 1)
-    share = 1 - unknown
-    known = resize(np.where(mask, 0, pixels).astype(np.float32), width, height)
-    whole = resize(pixels, width, height)
-    mean = np.where(share > 0.05, known / np.maximum(share, 0.05), whole)
-    return np.asarray(mean, np.float32), unknown > 1e-4
+    mean, unknown = resize(pixels, width, height), np.zeros((height, width), np.bool_)
+    if not mask.any():
+        return mean, unknown
+    hole = around(mask, 0)
+    rows, down, near_rows = _reached(hole.top, hole.bottom, mask.shape[0], height)
+    columns, over, near_columns = _reached(hole.left, hole.right, mask.shape[1], width)
+    own = mask[near_rows, near_columns].astype(np.float32)
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    share = 1 - np.clip(resize(own, *size, rows=down, columns=over), 0, 1)
+    own = np.where(own > 0, np.float32(0), pixels[near_rows, near_columns])
+    known = resize(own, *size, rows=down, columns=over)
+    part = mean[rows, columns]
+    part[...] = np.where(share > 0.05, known / np.maximum(share, 0.05), part)
+    unknown[rows, columns] = share < 1 - 1e-4
+    return mean, unknown
+
+
+def _reached(
+    first: int, last: int, length: int, wanted: int
+) -> tuple[slice, tuple[float, float], slice]:
+    """Of the cells that pixels first to last reach: which, from where to where in the pixels that
+    reach them, and which these are."""
+    support = 2 if wanted >= length else 0
+    begin = max(0, int((first - support) * wanted // length))
+    end = min(wanted, -int(-(last + support) * wanted // length))
+    low, high = begin * length / wanted, end * length / wanted
+    near = slice(max(0, int(low) - support), min(length, -int(-high // 1) + support))
+    return slice(begin, end), (low - near.start, high - near.start), near
 
 
 def coarser(mask: Mask, scale: int) -> Mask:
@@ -155,34 +196,48 @@ def joined(drawn: Array, known: Array, hole: Mask) -> Array:
     The step between a narrow rim of known and one of drawn pixels, taken locally, is spread into
     the hole and fades with distance. Detail is untouched; (h, w), known where hole is False.
     """
+    found = np.where(hole, drawn, known).astype(np.float32)
     if not hole.any() or hole.all():
-        return np.where(hole, drawn, known).astype(np.float32)
-    near_hole = _boxed(hole.astype(np.float32), RIM) > 0
-    near_known = _boxed((~hole).astype(np.float32), RIM) > 0
-    rim_in, rim_out = hole & near_known, ~hole & near_hole
-    inner, outer = _local_mean(drawn, rim_in), _local_mean(known, rim_out)
-    step = np.where(rim_in, outer - inner, 0)
+        return found
     reach = max(1, round(np.log2(max(2.0, REACH * max(hole.shape)))))
+    near = around(hole, 3 * RIM)  # all that is looked at
+    inner, outer, hole = near.of(drawn), near.of(known), near.of(hole)
+    rim_in, rim_out = hole & _near(~hole), ~hole & _near(hole)
+    step = np.where(rim_in, _local_mean(outer, rim_out) - _local_mean(inner, rim_in), 0)
     spread = _spread(step.astype(np.float32), rim_in.astype(np.float32), reach)
-    return np.where(hole, drawn + spread, known).astype(np.float32)
+    near.of(found)[...] += np.where(hole, spread, 0)
+    return found
 
 
 def _local_mean(values: Array, where: Mask) -> Array:
     weight = where.astype(np.float32)
-    size = 2 * RIM
-    return np.asarray(
-        _boxed(np.where(where, values, 0).astype(np.float32), size)
-        / np.maximum(_boxed(weight, size), 1e-6)
-    )
+    return np.asarray(_boxed(values * weight) / np.maximum(_boxed(weight), 1e-6))
 
 
-def _boxed(array: Array, radius: int) -> Array:
-    """Mean over (2 radius + 1)-sided boxes, the outside counting as 0."""
+def _boxed(array: Array) -> Array:
+    """Sum over the 4 RIM + 1 cells around each cell on a side, the outside counting as 0."""
+    side = 4 * RIM
     for _ in range(2):
-        total = np.cumsum(np.pad(array, ((radius + 1, radius), (0, 0))), axis=0, dtype=np.float64)
-        side = 2 * radius + 1
-        array = ((total[side:] - total[:-side]) / side).astype(np.float32).T
+        length, width = array.shape
+        wide = np.zeros((length + side, width), np.float32)
+        wide[side // 2 : side // 2 + length] = array
+        total, span = wide, 1
+        while span < side:
+            total = total[:-span] + total[span:]
+            span *= 2
+        array = np.ascontiguousarray((total[:length] + wide[side:]).T)
     return array
+
+
+def _near(mask: Mask) -> Mask:
+    """Cells within RIM of a True one, in both directions."""
+    for _ in range(2):
+        found = mask.copy()
+        for offset in range(1, RIM + 1):
+            found[offset:] |= mask[:-offset]
+            found[:-offset] |= mask[offset:]
+        mask = found.T
+    return mask
 
 
 def _spread(values: Array, weight: Array, levels: int) -> Array:
@@ -193,12 +248,22 @@ def _spread(values: Array, weight: Array, levels: int) -> Array:
     if levels == 0 or max(values.shape) < 2:
         return np.where(weight > 0, values, 0).astype(np.float32)
     height, width = values.shape
-    even = ((0, height % 2), (0, width % 2))
-    parts = [
-        np.pad(a, even).reshape(-(-height // 2), 2, -(-width // 2), 2).sum((1, 3))
-        for a in (values * weight, weight)
-    ]
+    rows, columns = height + height % 2, width + width % 2
+    parts = []
+    for array in (values * weight, weight):
+        even = np.zeros((rows, columns), np.float32)
+        even[:height, :width] = array
+        parts.append(even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2])
     below = np.where(parts[1] > 0, parts[0] / np.maximum(parts[1], 1e-9), 0).astype(np.float32)
     coarse = _spread(below, np.minimum(parts[1], 1).astype(np.float32), levels - 1)
-    finer = resize(coarse, 2 * coarse.shape[1], 2 * coarse.shape[0])[:height, :width]
+    finer = _doubled(_doubled(coarse).T).T[:height, :width]
     return np.asarray(weight * values + (1 - weight) * FADE * finer, np.float32)
+
+
+def _doubled(array: Array) -> Array:
+    """Twice as many rows, linearly between cell centres; edges repeat."""
+    found = array.repeat(2, 0)
+    near, far = np.float32(0.75) * array, np.float32(0.25) * array
+    found[2::2] = near[1:] + far[:-1]
+    found[1:-1:2] = near[:-1] + far[1:]
+    return found

@@ -53,38 +53,44 @@ def resize(
     rows, columns: from where to where of the image, in its pixels (all of it).  Memory stays that
     of the images, whatever their size.
     """
-    for wanted, span in ((height, rows), (width, columns)):  # the second on the transposed result
-        first, last = span or (0.0, float(len(image)))
-        change = _averaged if wanted < last - first else _interpolated
-        image = change(image, wanted, first, last).T
-    return np.ascontiguousarray(image, np.float32)
+    down, over = rows or (0.0, float(len(image))), columns or (0.0, float(image.shape[1]))
+    image = np.ascontiguousarray(_across(image, width, *over).T)
+    return np.ascontiguousarray(_across(image, height, *down).T, np.float32)
+
+
+def _across(image: Array, wanted: int, first: float, last: float) -> Array:
+    """Each row from `first` to `last` at another length."""
+    change = _averaged if wanted < last - first else _interpolated
+    return change(image, wanted, first, last)
 
 
 def _interpolated(image: Array, wanted: int, first: float, last: float) -> Array:
-    """Rows by Catmull-Rom interpolation at cell centres; edges repeat."""
-    length = len(image)
+    """By Catmull-Rom interpolation at cell centres; edges repeat."""
+    length = image.shape[1]
     if wanted == length and (first, last) == (0, length):
         return image
     position = first + (np.arange(wanted) + 0.5) * ((last - first) / wanted) - 0.5
     start = np.floor(position).astype(int)
-    found = np.zeros((wanted, image.shape[1]), np.float32)
+    found = np.zeros((len(image), wanted), np.float32)
     for offset in range(-1, 3):
         weight = _catmull_rom(np.abs(position - (start + offset))).astype(np.float32)
-        found += weight[:, None] * image[np.clip(start + offset, 0, length - 1)]
+        found += weight * image[:, np.clip(start + offset, 0, length - 1)]
     return found
 
 
 def _averaged(image: Array, wanted: int, first: float, last: float) -> Array:
-    """Rows by area average, as differences of the running sum; some columns at a time."""
+    """By area average: sums of whole pixels, and shares of those that an edge cuts."""
     edge = np.linspace(first, last, wanted + 1)
-    cell = np.minimum(edge.astype(int), len(image) - 1)
-    found = np.empty((wanted, image.shape[1]), np.float32)
-    for left in range(0, image.shape[1], 256):
-        part = image[:, left : left + 256]
-        total = np.zeros((len(image) + 1, part.shape[1]))
-        np.cumsum(part, axis=0, out=total[1:], dtype=np.float64)
-        at = total[cell] + (edge - cell)[:, None] * part[cell]
-        found[:, left : left + 256] = np.diff(at, axis=0) * (wanted / (last - first))
+    cell = edge.astype(int)
+    share = (edge - cell).astype(np.float32)
+    found = np.empty((len(image), wanted), np.float32)
+    np.add.reduceat(image, cell[:-1], axis=1, out=found)
+    found[:, -1] = image[:, cell[-2] : cell[-1]].sum(1)
+    found[:, cell[1:] == cell[:-1]] = 0
+    if share.any():
+        cut = image[:, np.minimum(cell, image.shape[1] - 1)] * share
+        found += cut[:, 1:] - cut[:, :-1]
+    found *= np.float32(wanted / (last - first))
     return found
 
 

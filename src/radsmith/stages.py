@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from radsmith.conditional import Conditional
 from radsmith.generation import Settings
 from radsmith.prior import Prior
 from radsmith.resize import enlarge
@@ -21,10 +22,6 @@ from radsmith.sampling import SAMPLERS, Denoiser, guided, keeping, timesteps, ve
 Array = NDArray[np.float32]
 LOW_SIDE = 64
 SCALE = 4
-MARGIN = 16
-"""Cells the finer stage sees around a cell: 14 by its convolutions."""
-TILE = 96
-"""Largest side, in cells, that the finer stage draws at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +30,22 @@ class Beginning:
 
     image: Array
     first: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What the finer stage adds to the coarse image, and what it starts from. low: (h, w);
+    fine: (4h, 4w)."""
+
+    low: Array
+    fine: Array
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], rng: np.random.Generator) -> Noise:
+        """Of a coarse grid (h, w)."""
+        low = rng.standard_normal(shape, np.float32)
+        fine = rng.standard_normal((SCALE * shape[0], SCALE * shape[1]), np.float32)
+        return cls(low=low, fine=fine)
 
 
 class BaseStage:
@@ -49,46 +62,43 @@ class BaseStage:
         component: int,
         ids: NDArray[np.int64],
         begin: Beginning,
-        known: Array,
-        mask: Array,
+        beside: Conditional,
         settings: Settings,
         rng: np.random.Generator,
     ) -> Array:
-        """(64, 64) from begin.image; known, mask: (1, 64, 64); ids: (1, slots) table rows."""
+        """(64, 64) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
+        known, mask = (a.reshape(LOW_SIDE, LOW_SIDE) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
-        denoise = self._denoiser(component, ids, known, mask, settings.guidance_scale)
+        denoise = self._denoiser(component, ids, beside, settings.guidance_scale)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         sampler = SAMPLERS[settings.sampler]
-        return sampler(velocity, x, timesteps(settings.num_steps, begin.first))[0]
+        return sampler(velocity, x, timesteps(settings.num_steps, begin.first))
 
     def _denoiser(
         self,
         component: int,
         ids: NDArray[np.int64],
-        known: Array,
-        mask: Array,
+        beside: Conditional,
         guidance_scale: float,
     ) -> Denoiser:
         """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
         which = np.array([component])
         numbers = np.zeros((1, 4), np.float32)
+        known, mask = (a.reshape(LOW_SIDE, LOW_SIDE) for a in (beside.known, beside.mask))
 
         def denoise(x: Array, t: float) -> Array:
             at = np.array([t], np.float32)
-            flat = (1, -1)
-            mean = self._prior.denoise(
-                x.reshape(flat), at, which, known.reshape(flat), mask.reshape(flat)
-            ).reshape(x.shape)
+            mean = beside.denoise(x.ravel(), t, component).reshape(x.shape)
             left = (x - np.float32(1 - t) * mean) / np.float32(max(t, self._floor))
-            image = np.stack([x, mean, left, mask, known * (1 - mask)], 1)
+            image = np.stack([x, mean, left, mask, known * (1 - mask)])[None]
 
             def correction(concepts: NDArray[np.int64]) -> Denoiser:
                 feed = {"image": image, "t": at, "numbers": numbers, "concepts": concepts}
-                return lambda x, t: np.asarray(self._session.run(None, feed)[0][:, 0])
+                return lambda x, t: np.asarray(self._session.run(None, feed)[0][0, 0])
 
             found = guided(correction(ids), correction(np.zeros_like(ids)), guidance_scale)(x, t)
-            return mean + self._prior.error(at, which)[:, None, None] * found
+            return mean + self._prior.error(at, which)[0] * found
 
         return denoise
 
@@ -108,20 +118,20 @@ class DetailStage:
         ids: NDArray[np.int64],
         known: Array,
         mask: Array,
+        noise: Noise,
         num_steps: int,
-        rng: np.random.Generator,
         begin: Beginning | None = None,
     ) -> Array:
         """(4h, 4w) from low (h, w); known, mask: (4h, 4w).  begin: on the fine grid."""
-        noisy = np.clip(low, -1, 1) + self._level * rng.standard_normal(low.shape, np.float32)
+        noisy = np.clip(low, -1, 1) + self._level * noise.low
         coarse = enlarge(noisy, SCALE)
-        noise = rng.standard_normal((1, *coarse.shape), np.float32)
+        fine = noise.fine[None]
         given = ((known - coarse) / self._scale)[None] * (1 - mask[None])
-        first, x = 1.0, noise
+        first, x = 1.0, fine
         if begin is not None:
             first = begin.first
             own = ((begin.image - coarse) / self._scale)[None]
-            x = np.asarray((1 - first) * own + first * noise, np.float32)
+            x = np.asarray((1 - first) * own + first * fine, np.float32)
 
         def denoise(x: Array, t: float) -> Array:
             spread = np.float32((1 - t) ** 2 + t**2)
@@ -136,7 +146,7 @@ class DetailStage:
             error = np.float32(max(t, 0.02)) / np.sqrt(spread)
             return np.float32(1 - t) * x / spread + error * correction
 
-        velocity = keeping(velocity_of(denoise), given, noise, mask[None])
+        velocity = keeping(velocity_of(denoise), given, fine, mask[None])
         steps = timesteps(min(num_steps, self._most_steps), first)
         residual = SAMPLERS["euler"](velocity, x, steps)
         return np.asarray(coarse + self._scale * residual[0], np.float32)

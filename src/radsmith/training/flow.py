@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from radsmith.conditional import Conditional
 from radsmith.prior import Prior
 from radsmith.resize import enlarge, shrink
 from radsmith.training.data import SIDE, Corpus
@@ -137,10 +138,14 @@ def base_inputs(
     prior: Prior, x_t: Array, t: Array, component: NDArray[np.int64], known: Array, mask: Array
 ) -> tuple[Array, Array, Array]:
     """Network input (b, 5, s, s), posterior mean (b, s, s) and error (b,)."""
-    flat = (len(x_t), -1)
-    mean = prior.denoise(
-        x_t.reshape(flat), t, component, known.reshape(flat), mask.reshape(flat)
-    ).reshape(x_t.shape)
+    mean = np.stack(
+        [
+            Conditional(prior, known[i].ravel(), mask[i].ravel())
+            .denoise(x_t[i].ravel(), float(t[i]), int(component[i]))
+            .reshape(x_t.shape[1:])
+            for i in range(len(x_t))
+        ]
+    )
     scale, noise = 1 - t[:, None, None], np.maximum(t, NOISE_FLOOR)[:, None, None]
     left = (x_t - scale * mean) / noise
     return np.stack([x_t, mean, left, mask, known * (1 - mask)], 1), mean, prior.error(t, component)

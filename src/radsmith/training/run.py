@@ -82,7 +82,9 @@ def run(config_path: Path) -> Path:
     for stage in config.get("stages", STAGES):
         recipe = Recipe(stage=stage, **config.get("recipe", {}))
         size = sizes.get(stage, {})
-        train(recipe, corpus, table, prior, component, state / "run", size, initial, publish)
+        train(
+            recipe, corpus, table, prior.mended(), component, state / "run", size, initial, publish
+        )
         publish()
     return state / "model"
 
