@@ -1,7 +1,7 @@
-"""What filling a hole costs beside generating an image, and what memory editing takes.
+"""What filling a hole costs beside generating an image.
 
 Ratios within one run and round by round, since machines are noisy. Prints Markdown for
-docs/benchmarks.md; `--memory SIDE` is one measurement, in a process of its own.
+docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def with_hole(side: int) -> Given:
 
 
 def ratios() -> dict[str, tuple[float, float]]:
-    """Core-seconds, and the share of an image's, by image side, with and without a prompt."""
+    """Core-seconds, and the share of an image's, by image side and whether there is a prompt."""
     engine = load_engine()
     concepts = plan(PROMPT, engine.facts).concepts
     cases = {f"{side}x{side}": (with_hole(side), concepts) for side in SIDES}

@@ -80,11 +80,13 @@ def warm(count: int = 20) -> dict[str, float]:
         "4 steps, guidance 1.5": Settings(),
         "4 steps, no guidance": Settings(guidance_scale=1),
         "25 steps, guidance 1.5": Settings(num_steps=25),
+        "512x512": Settings(size=(512, 512)),
+        "1024x1024": Settings(size=(1024, 1024)),
     }
     for name, setting in settings.items():
         engine.generate(concepts, 0, setting)
         times = []
-        for seed in range(count if setting.num_steps < 10 else 5):
+        for seed in range(count if setting.num_steps < 10 and setting.size is None else 5):
             began = time.process_time()
             engine.generate(concepts, seed, setting)
             times.append(time.process_time() - began)

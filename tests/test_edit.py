@@ -1,5 +1,6 @@
 """Laws of editing: what lies outside a mask survives bit for bit, whatever the engine does."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from radsmith.edit import (
     Margins,
     Source,
     Task,
+    _range,
     change,
     inpaint,
     interpolate,
@@ -329,3 +331,39 @@ def test_a_side_that_is_not_said_is_flagged(engine):
     shown = read_prompt("knee x-ray").prompt
     found = extend(source_of(picture((32, 32))), shown, "leg", task_of(engine), strict=True)
     assert any("side not said" in flag for flag in found.flags)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
+@pytest.mark.parametrize("n", [1, 2, 7, 40_000])
+def test_the_range_of_whole_numbers_is_that_of_their_percentiles(dtype, n):
+    rng = np.random.default_rng(n)
+    info = np.iinfo(dtype)
+    pixels = rng.integers(info.min, info.max, (n, 3), dtype, endpoint=True)
+    shown = rng.random(pixels.shape) < 0.7
+    shown[0, 0] = True
+    for where in (None, shown):
+        chosen = pixels if where is None else pixels[where]
+        wanted = np.percentile(chosen.astype(np.float64), (0.1, 99.9))
+        assert np.allclose(_range(pixels, where), wanted)
+
+
+def test_memory_beyond_the_hole_is_a_few_copies_of_the_image():
+    class Halves:
+        facts = NoisyEngine.facts
+
+        def fill(self, given, *rest):
+            return np.where(given.mask, np.float32(0.5), given.pixels)
+
+    def peak(side):
+        pixels = np.random.default_rng(0).integers(0, 4000, (side, side), np.uint16)
+        mask = np.zeros((side, side), np.bool_)
+        mask[10:40, 10:40] = True
+        source = Source(image=Image(pixels=pixels, unit="stored value"), bits=12)
+        task = Task(engine=Halves(), planned=None, request=Request(prompt="", seed=0), created="")
+        tracemalloc.start()
+        inpaint(source, mask, task)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert (peak(1024) - peak(512)) / (1024**2 - 512**2) < 14  # bytes a pixel, of two

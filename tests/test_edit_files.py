@@ -1,5 +1,6 @@
 """Editing as users do it: files in, files out, on the shipped model."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -94,6 +95,23 @@ def test_numbers_stay_numbers(run, tmp_path, dtype):
 DICOM = ["CT_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "JPEG2000.dcm"]
 
 
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm"])
+def test_a_falling_rescale_turns_the_polarity(run, tmp_path, name):
+    old = pydicom.dcmread(get_testdata_file(name))
+    old.RescaleSlope, old.RescaleIntercept = -1, 4000
+    old.save_as(tmp_path / "in.dcm")
+    before = read_dicom_image(tmp_path / "in.dcm")
+    assert before.inverted
+    code, out, err = run(
+        "inpaint", tmp_path / "in.dcm", "--box", "20,20,9,9", "-o", tmp_path, *FAST
+    )
+    assert code == 0, err
+    after = read_dicom_image(Path(out[0]))
+    assert after.inverted
+    mask = box_mask("20,20,9,9", before.image.pixels.shape)
+    assert np.array_equal(after.image.pixels[~mask], before.image.pixels[~mask])
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("name", DICOM)
 def test_dicom_becomes_a_new_object_of_the_same_depth(run, tmp_path, name, inverted):
@@ -145,6 +163,11 @@ def test_the_other_edits_run(run, tmp_path):
     assert code == 0 and (out / "a-add-pleural-effusion-0-difference.png").is_file()
     mask = values(f"{made[0][:-4]}-mask.png") > 0
     assert np.flatnonzero(mask.any(0)).max() < 64
+    pair = json.loads(Path(f"{made[0][:-4]}-pair.json").read_text())
+    before = (tmp_path / pair["before"]["file"]).read_bytes()
+    assert hashlib.sha256(before).hexdigest() == pair["before"]["file_sha256"]
+    assert pair["after"]["pixels_sha256"] == read_record(Path(made[0])).pixels_sha256
+    assert (out / pair["mask"]).is_file() and (out / pair["difference"]).is_file()
     assert read_record(Path(made[0])).canonical_prompt.endswith("right pleural effusion")
     code, made, _ = run("interpolate", tmp_path / "a.png", tmp_path / "b.png", "-n", 2,
                         "-o", out, *FAST)  # fmt: skip
@@ -153,6 +176,25 @@ def test_the_other_edits_run(run, tmp_path):
                         "-o", out, *FAST)  # fmt: skip
     assert code == 0 and values(made[0]).shape[0] > 3 * 128
     assert values(f"{made[0][:-4]}-distance.png").dtype == np.uint16
+
+
+def test_the_distance_map_of_dicom_is_dicom_too_and_says_millimetres(run, tmp_path):
+    code, made, _ = run("generate", "left knee x-ray", "--format", "dicom", "--size", "96x96",
+                        "--steps", 1, "-o", tmp_path)  # fmt: skip
+    code, made, _ = run("extend", made[0], "--to", "leg", "-o", tmp_path / "out", *FAST)
+    assert code == 0
+    found = pydicom.dcmread(f"{made[0][:-4]}-distance.dcm")
+    tenths = values(f"{made[0][:-4]}-distance.png")
+    shown = found.pixel_array * float(found.RescaleSlope) + float(found.RescaleIntercept)
+    assert np.allclose(shown, tenths / 10) and shown.max() > 100
+    assert found.PixelSpacing == pydicom.dcmread(made[0]).PixelSpacing
+    assert found.SyntheticData == "YES" and found.PatientID.startswith("SYNTHETIC")
+    if shutil.which("dciodvfy"):
+        checked = subprocess.run(
+            ["dciodvfy", f"{made[0][:-4]}-distance.dcm"], capture_output=True, text=True
+        )
+        errors = [e for e in checked.stderr.splitlines() if e.startswith("Error")]
+        assert all("(0x0008,0x001c)" in e.lower() for e in errors), errors
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from radsmith import enlarging
 from radsmith.adapters.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
+from radsmith.resize import enlarge, shrink
 
 CHEST = ("modality:x-ray", "body_part:chest")
 
@@ -32,8 +34,37 @@ def test_an_image_has_the_size_asked_for_and_lies_in_0_1(engine):
 
 
 def test_unsupported_sizes_are_refused(engine):
-    with pytest.raises(InvalidInput, match="not supported"):
-        engine.generate(CHEST, 3, Settings(size=(512, 512)))
+    with pytest.raises(InvalidInput, match="64-1024"):
+        engine.generate(CHEST, 3, Settings(size=(2048, 512)))
+
+
+def detail(image, scale):
+    """What is finer than pixels `scale` times as wide."""
+    return image - enlarge(shrink(image, scale), scale)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_larger_image_is_the_same_one_with_drawn_detail(engine, scale):
+    small = engine.generate(CHEST, 3, Settings(num_steps=1, size=(256, 192)))
+    asked = Settings(num_steps=1, size=(256 * scale, 192 * scale))
+    large = engine.generate(CHEST, 3, asked)
+    assert large.shape == (192 * scale, 256 * scale)
+    assert np.array_equal(large, engine.generate(CHEST, 3, asked))
+    assert np.abs(shrink(large, scale) - small).mean() < 0.001
+    assert detail(large, scale).std() > 2 * detail(enlarge(small, scale), scale).std()
+
+
+def test_tiles_draw_what_one_piece_would(engine, monkeypatch):
+    asked = Settings(num_steps=1, size=(512, 512))
+    tiled = engine.generate(CHEST, 3, asked)
+    monkeypatch.setattr(enlarging, "TILE", 128)
+    whole = engine.generate(CHEST, 3, asked)
+    assert 0 < (tiled - whole).std() < 0.1 * detail(whole, 2).std()
+
+
+def test_any_larger_size_can_be_asked_for(engine):
+    image = engine.generate(CHEST, 3, Settings(num_steps=1, size=(301, 70)))
+    assert image.shape == (70, 301) and image.min() >= 0 and image.max() <= 1
 
 
 def test_generating_never_imports_torch():

@@ -160,4 +160,4 @@ def test_the_default_engine_by_its_name():
 def test_sizes_are_the_engine_s_own():
     check_size((1024, 512), (64, 1024))
     with pytest.raises(InvalidInput, match="64-256"):
-        check_size((1024, 512))
+        check_size((1024, 512), (64, 256))

@@ -10,14 +10,15 @@ from onnx import TensorProto, helper
 from radsmith.adapters.evaluation_report import write_evaluation, write_probe
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.evaluate import Options, RealSet, evaluate, halves, kinds_of
+from radsmith.evaluate import Options, evaluate
 from radsmith.features import Stored, onnx_space, pixel_space
 from radsmith.generation import Settings
 from radsmith.judge import Judge, Judgement, letterboxed
 from radsmith.metrics import auroc
 from radsmith.privacy import check_copies, near_copies, nearest, variants
 from radsmith.probe import PROMPTS, probe
-from radsmith.prompt import NORMAL, Finding, prompt_of
+from radsmith.prompt import NORMAL, Finding, prompt_of, render
+from radsmith.real_set import RealSet, halves, kinds_of
 
 XRAY, CHEST, KNEE = "modality:x-ray", "body_part:chest", "body_part:knee"
 SICK = "finding:pneumonia"
@@ -165,7 +166,7 @@ def test_copies_are_found_and_honest_images_are_not(honest):
 def test_no_patient_is_in_both_halves():
     real = real_set(200, 2)
     for index in kinds_of(real.concepts).values():
-        one, two = halves(real, index, Options(per_kind=60))
+        one, two = halves(real, index, 60, 0)
         assert len(one.images) == len(two.images) == 30
         assert not set(one.patients) & set(two.patients)
 
@@ -204,6 +205,92 @@ def test_the_probe_asks_17_prompts_and_hides_nothing(tmp_path):
     assert [r["right"] for r in rows if r["prompt"] == "An x-ray of the knee"] == [2]
     assert len(list((tmp_path / "images").glob("*.png"))) == 34
     assert (tmp_path / "probe.png").is_file()
+
+
+class Worded(FakeEngine):
+    """Somebody else's model: asked in words, of unknown training."""
+
+    def __init__(self):
+        super().__init__()
+        self.facts = ModelFacts(
+            name="words", digest="1", images=None, together=None, engine="diffusers",
+            notes=("what it learned is unknown",),
+        )  # fmt: skip
+        self.asked = []
+
+    def generate(self, concepts, seed, settings, absent=(), prompt=None):
+        self.asked.append((render(prompt), settings.num_steps, settings.guidance_scale))
+        return super().generate(concepts, seed, settings)
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs a command on made-up data, with an engine and a judge put at the seams."""
+    from click.testing import CliRunner
+    from test_augment import write_split
+
+    from radsmith.adapters import engines, judge_files
+    from radsmith.cli import cli
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for split in ("train", "test"):
+        write_split(tmp_path, split, 100)
+    engine, choices = Worded(), []
+    monkeypatch.setattr(engines, "load_engine", lambda choice: choices.append(choice) or engine)
+    monkeypatch.setattr(judge_files, "load_judge", lambda path: FakeJudge())
+
+    def run(*arguments):
+        found = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
+        return found, engine, choices
+
+    return run
+
+
+def test_any_engine_can_be_evaluated_from_the_command_line(command, tmp_path):
+    out = tmp_path / "report"
+    arguments = ("evaluate", "--data", tmp_path, "-o", out, "--per-finding", 5)
+    arguments += ("--features", "pixels", "--engine", "diffusers:somewhere", "--steps", "7,9")
+    found, engine, choices = command(*arguments)
+    assert found.exit_code == 0 and choices == ["diffusers:somewhere"]
+    report = json.loads((out / "report.json").read_text())
+    assert report["model"] == {
+        "name": "words", "digest": "1", "engine": "diffusers",
+        "notes": ["what it learned is unknown"],
+    }  # fmt: skip
+    assert {steps for _, steps, _ in engine.asked} == {7, 9}
+    assert {guidance for _, _, guidance in engine.asked} == {7.0}  # usual for such an engine
+    assert "knee x-ray, adult, female" in " ".join(text for text, _, _ in engine.asked)
+    assert {k["training_images"] for k in report["kinds"]} == {None}
+    assert {f["training_images"] for f in report["findings"]} == {None}
+    page = (out / "index.html").read_text()
+    assert "unknown" in page and ">None<" not in page
+    assert report["copies"]["pixels"]["n"] == sum(k["n"] for k in report["kinds"])
+
+
+def test_any_engine_can_be_probed_from_the_command_line(command, tmp_path):
+    out = tmp_path / "probe"
+    arguments = ("probe", "-n", 1, "-o", out, "--engine", "openai:words@http://127.0.0.1:9/v1")
+    found, engine, choices = command(*arguments)
+    assert found.exit_code == 0 and choices == ["openai:words@http://127.0.0.1:9/v1"]
+    assert len(engine.asked) == 17 and engine.asked[1][0] == "chest x-ray"
+    assert {row["standing"] for row in json.loads((out / "probe.json").read_text())["prompts"]} == {
+        "unknown"
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--engine", "magic:x"), "an engine is"),
+        (("--engine", "diffusers:x", "--model", "folder"), "leave out --engine"),
+        (("--steps", "four"), "steps must be"),
+        (("--features", "inception"), "no feature space"),
+    ],
+)
+def test_bad_options_of_an_evaluation_are_said_before_any_work(command, tmp_path, arguments, words):
+    with pytest.raises(InvalidInput, match=words):
+        command("evaluate", "--data", tmp_path, "-o", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists()
 
 
 def test_near_copies_are_caught_through_mirror_and_crop():

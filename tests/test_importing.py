@@ -28,7 +28,7 @@ from pydicom.uid import generate_uid
 from radsmith.adapters.deidentify import Policy
 from radsmith.adapters.importing import run as importing
 from radsmith.adapters.importing import shards
-from radsmith.adapters.importing.pictures import Options, pictures_of, read_labels
+from radsmith.adapters.importing.pictures import Options, own_vocabulary, pictures_of, read_labels
 from radsmith.adapters.importing.run import Request, run_import
 from radsmith.adapters.importing.scan import scan_file
 from radsmith.adapters.importing.state import Unit
@@ -36,6 +36,7 @@ from radsmith.cli import cli
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.training.data import load_corpus
 from radsmith.training.labels import concepts_of
+from radsmith.vocabulary import parse_vocabulary
 
 POLICY = Policy(secret=b"0123456789abcdef")
 DICOM = Path(get_testdata_file("CT_small.dcm")).parent
@@ -190,6 +191,60 @@ def test_reports_find_their_images_by_study(tmp_path):
     assert "finding:pleural-effusion" in row["findings"]
 
 
+def test_open_i_reports_find_the_images_they_name_and_keep_them_together(tmp_path):
+    from test_report import LINKED
+
+    source, out = tmp_path / "source", tmp_path / "out"
+    (source / "images").mkdir(parents=True)
+    (source / "ecgen-radiology").mkdir()
+    for n in range(1, 13):
+        said = LINKED.replace("CXR1", f"CXR{n}").replace("other-name", f"other-{n}")
+        if n > 6:
+            said = said.replace("Small left pleural effusion.", "No pleural effusion.")
+        (source / "ecgen-radiology" / f"{n}.xml").write_text(said)
+        for view in ("3001", "4001"):
+            write_picture(
+                source / "images" / f"CXR{n}_1_IM-0001-{view}.png", 10_000 * n + int(view)
+            )
+    write_picture(source / "images" / "CXR99_1_IM-0001-3001.png", 7)
+    run_on(source, out, modality="x-ray", body_part="chest", test_share=0.4, keep_doubtful=True)
+    rows = {split: rows_of(out, split) for split in ("train", "test")}
+    assert len(rows["train"]) + len(rows["test"]) == 25 and rows["test"] and rows["train"]
+    labels = [json.loads(r["labels"] or "{}") for part in rows.values() for r in part]
+    assert sorted(str(given.get("finding:pleural-effusion")) for given in labels) == sorted(
+        ["0"] * 12 + ["1"] * 12 + ["None"]
+    )
+    patients = {split: {r["patient_id"] for r in part} for split, part in rows.items()}
+    assert len(patients["train"] | patients["test"]) == 13
+    assert not patients["train"] & patients["test"]
+    assert b"CXR" not in (out / "train.csv").read_bytes()
+
+
+def test_patients_of_a_list_lie_on_one_side(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    lines = ["file,patient_id"]
+    for n in range(24):
+        write_picture(source / f"{n}.png", n)
+        lines.append(f"{n}.png,p{n % 8}")
+    (source / "list.csv").write_text("\n".join(lines))
+    labels = read_labels(source / "list.csv")
+    run_on(source, out, modality="ultrasound", labels=labels, test_share=0.5)
+    sides = [{row["patient_id"] for row in rows_of(out, split)} for split in ("train", "test")]
+    assert len(sides[0] | sides[1]) == 8 and all(sides) and not sides[0] & sides[1]
+
+
+def test_jpeg_extended_of_12_bits_comes_in(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    dataset = pydicom.dcmread(get_testdata_file("JPGExtended.dcm"))
+    dataset.Modality = "CR"
+    dataset.save_as(source / "a.dcm")
+    run_on(source, out, test_share=0.0)
+    (row,) = rows_of(out)
+    assert (row["width"], row["height"]) == ("256", "1024")
+
+
 def test_what_is_left_out_is_listed_with_its_reason(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     write_slices(source, 1)
@@ -240,6 +295,33 @@ def test_near_copies_of_other_patients_are_left_out(tmp_path):
     assert [r for r in reasons(out).values() if r.startswith("near copy of")]
 
 
+def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    lines = ["file,modality,body_part,findings"]
+    for n, finding in enumerate(("Zirconia crown", "porcelain bridge", "pneumonia")):
+        write_picture(source / f"{n}.png", n)
+        lines.append(f"{n}.png,x-ray,tail,{finding}")
+    (source / "list.csv").write_text("\n".join(lines))
+    words = tmp_path / "words.toml"
+    words.write_text(
+        '[finding.dental-bridge]\nname = "dental bridge"\nforms = ["porcelain bridge"]\n'
+    )
+    listed = read_labels(source / "list.csv")
+    vocabulary = own_vocabulary(words, [source], listed.values())
+    assert own_vocabulary(words, [source], listed.values()) == vocabulary
+    run_on(source, out, labels=listed, vocabulary=vocabulary, test_share=0)
+    found = {row["findings"] for row in rows_of(out)}
+    assert found == {"finding:zirconia-crown", "finding:dental-bridge", "finding:pneumonia"}
+    kept = parse_vocabulary((out / "vocabulary.toml").read_text())
+    assert set(kept.concepts) == {
+        "finding:zirconia-crown", "finding:dental-bridge", "body_part:tail"
+    }  # fmt: skip
+    again = tmp_path / "again"
+    run_on(out, again, vocabulary=own_vocabulary(None, [out], []), test_share=0)
+    assert {row["findings"] for row in rows_of(again)} == found
+
+
 def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):
     from test_training import make_data
 
@@ -251,6 +333,35 @@ def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):
     before = [r["body_part"] for r in rows_of(source)]
     assert [r["body_part"] for r in rows_of(out)] == before
     assert {r["source"] for r in rows_of(out)} == {"made"}
+
+
+def test_what_a_model_made_is_marked_on_the_way_in(tmp_path):
+    from test_evaluate import FakeEngine
+
+    from radsmith.adapters.pictures import png_bytes
+    from radsmith.generate import make, plan
+    from radsmith.generation import Request as Asked
+
+    source, out, again = tmp_path / "source", tmp_path / "out", tmp_path / "again"
+    source.mkdir()
+    engine = FakeEngine()
+    asked = Asked(prompt="chest x-ray, pneumonia", seed=5)
+    image, record = make(engine, plan(asked.prompt, engine.facts), asked, "")
+    (source / "made.png").write_bytes(png_bytes(image, record))
+    write_picture(source / "real.png", 1)
+    write_slices(source / "ct", 1)
+    dataset = pydicom.dcmread(source / "ct" / "001.dcm")
+    dataset.SyntheticData = "YES"
+    dataset.save_as(source / "ct" / "001.dcm")
+    run_on(source, out, modality="x-ray", test_share=0.0)
+    run_on(source / "ct", tmp_path / "ct", test_share=0.0, windows=("lung window",))
+    run_on(out, again)
+    for folder in (out, again):
+        rows = {row["synthetic"]: row for row in rows_of(folder)}
+        assert set(rows) == {"", "1"}
+        assert (rows["1"]["seed"], rows["1"]["prompt"]) == ("5", "chest x-ray, pneumonia")
+        assert rows["1"]["model_digest"] == engine.facts.digest and not rows[""]["model_digest"]
+    assert [row["synthetic"] for row in rows_of(tmp_path / "ct")] == ["1"]
 
 
 def test_training_takes_the_folder(tmp_path):

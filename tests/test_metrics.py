@@ -6,7 +6,6 @@ import pytest
 from radsmith.errors import InvalidInput
 from radsmith.metrics import (
     frechet_distance,
-    frechet_ratio,
     kernel_distance,
     ms_ssim,
     neighbours,
@@ -45,14 +44,6 @@ def test_frechet_distance_is_a_distance_of_few_images_too(rng):
     few, many = rng.standard_normal((5, 20)), rng.standard_normal((9, 20))
     assert frechet_distance(few, few) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(few, many) == pytest.approx(frechet_distance(many, few))
-
-
-def test_frechet_ratio_is_near_one_for_real_images_and_falls(rng):
-    real, other, same = rng.standard_normal((3, 600, 64))
-    assert frechet_ratio(real, other, same) == pytest.approx(1, abs=0.1)
-    assert frechet_ratio(real, other, same + 1) < 0.2
-    with pytest.raises(InvalidInput, match="generate more"):
-        frechet_ratio(real, other, same[:10])
 
 
 def test_kernel_distance_is_the_brute_force_one(rng):

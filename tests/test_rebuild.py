@@ -6,9 +6,9 @@ import pytest
 from radsmith.adapters.baselines import load_baselines
 from radsmith.adapters.rebuild_report import write_rebuilt
 from radsmith.errors import InvalidInput
-from radsmith.evaluate import RealSet
 from radsmith.features import Stored, pixel_space
-from radsmith.rebuild import RebuildOptions, edge_step, rebuild
+from radsmith.real_set import RealSet
+from radsmith.rebuild import RebuildOptions, edge_step, edges_elsewhere, rebuild
 
 KNEE = ("modality:x-ray", "body_part:knee")
 
@@ -38,7 +38,7 @@ def test_a_perfect_engine_is_nearer_than_any_baseline(tmp_path):
     options = RebuildOptions(candidates=2)
     report, images = rebuild(Oracle(real), real, load_baselines(), {"pixels": pixel_space}, options)
     assert report["n"] == 4 and report["kinds"]["all"]["engine"]["rms"] == 0
-    assert report["edge"]["engine"]["effect_size"] == 0
+    assert report["edge"]["engine"]["effect_size"]["mean"] == 0
     assert set(report["against"]) == {"telea", "biharmonic"}
     assert all(found["rms"]["high"] < 0 for found in report["against"].values())
     assert all(found["pixels"]["high"] < 0 for found in report["against"].values())
@@ -52,8 +52,19 @@ def test_a_flat_gray_patch_shows_its_seam():
     report, _ = rebuild(
         Oracle(real, wrong=True), real, load_baselines(), {}, RebuildOptions(candidates=1)
     )
-    assert report["edge"]["engine"]["effect_size"] > 1
+    assert report["edge"]["engine"]["effect_size"]["low"] > 1
+    assert report["edge"]["engine"]["effect_size_random"]["low"] > 1
     assert report["against"]["biharmonic"]["rms"]["low"] > 0
+
+
+def test_edges_elsewhere_are_those_of_the_image_itself():
+    rng = np.random.default_rng(0)
+    rough = rng.random((80, 60)).astype(np.float32)
+    mask = np.zeros((80, 60), bool)
+    mask[20:50, 10:40] = True
+    found = edges_elsewhere(rough, mask, rng)
+    assert abs(found - edge_step(rough, mask)) < 0.03
+    assert edges_elsewhere(np.full_like(rough, 0.3), mask, rng) == 0
 
 
 def test_steps_are_counted_across_the_edge_alone():

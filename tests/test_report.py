@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, generate_uid
 
-from radsmith.adapters.reports import report_text, text_of
+from radsmith.adapters.reports import linked_images, report_text, text_of
 from radsmith.cli import cli
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.prompt import NORMAL
@@ -173,6 +173,24 @@ XML = """<?xml version="1.0"?><eCitation><MedlineCitation><Article><Abstract>
 <AbstractText Label="FINDINGS">Heart size is normal. Small left effusion.</AbstractText>
 <AbstractText Label="IMPRESSION">Small left pleural effusion.</AbstractText>
 </Abstract></Article></MedlineCitation></eCitation>"""
+
+
+LINKED = """<eCitation><uId id="CXR1"/><pmcId id="1"/><MedlineCitation><Article><Abstract>
+<AbstractText Label="IMPRESSION">Small left pleural effusion.</AbstractText>
+</Abstract></Article></MedlineCitation>
+<parentImage id="CXR1_1_IM-0001-3001"><figureId>F1</figureId><panel type="single">
+<url>/extract/CXR1_1_IM-0001-3001.jpg</url></panel></parentImage>
+<parentImage id="CXR1_1_IM-0001-4001"><panel>
+<url>/extract/other-name.jpg</url></panel></parentImage></eCitation>"""
+
+
+def test_open_i_style_xml_names_its_images():
+    names = ("CXR1_1_IM-0001-3001", "CXR1_1_IM-0001-4001", "other-name")
+    assert linked_images(LINKED.encode()) == ("CXR1", names)
+    spaced = LINKED.replace("<eCitation>", '<eCitation xmlns="urn:x">')
+    assert linked_images(spaced.encode()) == ("CXR1", names)
+    assert linked_images(XML.encode()) == ("", ())
+    assert linked_images(b"the parentImage shows no effusion") == ("", ())
 
 
 def test_open_i_style_xml(tmp_path):

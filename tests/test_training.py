@@ -7,13 +7,17 @@ import tarfile
 
 import numpy as np
 import onnxruntime
+import pytest
 import torch
 from PIL import Image as Picture
 from safetensors.numpy import load_file
 
 from radsmith.adapters.model_files import load_engine
+from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
 from radsmith.training.export import to_onnx
+from radsmith.training.from_onnx import network_from_onnx
+from radsmith.training.loop import build
 from radsmith.training.network import BaseDenoiser, BaseParams
 from radsmith.training.run import adopt, run
 
@@ -112,9 +116,9 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     for name in ("prior-labels.npy", "table.json"):
         assert (again / name).read_bytes() == (tmp_path / "state" / name).read_bytes()
     checkpoint = tmp_path / "state/checkpoint.safetensors"
-    config.write_text(f'initial = "{checkpoint}"\n{config.read_text()}'.replace("/state", "/again"))
-    text = config.read_text().replace("max_steps = 2", "max_steps = 3")
-    config.write_text(text.replace("/again/checkpoint", "/state/checkpoint"))
+    text = config.read_text().replace("/state", "/again").replace("max_steps = 2", "max_steps = 3")
+    model = tmp_path / "state/model"
+    config.write_text(f'initial = "{checkpoint}"\nmodel = "{model}"\n{text}')
     run(config)
     assert json.loads((again / "run/base.json").read_text())["step"] == 3
 
@@ -140,3 +144,25 @@ def test_onnx_gives_what_torch_gives(tmp_path):
         session = onnxruntime.InferenceSession(str(tmp_path / name))
         got = session.run(None, feed)[0]
         assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+def test_a_network_comes_back_from_its_onnx_file(tmp_path):
+    torch.manual_seed(0)
+    sizes = {"base": {"channels": (8, 16, 24), "width": 32, "depth": 2, "heads": 4}}
+    sizes["upsampler"] = {"channels": 16, "depth": 2}
+    for stage, size in sizes.items():
+        network = build(stage, 5, size).to(memory_format=torch.channels_last)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        for int8, tolerance in ((False, 1e-6), (True, 0.01)):
+            to_onnx(network, stage, tmp_path / "x.onnx", int8=int8)
+            again = network_from_onnx(stage, (tmp_path / "x.onnx").read_bytes())
+            for name, wanted in network.state_dict().items():
+                got = again.state_dict()[name]
+                assert (got - wanted).abs().max() <= tolerance * wanted.abs().max(), name
+
+
+@pytest.mark.parametrize("data", [b"", b"no model", b"\x08\x08"])
+def test_another_file_is_no_network(data):
+    with pytest.raises(InvalidInput, match="network"):
+        network_from_onnx("base", data)

@@ -23,8 +23,15 @@ DECISIVE = ("modality", "body_part")
 class Components:
     """The mixture's components as the training images describe them."""
 
-    def __init__(self, table: Mapping[str, int], arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, int],
+        arrays: Mapping[str, NDArray[np.generic]],
+        since: Mapping[str, int] | None = None,
+    ) -> None:
+        """since: concept -> how many components are older than it, and so lack it for certain."""
         self._table = dict(table)
+        self._since = dict(since or {})
         self._counts = np.asarray(arrays["component_counts"], np.float64)
         self._images = np.asarray(arrays["component_images"], np.float64)
         self._aspect = np.asarray(arrays["component_aspect"], np.float64)
@@ -51,10 +58,14 @@ class Components:
         """
         columns = [self._table[c] - 1 for c in concepts if c in self._table]
         total = self._counts.sum(0)
+        older = {self._table[c] - 1: n for c, n in self._since.items() if c in self._table}
         score = np.log(self._images)
         for c in columns:
             kind = self._kinds[c]
             said = self._said[kind]
+            if c in older:
+                said = said.copy()
+                said[: older[c]] = self._images[: older[c]]
             share = total[c] / max(said.sum(), 1)
             match = np.log((self._counts[:, c] + 0.5 * share) / (said + 0.5))
             score = score + (2 if kind in DECISIVE else 1) * match

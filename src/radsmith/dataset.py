@@ -21,10 +21,12 @@ Split = Literal["train", "test"]
 COLUMNS = (
     "key", "shard", "width", "height", "modality", "body_part", "view", "technique", "findings",
     "caption", "patient_id", "sex", "age", "laterality", "source", "origin", "age_group",
-    "spacing", "labels", "digest", "alike", "series", "synthetic",
+    "spacing", "labels", "digest", "alike", "series", "synthetic", "model_digest", "seed", "prompt",
 )  # fmt: skip
 """Of train.csv and test.csv. The first 17 are what `radsmith train` reads."""
 
+VOCABULARY = "vocabulary.toml"
+"""Concepts of a data set that the shipped vocabulary lacks, beside the manifest."""
 OLDEST_SAID = 90
 SMALLEST = 16
 _THUMB = 32
@@ -55,6 +57,7 @@ class Entry:
     labels: finding id -> 1.0 present, 0.0 absent, NaN uncertain.  severity: id, where the one
     present finding has one.  spacing: millimetres between rows and columns of the stored image.
     digest: SHA-256 of the stored pixels.  alike: 64 bits that near copies share, hexadecimal.
+    synthetic: made by a model; then model_digest, seed and prompt say how, where that is known.
     """
 
     key: str
@@ -78,6 +81,9 @@ class Entry:
     digest: str = ""
     alike: str = ""
     synthetic: bool = False
+    model_digest: str = ""
+    seed: int | None = None
+    prompt: str = ""
 
     def __post_init__(self) -> None:
         if not self.modality or not self.key or not self.patient_id:
@@ -120,7 +126,15 @@ class Entry:
             "alike": self.alike,
             "series": self.series,
             "synthetic": "1" if self.synthetic else "",
+            "model_digest": self.model_digest,
+            "seed": "" if self.seed is None else str(self.seed),
+            "prompt": self.prompt,
         }
+
+
+def is_synthetic(row: Mapping[str, str]) -> bool:
+    """Whether a manifest's row says that a model made its image."""
+    return (row.get("synthetic") or "").strip().lower() in ("1", "true", "yes")
 
 
 def split_of(patient: str, test_share: float) -> Split:

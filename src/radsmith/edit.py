@@ -17,8 +17,11 @@ from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, record_of
 from radsmith.generation import Generation, Request
 from radsmith.image import Image
+from radsmith.moving import complete
 
 Mask = NDArray[np.bool_]
+_ROWS = 256
+"""Rows that are looked at together."""
 LARGEST_CANVAS = 100_000_000
 """Pixels of the largest image an edit may make."""
 
@@ -28,7 +31,7 @@ class Source:
     """An image to be edited, as its file holds it.
 
     image: integers of `bits` bits (unit "stored value"), intensity in 0-1, or HU.
-    inverted: the lowest value is white (MONOCHROME1).  words: what the file says it shows, such as
+    inverted: the lowest stored value is shown white.  words: what the file says it shows, such as
     "chest x-ray", for edits without a prompt.
     """
 
@@ -197,9 +200,9 @@ class Levels:
         if window is None or high <= low or not ((pixels > low) & (pixels < high)).any():
             low, high = least, most
             if image.unit != "intensity" and not (kind == "u" and bits == 8):
-                low, high = _range(pixels[shown] if shown.any() else pixels)
+                low, high = _range(pixels, shown if shown.any() else None)
         if high <= low:  # all known pixels alike: nothing says what is dark and what is bright
-            low, high = _range(pixels)
+            low, high = _range(pixels, None)
         if high <= low:
             low, high = (least, most) if np.isfinite(least) else (low - 0.5, low + 0.5)
         return cls(
@@ -214,9 +217,13 @@ class Levels:
     def intensity(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
         """Stored values as 0 (black) to 1 (white), those outside the range clipped."""
         exact: Any = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
-        found = (pixels.astype(exact) - exact(self.low)) / exact(self.high - self.low)
+        found = pixels.astype(exact)
+        found -= exact(self.low)  # in place: images may be large
+        found /= exact(self.high - self.low)
         np.clip(found, 0, 1, out=found)
-        return (1 - found if self.inverted else found).astype(np.float32, copy=False)
+        if self.inverted:
+            np.subtract(1, found, out=found)
+        return np.asarray(found, np.float32)
 
     def stored(self, intensity: NDArray[np.float32]) -> NDArray[np.generic]:
         """The nearest stored values."""
@@ -235,10 +242,26 @@ def rounded(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
     return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
 
 
-def _range(pixels: NDArray[np.generic]) -> tuple[float, float]:
-    """Between which nearly all values lie."""
-    low, high = np.percentile(pixels.astype(np.float64), (0.1, 99.9))
-    return float(low), float(high)
+def _range(pixels: NDArray[Any], shown: Mask | None) -> tuple[float, float]:
+    """Between which nearly all values lie, where `shown` is True; whole numbers are counted."""
+    if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize > 2:
+        chosen = pixels if shown is None else pixels[shown]
+        low, high = np.percentile(chosen.astype(np.float64), (0.1, 99.9))
+        return float(low), float(high)
+    least = np.iinfo(pixels.dtype).min
+    counts = np.zeros(np.iinfo(pixels.dtype).max - least + 1, np.int64)
+    for first in range(0, len(pixels), _ROWS):
+        rows = pixels[first : first + _ROWS]
+        chosen = rows.ravel() if shown is None else rows[shown[first : first + _ROWS]]
+        counts += np.bincount(chosen.astype(np.int32) - least, minlength=len(counts))
+    below = counts.cumsum()
+
+    def percentile(share: float) -> float:
+        at = share * (int(below[-1]) - 1)
+        one, two = np.searchsorted(below, (int(at), min(int(at) + 1, int(below[-1]) - 1)), "right")
+        return float(one + (two - one) * (at - int(at)) + least)
+
+    return percentile(0.001), percentile(0.999)
 
 
 def untouched_digest(pixels: NDArray[np.generic], mask: Mask) -> str:
@@ -268,17 +291,13 @@ def _filled(
             " must have the size of its image"
         )
     check_strength(strength)
-    shown = np.ones_like(mask) if strength < 1 or mask.all() else ~mask
-    levels = Levels.of(source, shown)
+    levels = Levels.of(source, np.ones_like(mask) if strength < 1 or mask.all() else ~mask)
     planned, request = task.planned, task.request
     result = pixels.copy()
     if mask.any():
         given = Given(pixels=levels.intensity(pixels), mask=mask, strength=strength)
-        concepts = planned.concepts if planned else ()
-        asked = planned.prompt if planned else None
-        absent = asked.absent if asked else ()
-        drawn = task.engine.fill(given, concepts, request.seed, request.settings, absent, asked)
-        made = levels.stored(drawn[mask])
+        made = levels.stored(_drawn(task, given))
+        del given  # as large as the image twice over
         if strength < 1:  # what the range does not show is no part of the change
             kept = made.astype(np.float64) + levels.beyond(pixels[mask])
             kept = np.clip(kept, levels.least, levels.most)
@@ -295,6 +314,19 @@ def _filled(
         untouched_sha256=before,
     )
     return Edited(image=image, mask=mask, record=record)
+
+
+def _drawn(task: Task, given: Given) -> NDArray[np.float32]:
+    """The masked pixels as the engine draws them: (n,)."""
+    planned, request = task.planned, task.request
+    concepts = planned.concepts if planned else ()
+    asked = planned.prompt if planned else None
+    absent = asked.absent if asked else ()
+
+    def fill(part: Given, seed: int) -> NDArray[np.float32]:
+        return task.engine.fill(part, concepts, seed, request.settings, absent, asked)
+
+    return complete(fill, given, request.seed)[given.mask]
 
 
 def _size(source: Source) -> str:

@@ -130,7 +130,7 @@ def tiles(region: Region, side: int, overlap: int) -> Iterator[tuple[Region, Arr
 def _spans(first: int, last: int, side: int, overlap: int) -> Iterator[tuple[int, int, Array]]:
     length = last - first
     count = 1 if length <= side else -(-(length - overlap) // (side - overlap))
-    size = min(length, side)
+    size = -(-(length + (count - 1) * overlap) // count)
     begins = [first + round(i * (length - size) / max(count - 1, 1)) for i in range(count)]
     weights = np.zeros((count, length), np.float32)
     for weight, begin in zip(weights, begins, strict=True):

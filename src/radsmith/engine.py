@@ -15,7 +15,7 @@ from radsmith.prompt import Prompt
 
 Array = NDArray[np.float32]
 SIDE = 256
-SMALLEST = 64
+SMALLEST, LARGEST = 64, 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,8 @@ class ModelFacts:
     images: training images per concept id.  together: the same for two ids joined by a space,
     of modality and body part, body part and finding, finding and severity.  Both are None where
     nobody knows what the model was trained on.  engine: its kind.  sides: the least and the most
-    pixels a side of an image may have.  notes: what people should know of every image it makes.
+    pixels a side of an image may have.  learned_side: longer side of its training images, None
+    where nobody knows.  notes: what people should know of every image it makes.
     """
 
     name: str
@@ -33,7 +34,8 @@ class ModelFacts:
     images: Mapping[str, int] | None
     together: Mapping[str, int] | None
     engine: str = "onnx"
-    sides: tuple[int, int] = (SMALLEST, SIDE)
+    sides: tuple[int, int] = (SMALLEST, LARGEST)
+    learned_side: int | None = None
     notes: tuple[str, ...] = ()
 
     def count(self, *concepts: str) -> int | None:
@@ -50,6 +52,7 @@ class ModelFacts:
                 digest=str(config["digest"]),
                 images=dict(config["images_per_concept"]),
                 together=dict(config["images_together"]),
+                learned_side=SIDE,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"the model description lacks {error}; reinstall it") from error
@@ -117,7 +120,7 @@ def check_strength(strength: float) -> None:
         raise InvalidInput(f"strength must be above 0 and at most 1, got {strength}")
 
 
-def check_size(size: tuple[int, int] | None, sides: tuple[int, int] = (SMALLEST, SIDE)) -> None:
+def check_size(size: tuple[int, int] | None, sides: tuple[int, int]) -> None:
     """Raise InvalidInput unless this (width, height) lies within `ModelFacts.sides`."""
     if size is None:
         return

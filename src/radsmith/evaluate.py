@@ -7,10 +7,8 @@ stands beside the same figure for real images: nothing else says how far there i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -25,32 +23,15 @@ from radsmith.judge import EXCLUSIVE, Judge, Judgement, letterboxed
 from radsmith.metrics import auroc, frechet_distance, kernel_distance, ms_ssim, neighbours
 from radsmith.privacy import check_copies, closest_pairs, near_copies, variants
 from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, prompt_of, render, settled
+from radsmith.real_set import SMALLEST_KIND, RealSet, halves, kind_name, kinds_of
 from radsmith.vocabulary import default_vocabulary
 
-SMALLEST_KIND = 40
 LEARNED_FINDING = 100
 """Findings with at least as many training images are tested one by one."""
 PAIRS_COMPARED = 40
 PLANTED = 200
 Progress = Callable[[str, int], None]
 """Called with what is being done and how many steps it adds to the work done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RealSet:
-    """Real images with their concept ids and patients, one of each an image."""
-
-    images: Images
-    concepts: Sequence[tuple[str, ...]]
-    patients: Sequence[str]
-
-    def take(self, index: Sequence[int]) -> RealSet:
-        """The images of these numbers."""
-        return RealSet(
-            images=Stored([self.images[i] for i in index]),
-            concepts=[self.concepts[i] for i in index],
-            patients=[self.patients[i] for i in index],
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +87,12 @@ def evaluate(
             f"no kind of image (modality and body part) has {SMALLEST_KIND} images to compare with"
         )
     report: dict[str, Any] = {
-        "model": {"name": engine.facts.name, "digest": engine.facts.digest},
+        "model": {
+            "name": engine.facts.name,
+            "digest": engine.facts.digest,
+            "engine": engine.facts.engine,
+            "notes": list(engine.facts.notes),
+        },
         "settings": asdict(options.settings) | {"seed": options.seed},
         "judge": judge.facts.get("accuracy", {}),
         "kinds": [],
@@ -114,7 +100,7 @@ def evaluate(
     drawn: dict[str, tuple[Drawn, NDArray[np.float64]]] = {}
     held: dict[str, RealSet] = {}
     for kind, index in chosen.items():
-        one, two = halves(real, index, options)
+        one, two = halves(real, index, options.per_kind, options.seed)
         asked = [prompt_of(ids) for ids in two.concepts]
         made = draw(engine, asked, options.settings, options.seed, progress)
         judged = judge.judge(made.images)
@@ -151,38 +137,6 @@ def evaluate(
             report["copies"][name] = found
             closest += near
     return Evaluation(report=report, drawn=drawn, closest=closest)
-
-
-def kinds_of(concepts: Sequence[tuple[str, ...]]) -> dict[tuple[str, str], list[int]]:
-    """(modality, body part) -> image numbers, largest first, of SMALLEST_KIND images or more."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for i, ids in enumerate(concepts):
-        modality = next((c for c in ids if c.startswith("modality:")), None)
-        part = next((c for c in ids if c.startswith("body_part:")), None)
-        if modality and part:
-            found.setdefault((modality, part), []).append(i)
-    kept = [(kind, index) for kind, index in found.items() if len(index) >= SMALLEST_KIND]
-    return dict(sorted(kept, key=lambda item: -len(item[1])))
-
-
-def kind_name(kind: tuple[str, str]) -> str:
-    """Such as "chest x-ray"."""
-    modality, part = (default_vocabulary()[c].name for c in kind)
-    return f"{part} {modality}"
-
-
-def halves(real: RealSet, index: Sequence[int], options: Options) -> tuple[RealSet, RealSet]:
-    """Two sets of one size without a common patient, at most per_kind images in all."""
-    order = np.random.default_rng(options.seed).permutation(np.asarray(index))
-    sides: tuple[list[int], list[int]] = ([], [])
-    count = Counter(real.patients[i] for i in order)
-    for patient in sorted(count, key=lambda p: (-count[p], sha256(p.encode()).digest())):
-        smaller = sides[len(sides[0]) > len(sides[1])]
-        smaller += [int(i) for i in order if real.patients[i] == patient]
-    most = min(len(sides[0]), len(sides[1]), options.per_kind // 2)
-    rng = np.random.default_rng([options.seed, 1])
-    one, two = (sorted(rng.permutation(side)[:most].tolist()) for side in sides)
-    return real.take(one), real.take(two)
 
 
 def draw(

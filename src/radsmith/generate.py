@@ -56,8 +56,14 @@ class Plan:
         return f"{slug[: LONGEST_STEM - 9].strip('-')}-{digest}"
 
 
-def plan(text: str, facts: ModelFacts, *, strict: bool = False) -> Plan:
-    """Read a prompt and say what this model will make of it.
+def plan(
+    text: str,
+    facts: ModelFacts,
+    *,
+    strict: bool = False,
+    size: tuple[int, int] | None = None,
+) -> Plan:
+    """Read a prompt and say what this model will make of it, at this (width, height).
 
     strict: words not understood, contradictions and concepts with fewer than WEAK training
     images raise InvalidInput instead of a warning. So does a prompt with nothing to draw.
@@ -77,7 +83,7 @@ def plan(text: str, facts: ModelFacts, *, strict: bool = False) -> Plan:
         canonical=render(prompt),
         concepts=_drawn(prompt, facts),
         not_understood=tuple(u.word for u in reading.unknown),
-        warnings=(*concerns, *notes, *facts.notes),
+        warnings=(*concerns, *notes, *facts.notes, *_beyond(size, facts)),
     )
 
 
@@ -138,6 +144,16 @@ def field_of_view(prompt: Prompt) -> float:
     whole = default_vocabulary()[prompt.body_part].field_of_view
     small = {"age_group:infant": 0.5, "age_group:newborn": 0.4, "age_group:child": 0.75}
     return whole * small.get(prompt.age_group or "", 1.0)
+
+
+def _beyond(size: tuple[int, int] | None, facts: ModelFacts) -> Iterator[str]:
+    """What to know of images larger than any the model learned from."""
+    side = facts.learned_side
+    if size is not None and side is not None and max(size) > side:
+        yield (
+            f"the model learned from images of {side} pixels: its upsampler draws what is finer at"
+            f" {size[0]}x{size[1]}, and never saw such detail"
+        )
 
 
 def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The judge: names what an image shows, to score generated images and for nothing else.
 
-A classifier trained on real images alone. It never chooses a training image, a checkpoint or an
-image for a user, and knows nothing of the generator.
+A classifier trained on real images alone. It never chooses a training image, a checkpoint or,
+unless `radsmith augment --keep-agreeing` asks for it, an image; it knows nothing of the generator.
 """
 
 from __future__ import annotations

@@ -57,23 +57,6 @@ def frechet_distance(real: NDArray[np.floating], generated: NDArray[np.floating]
     return max(0.0, float(distance))
 
 
-def frechet_ratio(
-    real: NDArray[np.floating], other_real: NDArray[np.floating], generated: NDArray[np.floating]
-) -> float:
-    """FD(real, other real) / FD(real, generated): 1 is as near as real images are to each other.
-
-    The generated set is cut to the size of `other_real`, since the bias depends on n.
-    """
-    if len(generated) < len(other_real):
-        raise InvalidInput(
-            f"{len(generated)} generated images against {len(other_real)} real ones: the ratio"
-            " needs as many; generate more or give fewer real ones"
-        )
-    floor = frechet_distance(real, other_real)
-    distance = frechet_distance(real, generated[: len(other_real)])
-    return floor / distance if distance > 0 else float("inf")
-
-
 def kernel_distance(
     real: NDArray[np.floating],
     generated: NDArray[np.floating],

@@ -8,7 +8,7 @@ arrays; reading them is an adapter's work.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from radsmith.completion import Model, complete
 from radsmith.components import Components
 from radsmith.conditional import Conditional
 from radsmith.engine import SIDE, Given, ModelFacts, check_size
+from radsmith.enlarging import larger
 from radsmith.generation import Settings
 from radsmith.letterbox import box_of, content_mask, inside
 from radsmith.prior import Prior
@@ -49,7 +50,7 @@ class OnnxEngine:
         prior = Prior.from_arrays(files.arrays).mended()
         self._model = Model(
             prior=prior,
-            components=Components(table, files.arrays),
+            components=Components(table, files.arrays, config.get("since")),
             base=BaseStage(files.base, prior, config["sampling"]),
             detail=DetailStage(files.upsampler, config["sampling"]),
             table=table,
@@ -66,25 +67,26 @@ class OnnxEngine:
     ) -> Array:
         """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked.
 
-        The concepts say it all here; the prompt is for engines that are asked in words.
+        Beyond 256 the same image is drawn finer, in tiles.  The concepts say it all here; the
+        prompt is for engines that are asked in words.
         """
-        check_size(settings.size)
-        size = settings.size
-        content = self._draw(concepts, absent, size[0] / size[1] if size else None, settings, seed)
-        if size is not None and size != content.shape[::-1]:
-            content = resample(content, *size)
+        check_size(settings.size, self.facts.sides)
+        content = self._draw(concepts, absent, settings, seed)
+        if settings.size is not None and settings.size != content.shape[::-1]:
+            content = resample(content, *settings.size)
         return content
 
     def _draw(
         self,
         concepts: Sequence[str],
         absent: Sequence[str],
-        aspect: float | None,
         settings: Settings,
         seed: int,
     ) -> Array:
-        """An image of this width over height, 256 on its longer side, in 0-1."""
+        """An image of the aspect asked, its longer side 256 or, where that is more, as asked."""
         model, rng = self._model, np.random.default_rng(seed)
+        size = settings.size
+        aspect = size[0] / size[1] if size else None
         with threadpool_limits(1):
             component = model.components.choose(
                 model.components.scores(concepts, absent, aspect), rng
@@ -99,8 +101,10 @@ class OnnxEngine:
             low = model.base.draw(component, ids, begin, beside, settings, rng)
             bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(box, SIDE)
             noise = Noise.of(low.shape, rng)
-            fine = model.detail.draw(low, ids, bars, shown, noise, settings.num_steps)
-        content = (inside(fine, box) + np.float32(1)) / np.float32(2)
+            fine = inside(model.detail.draw(low, ids, bars, shown, noise, settings.num_steps), box)
+            if size is not None and max(size) > SIDE:
+                fine = larger(model.detail, fine, size, ids, settings.num_steps, rng)
+        content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
     def fill(
@@ -116,8 +120,9 @@ class OnnxEngine:
         if not given.mask.any():
             return given.pixels
         height, width = given.mask.shape
-        if given.mask.all() and given.strength == 1 and max(height, width) <= SIDE:
-            whole = self._draw(concepts, absent, width / height, settings, seed)
+        if given.mask.all() and given.strength == 1:
+            asked = replace(settings, size=(width, height))
+            whole = self._draw(concepts, absent, asked, seed)
             return whole if whole.shape == given.mask.shape else resize(whole, width, height)
         rng = np.random.default_rng(seed)
         with threadpool_limits(1):

@@ -104,19 +104,6 @@ class Prior:
         total = along + (pixels - self.basis.shape[1]) * rest
         return np.sqrt(total / pixels).astype(np.float32)
 
-    def log_likelihood(self, pixels: Array) -> Array:
-        """Log density of clean images under every component: (batch, components)."""
-        z = (pixels - self.center) @ self.basis
-        scores = np.empty((len(z), len(self.means)), np.float32)
-        for k, mean in enumerate(self.means):
-            g = self.group[k]
-            delta = z - mean
-            along = delta @ self.axes[g]
-            others = (delta**2).sum(1) - (along**2).sum(1)
-            quad = (along**2 / self.variances[g]).sum(1) + others / self.floor[g]
-            scores[:, k] = -0.5 * (quad + self.log_volume(int(g)))
-        return scores
-
     def log_volume(self, group: int) -> float:
         """Log determinant of a group's covariance."""
         free = self.basis.shape[1] - self.variances.shape[1]

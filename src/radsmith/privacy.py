@@ -17,6 +17,10 @@ from radsmith.features import Images, Space
 
 Array = NDArray[np.float64]
 PERCENTILE = 1.0
+GUARD_PERCENTILE, GUARD_FINDS = 5.0, 90.0
+"""Where images are drawn anew a false alarm costs little, so a guard is stricter."""
+_LEAST_NULL = 20
+_MOST_NULL, _MOST_PLANTED = 300, 100
 _BLOCK = 512
 
 
@@ -51,8 +55,10 @@ def check_copies(
     Features are compared by direction (correlation), so brightness and contrast do not hide a copy.
     Raises InvalidInput for fewer than 20 null images: they would set no threshold.
     """
-    if len(null) < 20:
-        raise InvalidInput(f"a null of {len(null)} images sets no threshold: give at least 20")
+    if len(null) < _LEAST_NULL:
+        raise InvalidInput(
+            f"a null of {len(null)} images sets no threshold: give at least {_LEAST_NULL}"
+        )
     known = _direction(training)
     chance, _ = nearest(known, _direction(null))
     near, index = nearest(known, _direction(generated))
@@ -70,16 +76,80 @@ def check_copies(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CopyGuard:
+    """Tells copies of a fixed set of real images, one image at a time.
+
+    known: (n, d) directions of the real images' features.  threshold: distance within which only
+    GUARD_PERCENTILE % of real images have an image of another patient, or within which
+    GUARD_FINDS % of planted near-copies lie, whichever is less.  sensitivity: share of the planted
+    ones within it.  n_null: real images that set the threshold.
+    """
+
+    known: Array
+    threshold: float
+    sensitivity: float
+    n_null: int
+
+    def catches(self, image: NDArray[np.floating], space: Space) -> bool:
+        """Whether the image (height, width) in 0-1 is nearer than the threshold to a real one."""
+        distance, _ = nearest(self.known, _direction(variants([image], space)))
+        return bool(distance[0] < self.threshold)
+
+
+def copy_guard(
+    images: Images,
+    patients: Sequence[str],
+    space: Space,
+    rng: np.random.Generator,
+    others: Images = (),
+) -> CopyGuard | None:
+    """The guard of real images; others: more of them, which set no threshold.
+
+    None where fewer than 20 of the images have one of another patient beside them.
+    """
+    known = _direction(space(images))
+    pick = rng.permutation(len(images))[:_MOST_NULL]
+    whose = np.array(patients)
+    queries = _direction(variants([images[int(i)] for i in pick], space))
+    chance, _ = nearest(known, queries, whose[pick][:, None] == whose[None])
+    chance = chance[np.isfinite(chance)]
+    if len(chance) < _LEAST_NULL:
+        return None
+    copied = rng.permutation(len(images))[:_MOST_PLANTED]
+    planted = near_copies([images[int(i)] for i in copied], rng)
+    control, _ = nearest(known, _direction(variants(planted, space)))
+    threshold = float(
+        min(np.percentile(chance, GUARD_PERCENTILE), np.percentile(control, GUARD_FINDS))
+    )
+    if others:
+        known = np.concatenate([known, _direction(space(others))])
+    return CopyGuard(
+        known=known,
+        threshold=threshold,
+        sensitivity=float((control < threshold).mean()),
+        n_null=len(chance),
+    )
+
+
 def nearest(
-    training: NDArray[np.floating], queries: NDArray[np.floating]
+    training: NDArray[np.floating],
+    queries: NDArray[np.floating],
+    barred: NDArray[np.bool_] | None = None,
 ) -> tuple[Array, NDArray[np.int64]]:
-    """Euclidean distance (m,) of each query's best variant to its nearest training image."""
+    """Euclidean distance (m,) of each query's best variant to its nearest training image.
+
+    barred: (m, n), training images that do not count for a query; inf where none is left.
+    """
     known = np.asarray(training, np.float64)
     square = (known**2).sum(1)
     distance, index = [], []
-    for block in np.array_split(np.asarray(queries, np.float64), -(-len(queries) // _BLOCK)):
+    for part in np.array_split(np.arange(len(queries)), -(-len(queries) // _BLOCK)):
+        block = np.asarray(queries[part], np.float64)
         flat = block.reshape(-1, block.shape[-1])
         table = square - 2 * flat @ known.T
+        if barred is not None:
+            table[np.repeat(barred[part], block.shape[1], 0)] = np.inf
         where = table.argmin(1)
         best = table[np.arange(len(flat)), where] + (flat**2).sum(1)
         best, where = best.reshape(block.shape[:2]), where.reshape(block.shape[:2])

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from radsmith.engine import Engine, Given
 from radsmith.errors import InvalidInput
-from radsmith.evaluate import RealSet, kind_name
 from radsmith.features import Space
 from radsmith.generation import Settings
+from radsmith.real_set import RealSet, kind_name
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -25,6 +25,8 @@ Baseline = Callable[[Array, Mask], Array]
 AROUND = 0.25
 """Margin of the compared crop around the erased box, of the box's sides."""
 DRAWS = 2000
+ELSEWHERE = 64
+"""Places at which a real image is looked at for edges of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +107,8 @@ def _rebuilt(
 ) -> Rebuilt:
     before = np.asarray(real.images[number], np.float32)
     rng = np.random.default_rng([options.seed, number])
-    mask = np.zeros(before.shape, np.bool_)
-    spans = []
-    for length in before.shape:
-        size = max(4, round(float(rng.uniform(*options.share)) * length))
-        first = round(float(rng.uniform(0.15, 0.85)) * length - size / 2)
-        first = min(max(first, 2), length - size - 2)
-        spans.append(slice(first, first + size))
-    mask[tuple(spans)] = True
+    sides = [max(4, round(float(rng.uniform(*options.share)) * n)) for n in before.shape]
+    mask = _box(before.shape, sides, rng)
     erased = np.where(mask, 0, before).astype(np.float32)
     concepts = [c for c in real.concepts[number] if not c.startswith("style:")]
     candidates = [
@@ -128,6 +124,25 @@ def _rebuilt(
     )
 
 
+def _box(shape: Sequence[int], sides: Sequence[int], rng: np.random.Generator) -> Mask:
+    """A box of these sides, its centre anywhere but at the border."""
+    mask = np.zeros(shape, np.bool_)
+    spans = []
+    for length, size in zip(shape, sides, strict=True):
+        first = round(float(rng.uniform(0.15, 0.85)) * length - size / 2)
+        first = min(max(first, 2), length - size - 2)
+        spans.append(slice(first, first + size))
+    mask[tuple(spans)] = True
+    return mask
+
+
+def edges_elsewhere(image: Array, mask: Mask, rng: np.random.Generator) -> float:
+    """`edge_step` of an untouched image, averaged over boxes like the mask's at random places."""
+    sides = [int(mask.any(1 - axis).sum()) for axis in (0, 1)]
+    places = (_box(image.shape, sides, rng) for _ in range(ELSEWHERE))
+    return float(np.mean([edge_step(image, place) for place in places]))
+
+
 def _figures(item: Rebuilt, made: Sequence[Array], spaces: Mapping[str, Space]) -> dict[str, float]:
     rms = [float(np.sqrt(((m - item.before)[item.mask] ** 2).mean())) for m in made]
     found = {
@@ -135,6 +150,7 @@ def _figures(item: Rebuilt, made: Sequence[Array], spaces: Mapping[str, Space]) 
         "psnr": float(np.mean([-20 * np.log10(max(r, 1e-6)) for r in rms])),
         "edge": float(np.mean([edge_step(m, item.mask) for m in made])),
         "edge_real": edge_step(item.before, item.mask),
+        "edge_random": edges_elsewhere(item.before, item.mask, np.random.default_rng(0)),
     }
     crop = _around(item.mask)
     for name, space in spaces.items():
@@ -183,15 +199,35 @@ def _report(
             m: _paired([r["engine"][m] - r[name][m] for r in rows], options.seed) for m in measures
         }
     for who in ("engine", *baselines):
-        step = np.array([r[who]["edge"] for r in rows])
-        true = np.array([r[who]["edge_real"] for r in rows])
-        spread = np.sqrt((step.var() + true.var()) / 2)
+        step, true, elsewhere = (
+            np.array([r[who][name] for r in rows]) for name in ("edge", "edge_real", "edge_random")
+        )
         report["edge"][who] = {
             "step": _mean(step.tolist()),
             "step_real": _mean(true.tolist()),
-            "effect_size": round(float((step.mean() - true.mean()) / max(spread, 1e-9)), 3),
+            "step_random": _mean(elsewhere.tolist()),
+            "effect_size": _effect(step, true, options.seed),
+            "effect_size_random": _effect(step, elsewhere, options.seed),
         }
+    report["edge"]["real, for scale"] = {
+        "effect_size_random": _effect(true, elsewhere, options.seed),
+    }
     return report
+
+
+def _effect(one: NDArray[np.float64], two: NDArray[np.float64], seed: int) -> dict[str, float]:
+    """Difference of means over the pooled deviation (Cohen's d), 95 % bootstrap over images."""
+
+    def size(pick: NDArray[np.int64]) -> NDArray[np.float64]:
+        a, b = one[pick], two[pick]
+        spread = np.sqrt((a.var(-1) + b.var(-1)) / 2)
+        return np.asarray((a.mean(-1) - b.mean(-1)) / np.maximum(spread, 1e-9))
+
+    rng = np.random.default_rng(seed)
+    draws = size(rng.integers(0, len(one), (DRAWS, len(one))))
+    low, high = np.percentile(draws, (2.5, 97.5))
+    found = {"mean": size(np.arange(len(one))), "low": low, "high": high}
+    return {name: round(float(value), 3) for name, value in found.items()}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -7,6 +7,7 @@ compared folded: without case, accents, hyphens, plural s and British spelling.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 import unicodedata
@@ -19,6 +20,8 @@ from typing import Any
 
 from radsmith.errors import InvalidInput
 
+LEARNABLE = ("body_part", "view", "technique", "finding")
+"""Kinds of concept that may be added to the vocabulary."""
 ABSENT = "!"
 """Put before the id of a finding whose words say that it is absent ("normal heart size")."""
 
@@ -141,6 +144,11 @@ class Vocabulary:
         return next((within[c] for c in context if c in within), concept_id)
 
 
+def slug(text: str) -> str:
+    """Lower case, words joined by hyphens, as in an id."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 def fold(words: str) -> tuple[str, ...]:
     """Words in the form in which they are compared."""
     return tuple(fold_word(match.group()) for match in _WORD.finditer(plain(words)))
@@ -168,13 +176,72 @@ def fold_word(word: str) -> str:
 
 
 @cache
-def default_vocabulary() -> Vocabulary:
+def shipped_vocabulary() -> Vocabulary:
     """The vocabulary that ships with the package."""
     return parse_vocabulary((files("radsmith") / "vocabulary.toml").read_text(encoding="utf-8"))
 
 
-def parse_vocabulary(text: str) -> Vocabulary:
-    """Read the TOML form. Raises InvalidInput for broken TOML and unknown keys or references."""
+_learned: dict[str, str] = {}
+"""TOML text of each concept that a fine-tuned model or a data set brought into this process."""
+
+
+def default_vocabulary() -> Vocabulary:
+    """What ships, and what was learned since: words only ever come in, none changes its meaning."""
+    return _grown(tuple(_learned.items()))
+
+
+@cache
+def _grown(learned: tuple[tuple[str, str], ...]) -> Vocabulary:
+    grown = shipped_vocabulary()
+    for _, text in learned:
+        more = parse_vocabulary(text, grown)
+        grown = Vocabulary({**grown.concepts, **more.concepts}, grown.phrases)
+    return grown
+
+
+def learn_concepts(text: str) -> tuple[Concept, ...]:
+    """Add concepts (in the form of `vocabulary.toml`) to this process' vocabulary.
+
+    Returns those of the text. One that is known already stays as it is, so a word that ships
+    keeps its meaning, and learning twice changes nothing. Raises InvalidInput for a broken text,
+    another kind than LEARNABLE, and for a concept learned before with other words.
+    """
+    fresh = parse_vocabulary(text, default_vocabulary()).concepts.values()
+    wrong = [c.id for c in fresh if c.kind not in LEARNABLE]
+    if wrong:
+        raise InvalidInput(f"cannot learn {wrong[0]}: a new concept is a {', a '.join(LEARNABLE)}")
+    for concept in fresh:
+        alone = _toml_of(concept)
+        if _learned.get(concept.id, alone) != alone:
+            raise InvalidInput(
+                f"{concept.id} was learned with other words before: give one of the two another id"
+            )
+        if concept.id not in default_vocabulary().concepts:
+            _learned[concept.id] = alone
+    return tuple(fresh)
+
+
+def to_toml(concepts: Iterable[Concept]) -> str:
+    """Concepts in the form that `learn_concepts` reads; `within` is not written."""
+    return "\n".join(_toml_of(concept) for concept in concepts)
+
+
+def _toml_of(concept: Concept) -> str:
+    lines = [f"[{concept.kind}.{concept.slug}]"]
+    for name in ("name", "forms", "code", "dicom", "modality", "field_of_view", "paired",
+                 "modalities", "body_parts", "broader", "absent_forms"):  # fmt: skip
+        value = getattr(concept, name)
+        if value:
+            value = list(value) if isinstance(value, tuple) else value
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
+
+
+def parse_vocabulary(text: str, known: Vocabulary | None = None) -> Vocabulary:
+    """Read the TOML form. Raises InvalidInput for broken TOML and unknown keys or references.
+
+    known: concepts that may be referred to besides those of the text.
+    """
     try:
         tables: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -190,7 +257,8 @@ def parse_vocabulary(text: str) -> Vocabulary:
     except (TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(f"a vocabulary entry is not as it should be: {error}") from error
     named = [b for c in concepts.values() for b in (*c.broader, *c.within, *c.within.values())]
-    unknown = {i for i in (*named, *(m for ids in meanings.values() for m in ids))} - set(concepts)
+    unknown = {i for i in (*named, *(m for ids in meanings.values() for m in ids))}
+    unknown -= set(concepts) | set(known.concepts if known else ())
     if unknown:
         raise InvalidInput(f"the vocabulary refers to unknown concepts: {sorted(unknown)}")
     return Vocabulary(concepts, meanings)

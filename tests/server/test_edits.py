@@ -10,9 +10,12 @@ import numpy as np
 import openai
 import pydicom
 import pytest
+from click.testing import CliRunner
 from conftest import Running, Studio
 from PIL import Image as Picture
 from pydicom.data import get_testdata_file
+
+from radsmith.cli import cli
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
@@ -123,23 +126,89 @@ def test_variations_differ_and_say_so(client):
     assert answer.data[0].radsmith["operation"] == "vary"
 
 
-def test_dicom_is_edited_in_its_own_values(client):
-    path = get_testdata_file("CT_small.dcm")
-    before = pydicom.dcmread(path)
+def ct(**changes):
+    """A CT slice as bytes, and its dataset: negative values, a window, oblong pixels."""
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    dataset.PixelData = (dataset.pixel_array - 1024).astype(np.int16).tobytes()
+    for keyword, value in {
+        "RescaleIntercept": 10,
+        "RescaleSlope": 2,
+        "WindowCenter": 50,
+        "WindowWidth": 800,
+        "PixelSpacing": [0.5, 0.75],
+        **changes,
+    }.items():
+        setattr(dataset, keyword, value)
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue(), dataset
+
+
+KEPT = (
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "WindowCenter", "WindowWidth",
+    "PixelSpacing", "BitsStored", "PhotometricInterpretation", "Modality", "SOPClassUID",
+)  # fmt: skip
+
+
+def test_dicom_is_edited_in_its_own_values_and_units(client, tmp_path):
+    data, before = ct()
     mask = hole(before.pixel_array.shape)
-    with open(path, "rb") as file:
-        answer = client.images.edit(
-            image=file,
-            mask=("mask.png", mask_png(mask)),
-            prompt="chest CT, axial, soft tissue window",
-            extra_body={**FAST, "format": "dicom"},
-        )
-    with open(path, "rb") as file, pytest.raises(openai.BadRequestError, match="negative"):
-        client.images.edit(image=file, mask=("m.png", mask_png(mask)), prompt=CHEST)
+    answer = client.images.edit(
+        image=("slice.dcm", data),
+        mask=("mask.png", mask_png(mask)),
+        prompt="chest CT, axial, soft tissue window",
+        extra_body={**FAST, "format": "dicom"},
+    )
     after = pydicom.dcmread(io.BytesIO(httpx.get(answer.data[0].url).content))
     assert np.array_equal(after.pixel_array[~mask], before.pixel_array[~mask])
     assert after.SOPInstanceUID != before.SOPInstanceUID
     assert after.PatientID.startswith("SYNTHETIC") and after[0x0008, 0x001C].value == "YES"
+    (tmp_path / "slice.dcm").write_bytes(data)
+    Picture.open(io.BytesIO(mask_png(mask))).save(tmp_path / "mask.png")
+    options = ("--prompt", "chest CT, axial, soft tissue window", "--seed", "7", "--steps", "1")
+    where = (str(tmp_path / "slice.dcm"), "--mask", str(tmp_path / "mask.png"), "-o", str(tmp_path))
+    assert CliRunner().invoke(cli, ["inpaint", *where, *options]).exit_code == 0
+    same = pydicom.dcmread(tmp_path / "slice-inpaint-7.dcm")
+    assert np.array_equal(after.pixel_array, same.pixel_array)
+    assert {k: after[k].value for k in KEPT} == {k: same[k].value for k in KEPT}
+    assert (after.RescaleSlope, after.WindowCenter, list(after.PixelSpacing)) == (
+        2,
+        50,
+        [0.5, 0.75],
+    )
+
+
+@pytest.mark.parametrize("polarity", ["MONOCHROME2", "MONOCHROME1"])
+def test_a_png_of_dicom_shows_its_window_and_says_so(client, polarity):
+    data, before = ct(PhotometricInterpretation=polarity)
+    mask = hole(before.pixel_array.shape)
+    for form, top in (("png", 255), ("png16", 65535)):
+        answer = client.images.edit(
+            image=("slice.dcm", data),
+            mask=("mask.png", mask_png(mask)),
+            prompt="chest CT, axial",
+            response_format="b64_json",
+            extra_body={**FAST, "format": form},
+        )
+        shown = decoded(answer.data[0]).astype(float) / top
+        units = before.pixel_array * 2.0 + 10
+        wanted = np.clip((units - (50 - 400)) / 800, 0, 1)
+        wanted = 1 - wanted if polarity == "MONOCHROME1" else wanted
+        assert np.abs(shown - wanted)[~mask].max() < 1 / 255
+        assert "window 50/800 HU" in " ".join(answer.data[0].radsmith["warnings"])
+
+
+@pytest.mark.parametrize("polarity", ["MONOCHROME2", "MONOCHROME1"])
+def test_the_viewer_is_told_values_in_their_unit(studio, polarity):
+    data, dataset = ct(PhotometricInterpretation=polarity)
+    kept = form(studio, "/studio/uploads", files={"image": ("a.dcm", data)})
+    image = shown(studio, kept.json()["batch"])
+    assert image["window"] == [50, 800] and image["spacing"] == [0.5, 0.75]
+    answer = studio.http.get(f"/studio/images/{image['id']}/pixels")
+    black, white, unit = answer.headers["X-Radsmith-Range"].split()
+    assert unit == "HU" and (float(black) < float(white)) == (polarity == "MONOCHROME2")
+    units = float(black) + levels(studio, image) / 65535 * (float(white) - float(black))
+    assert np.abs(units - (dataset.pixel_array * 2.0 + 10)).max() < 0.1
 
 
 def bomb():
@@ -249,6 +318,7 @@ def test_the_studio_edits_what_it_shows(studio):
     larger = shown(studio, extended.json()["batch"])
     assert (larger["width"], larger["height"]) == (source["width"] + 40, source["height"] + 10)
     assert np.array_equal(levels(studio, larger)[10:, : source["width"]], before)
+    assert larger["place"] == [0, 10] and source["place"] is None
     changed = form(
         studio, "/studio/edits", {**common, "operation": "change", "add": "pleural effusion"}, files
     )
@@ -258,6 +328,9 @@ def test_the_studio_edits_what_it_shows(studio):
     asked = {"source": knee["id"], "steps": 1, "operation": "extend", "target": "leg"}
     leg = shown(studio, form(studio, "/studio/edits", asked).json()["batch"])
     assert leg["height"] > 2 * knee["height"]
+    x, y = leg["place"]
+    inside = levels(studio, leg)[y : y + knee["height"], x : x + knee["width"]]
+    assert np.array_equal(inside, levels(studio, knee))
     varied = form(studio, "/studio/edits", {**common, "operation": "vary", "strength": 0.3})
     assert shown(studio, varied.json()["batch"])["record"]["operation"] == "vary"
 

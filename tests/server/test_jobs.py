@@ -1,10 +1,13 @@
 """The queue in the database: each law on SQLite and on PostgreSQL."""
 
 import threading
+from dataclasses import fields
 
 import pytest
 from sqlalchemy import create_engine, inspect, select, text
 
+from radsmith.adapters.edit_dicom import Origin
+from radsmith.adapters.server.about import About
 from radsmith.adapters.server.audit import Audit
 from radsmith.adapters.server.database import Database
 from radsmith.adapters.server.history import History
@@ -20,9 +23,13 @@ MADE = Made(
     unit="intensity",
     width=2,
     height=3,
-    spacing=0.5,
+    spacing=(0.5, 0.75),
     window=(40.0, 80.0),
     record='{"seed": 1}',
+    bits=12,
+    inverted=True,
+    origin=Origin(modality="CT", slope=2.0, intercept=-1024.0),
+    place=(0, 7),
 )
 
 
@@ -133,6 +140,9 @@ def test_an_image_is_stored_with_its_job_or_not_at_all(database):
     assert not queue.finish(job, MADE, "0" * 64)
     assert len(images(database)) == 1
     assert queue.counts() == {"done": 1}
+    stored = History(database).image(images(database)[0].id, "local")
+    for field in fields(About):
+        assert getattr(stored, field.name) == getattr(MADE, field.name), field.name
 
 
 def test_a_late_result_of_an_earlier_attempt_changes_nothing(database):

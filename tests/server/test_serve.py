@@ -93,7 +93,7 @@ def test_dicom_is_the_same_instance_each_time(client):
 
 
 @pytest.mark.parametrize("side", [256, 512, 1024])
-def test_larger_sizes_say_that_they_were_enlarged(client, side):
+def test_larger_sizes_say_what_the_model_never_saw(client, side):
     answer = client.images.generate(
         prompt="axial brain mri, T1",
         size=f"{side}x{side}",
@@ -102,7 +102,7 @@ def test_larger_sizes_say_that_they_were_enlarged(client, side):
     )
     assert picture(answer.data[0]).size == (side, side)
     record = answer.data[0].radsmith
-    told = [w for w in record["warnings"] if "enlarged" in w]
+    told = [w for w in record["warnings"] if "images of 256 pixels" in w]
     assert bool(told) == (side > 256)
     assert (record["width"], record["height"]) == (side, side)
 
@@ -468,6 +468,26 @@ def test_the_server_never_imports_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_first_page_waits_for_nothing_heavy():
+    code = (
+        "import sys; import radsmith.adapters.server.front, radsmith.adapters.server.store;"
+        "heavy = {'numpy', 'fastapi', 'pydantic', 'onnxruntime', 'PIL', 'pydicom'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_server_that_cannot_load_stops_and_says_why(serve, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "uploads").write_text("in the way")
+    server = serve(folder=folder)
+    assert server.process.wait(60) == 2
+    said = server.log.read_text()
+    assert "uploads: a file is in the way" in said and "Traceback" not in said
 
 
 def test_without_the_extra_serve_says_how_to_install_it():

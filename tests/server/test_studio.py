@@ -268,6 +268,13 @@ def stroke(page, *steps):
     actions.release().perform()
 
 
+def split_at(page, share):
+    page.execute_script(
+        "const s = document.getElementById('split');"
+        f"s.value = {share}; s.dispatchEvent(new Event('input'))"
+    )
+
+
 def apply(page, candidates, operation):
     page.execute_script(f"document.getElementById('candidates').value = {candidates}")
     page.find_element(By.ID, "apply").click()
@@ -288,10 +295,7 @@ def test_a_painted_region_is_drawn_anew_and_compared(page):
     assert operation == "inpaint" and 0 < changed.mean() < 0.3
     page.find_element(By.ID, "compare").click()
     shown = page.execute_script(INK)
-    page.execute_script(
-        "const s = document.getElementById('split');"
-        "s.value = 1; s.dispatchEvent(new Event('input'))"
-    )
+    split_at(page, 1)
     assert page.execute_script(INK) != shown
     page.find_element(By.ID, "side-by-side").click()
     wait(page, lambda: len(page.find_elements(By.CSS_SELECTOR, "#grid img")) == 3)
@@ -314,6 +318,15 @@ def test_a_frame_is_dragged_to_extend_an_image(page):
     height, width = before.shape
     assert after.shape == (height + bottom, width + right)
     assert np.array_equal(after[:height, :width], before)
+    page.find_element(By.ID, "compare").click()
+    split_at(page, 1)
+    shown = page.execute_script(INK)
+    split_at(page, 0)
+    assert page.execute_script(INK) > shown  # what was drawn around it is gone from "before"
+    page.find_element(By.ID, "compare").click()
+    page.find_element(By.ID, "target").find_element(By.CSS_SELECTOR, "[value=trunk]").click()
+    apply(page, 1, "extend")
+    wait(page, lambda: page.find_element(By.ID, "compare").is_enabled())
 
 
 def test_a_finding_is_added_and_an_image_varied(page):

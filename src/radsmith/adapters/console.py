@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +25,14 @@ from rich.text import Text
 
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.image_files import Outcome
+from radsmith.augment import TRIES, AugmentPlan
 from radsmith.generate import Plan
 from radsmith.probe import Answer
 from radsmith.reading import Reading
 from radsmith.vocabulary import ABSENT, default_vocabulary
 
 if TYPE_CHECKING:
+    from radsmith.adapters.augmenting.run import Result
     from radsmith.adapters.importing.manifest import Summary
     from radsmith.report import Report
 
@@ -167,14 +169,20 @@ def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
 
 
 @contextmanager
-def importing() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar for an import: call it with stage, done and total (0: not known)."""
+def stage_progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar of a work in stages: call it with stage, done and total (0: not known)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
     console = Console(stderr=True, highlight=False, markup=False)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("scanning", total=None)
+    with Progress(*columns, *times, console=console, transient=True) as progress:
+        task = progress.add_task(first, total=None)
+        current = first
 
         def show(stage: str, done: int, total: int) -> None:
+            nonlocal current
+            if stage != current:
+                progress.reset(task, completed=done)
+                current = stage
             progress.update(task, description=stage, completed=done, total=total or None)
 
         yield show
@@ -206,6 +214,56 @@ def write_problems(path: Path, problems: Sequence[tuple[str, str]]) -> None:
     writer.writerow(("file", "reason"))
     writer.writerows(problems)
     write_atomically(path, stream.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def augment_table(planned: AugmentPlan, after: Mapping[str, int]) -> Table:
+    """Classes that get images or should have got some, before and after; the largest of each."""
+    title = Text(f"{planned.goal:,} images a class: {planned.why}")
+    table = Table(title=title, title_justify="left")
+    room = {True: 12, False: 40}  # lines for classes that are skipped, and for others
+    for heading in ("class", "before", "after", "model saw", ""):
+        right = heading in ("before", "after", "model saw")
+        table.add_column(heading, overflow="fold", justify="right" if right else "left")
+    for label in planned.classes:
+        skipped = planned.skipped.get(label.name, "")
+        if not skipped and after[label.name] == label.size:
+            continue
+        room[bool(skipped)] -= 1
+        if room[bool(skipped)] < 0:
+            continue
+        said = planned.warned.get(label.name, {})
+        notes = [f"{n} images: {warning}" for warning, n in list(said.items())[:2]]
+        if not skipped and after[label.name] > 2 * len(label.real):
+            notes.insert(0, "more synthetic than real")
+        table.add_row(
+            Text(label.name),
+            f"{label.size:,}",
+            f"{after[label.name]:,}",
+            "unknown" if label.learned is None else f"{label.learned:,}",
+            Text(f"skipped: {skipped}" if skipped else "; ".join(notes), style="yellow"),
+        )
+    for without, left in room.items():
+        if left < 0:
+            table.add_row(f"… {-left} more {'are skipped' if without else 'get images'}")
+    return table
+
+
+def augment_summary(result: Result, folder: Path) -> None:
+    """What was made and thrown away, and how much that says."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    tally = result.all
+    blind = [k for k, found in result.sensitivity.items() if found is not None and found < 0.5]
+    lines = (
+        (tally.copies, f"{tally.copies} near a real image, drawn again"),
+        (tally.disagreeing, f"{tally.disagreeing} not recognised by the judge, drawn again"),
+        (tally.dropped, f"! {tally.dropped} given up after {TRIES} tries"),
+        (tally.unchecked, f"! {tally.unchecked} of kinds with too few real images to tell copies"),
+        (len(blind), f"! fewer than half of planted copies were found in: {'; '.join(blind)}"),
+    )
+    console.print(f"{_images(tally.made)} added: {folder}", soft_wrap=True)
+    for count, line in lines:
+        if count:
+            console.print(f"  {line}", soft_wrap=True)
 
 
 def _images(count: int) -> str:

@@ -35,7 +35,7 @@ from radsmith.adapters.importing.dicom_files import (
 )
 from radsmith.adapters.reports import text_of
 from radsmith.errors import InvalidInput, RadsmithError
-from radsmith.scrub import identifying_words, scrub
+from radsmith.scrub import scrub
 
 TextPolicy = Literal["mask", "refuse"]
 REPORT_NAME = "residual-risk.json"
@@ -171,12 +171,6 @@ def dicom_bytes_of(dataset: Dataset) -> bytes:
         except Exception as error:  # odd values of damaged files
             raise InvalidInput(f"cannot be written again as DICOM: {error}") from error
     return stream.getvalue()
-
-
-def scrubbed_report(words: str, dataset: Dataset | None = None) -> str:
-    """Report text scrubbed by shape and by what the patient's data set tells of them."""
-    names = [str(dataset.get(k, "")) for k in ("PatientName", "PatientID")] if dataset else []
-    return scrub(words, identifying_words(names))
 
 
 def _note(clean: Dataset, removed: Removed, texts: int, tally: Tally) -> None:

@@ -259,13 +259,14 @@ def _add_pixels(dataset: Dataset, stored: StoredPixels, storage: uid.UID) -> Non
     pixels = stored.pixels
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.file_meta = FileMetaDataset()
-    photometric = "MONOCHROME1" if stored.inverted else "MONOCHROME2"
     bits = stored.bits or pixels.dtype.itemsize * 8
-    dataset.set_pixel_data(pixels, photometric, bits, generate_instance_uid=False)
     needed = storage == uid.CTImageStorage or storage in XRAY
     plain = storage in (uid.MRImageStorage, uid.UltrasoundImageStorage)
     rescaled = (stored.slope, stored.intercept) != (1.0, 0.0)
     slope, intercept = (1.0, 0.0) if plain else (stored.slope, stored.intercept)
+    turned = stored.inverted != (slope < 0)  # a falling rescale turns the polarity once more
+    photometric = "MONOCHROME1" if turned else "MONOCHROME2"
+    dataset.set_pixel_data(pixels, photometric, bits, generate_instance_uid=False)
     width = stored.window.width * abs(slope)
     dataset.WindowCenter = decimals([stored.window.center * slope + intercept])[0]
     dataset.WindowWidth = decimals([max(1.0, width)])[0]

@@ -27,7 +27,7 @@ class StoredPixels:
     """Integers to be written and how they become `rescale_type` units.
 
     window: in stored values.  bits: Bits Stored, 0 for all of the integer.
-    inverted: MONOCHROME1.
+    inverted: the lowest stored value is shown white.
     """
 
     pixels: NDArray[Any]

@@ -1,7 +1,7 @@
 """Reading one grayscale image, or radsmith's own record, out of a DICOM file.
 
 Lenient about attributes, strict about pixels: what cannot be read exactly is refused with what
-was found. Needs no decoder beyond numpy and Pillow.
+was found. Needs no decoder beyond numpy and Pillow; 12-bit JPEG Extended is read where GDCM is.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from pydicom.errors import InvalidDicomError
 
 from radsmith.adapters.dicom import PRIVATE_CREATOR, PRIVATE_GROUP, PRIVATE_RECORD
 from radsmith.adapters.files import read_bytes
+from radsmith.adapters.jpeg_extended import register
 from radsmith.errors import InvalidInput
 from radsmith.generation import Generation
 from radsmith.image import Image, Window
 
+register()
 MAX_PIXELS = 89_478_485
 """As many as Pillow opens: 256 MiB of 24-bit colour."""
 _CENTIMETRES = 3
@@ -35,7 +37,7 @@ _CENTIMETRES = 3
 class DicomImage:
     """An image with what is needed to show it and to write its stored values back.
 
-    inverted: MONOCHROME1, where the lowest stored value is white.
+    inverted: the lowest stored value is shown white: MONOCHROME1, or a rescale that falls.
     rescale: (slope, intercept) to output units, such as HU, of `rescale_type`.
     modality, body_part, view, laterality: DICOM's terms, empty where it is silent.
     uids: SOP Class and SOP Instance.
@@ -100,7 +102,7 @@ def read_dicom_image(path: Path) -> DicomImage:
                 spacing=_spacing(dataset),
                 window=_window(dataset, slope, intercept),
             ),
-            inverted=dataset.PhotometricInterpretation == "MONOCHROME1",
+            inverted=(dataset.PhotometricInterpretation == "MONOCHROME1") != (slope < 0),
             bits_stored=int(dataset.BitsStored),
             rescale=(slope, intercept),
             rescale_type=str(dataset.get("RescaleType", "")),

@@ -7,7 +7,6 @@ own seed; results are bit-equal on one machine with one number of threads.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import math
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.adapters.finetuned import LORA, Finetuned, file_digest, read_finetuned
 from radsmith.adapters.model_files import combined_digest
 from radsmith.editing import Mask, through_square
 from radsmith.engine import SMALLEST, Given, ModelFacts, check_size
@@ -44,49 +44,65 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def facts_of(where: str) -> ModelFacts:
-    """Name and digest of the pipeline at a path or hub id; the weights are read, not loaded."""
-    folder = _folder(where)
-    _index(folder)
+    """Name and digest of the pipeline at a path or hub id; the weights are read, not loaded.
+
+    A fine-tuned one is known by its own files and its base's digest.
+    """
+    folder = pipeline_folder(where)
+    tuned = read_finetuned(folder)
+    if tuned is None:
+        pipeline_index(folder)
+        digest = pipeline_digest(folder)
+    else:
+        tuned.check(folder)
+        digest = tuned.digest
     return ModelFacts(
         name=where if folder != Path(where) else folder.resolve().name,
-        digest=_digest(folder),
+        digest=digest,
         images=None,
         together=None,
         engine="diffusers",
         sides=(SMALLEST, LARGEST),
-        notes=NOTES,
+        notes=NOTES if tuned is None else (tuned.note, *NOTES),
     )
 
 
-class DiffusersEngine:
-    """A pipeline at a path or hub id. Implements `Engine`; absent findings are negative prompts."""
+def load_diffusers(where: str) -> DiffusersEngine:
+    """The pipeline at a path or hub id, or a fine-tuned one with its base, ready to draw.
 
-    def __init__(self, where: str) -> None:
-        """Raises NotFound, InvalidInput for what is no pipeline, Unavailable without the extra."""
-        torch, diffusers = _libraries()
-        folder = _folder(where)
-        self.facts = facts_of(where)
-        index = _index(folder)
-        network = next(name for name in NETWORKS if index.get(name))
-        left_out = {name: None for name, part in index.items() if part == [None, None]}
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        kind = torch.float32
-        if self._device == "cuda":
-            kind = torch.bfloat16 if network == "transformer" else torch.float16
-        try:
-            pipe = diffusers.DiffusionPipeline.from_pretrained(
-                folder, torch_dtype=kind, use_safetensors=True, local_files_only=True, **left_out
-            )
-        except (OSError, ValueError, TypeError, AttributeError, ImportError, KeyError) as error:
-            raise InvalidInput(f"{where} cannot be loaded as a pipeline: {error}") from error
-        self._pipe = pipe.to(self._device)
+    Raises NotFound, InvalidInput for what is no pipeline, Unavailable without the extra.
+    """
+    torch = libraries()[0]
+    folder = pipeline_folder(where)
+    facts = facts_of(where)
+    tuned = read_finetuned(folder)
+    lora = tuned is not None and tuned.kind == "lora"
+    source = base_folder(tuned) if tuned is not None and lora else folder
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = torch.float32
+    if device == "cuda":
+        kind = torch.float16 if pipeline_index(source).get("unet") else torch.bfloat16
+    pipe = load_pipeline(source, kind)
+    if lora:
+        _add_lora(pipe, folder)
+    return DiffusersEngine(pipe.to(device), facts, tuned.side if tuned else None)
+
+
+class DiffusersEngine:
+    """A loaded pipeline. Implements `Engine`; absent findings are negative prompts.
+
+    side: pixels a side to draw at; None for the pipeline's own.
+    """
+
+    def __init__(self, pipe: Any, facts: ModelFacts, side: int | None = None) -> None:
+        self.facts = facts
+        self._pipe = pipe
         self._pipe.set_progress_bar_config(disable=True)
+        network = next(name for name in NETWORKS if getattr(pipe, name, None) is not None)
         config = getattr(pipe, network).config
         self._masked = network == "unet" and config.get("in_channels") == BOTH_SIDES_MASKED
-        factor = int(getattr(pipe, "vae_scale_factor", 8))
-        size = getattr(pipe, "default_sample_size", None) or config.get("sample_size") or 64
-        self._side = factor * int(size if isinstance(size, int) else max(size))
-        self._multiple = math.lcm(8, 2 * factor)
+        self._side = side or own_side(pipe)
+        self._multiple = math.lcm(8, 2 * int(getattr(pipe, "vae_scale_factor", 8)))
         self._classes: dict[str, Any] = {}
 
     def generate(
@@ -201,7 +217,7 @@ class DiffusersEngine:
     def _as(self, task: str, words: str) -> Any:
         """The same parts as a pipeline of another task."""
         if task not in self._classes:
-            diffusers = _libraries()[1]
+            diffusers = libraries()[1]
             try:
                 pipe = getattr(diffusers, f"AutoPipelineFor{task}").from_pipe(self._pipe)
             except ValueError as error:
@@ -233,7 +249,70 @@ def _gray(image: Array, name: str) -> Array:
     return np.ascontiguousarray(np.clip(image, 0, 1), np.float32)
 
 
-def _libraries() -> tuple[Any, Any]:
+def load_pipeline(folder: Path, kind: Any, **parts: Any) -> Any:
+    """The pipeline in `folder` with weights of a torch dtype; `parts` replace its own.
+
+    Raises InvalidInput for what is no pipeline or cannot be loaded.
+    """
+    diffusers = libraries()[1]
+    index = pipeline_index(folder)
+    left_out = {name: None for name, part in index.items() if part == [None, None]}
+    given = left_out | {name: part for name, part in parts.items() if name in index}
+    try:
+        return diffusers.DiffusionPipeline.from_pretrained(
+            folder, dtype=kind, use_safetensors=True, local_files_only=True, **given
+        )
+    except (OSError, ValueError, TypeError, AttributeError, ImportError, KeyError) as error:
+        raise InvalidInput(f"{folder} cannot be loaded as a pipeline: {error}") from error
+
+
+def own_side(pipe: Any) -> int:
+    """Pixels a side that a pipeline was made for."""
+    network = next(name for name in NETWORKS if getattr(pipe, name, None) is not None)
+    config = getattr(pipe, network).config
+    size = getattr(pipe, "default_sample_size", None) or config.get("sample_size") or 64
+    factor = int(getattr(pipe, "vae_scale_factor", 8))
+    return factor * int(size if isinstance(size, int) else max(size))
+
+
+def base_folder(tuned: Finetuned) -> Path:
+    """Where the base of a LoRA lies. Raises NotFound, or InvalidInput where it is another one."""
+    try:
+        folder = pipeline_folder(tuned.base)
+    except NotFound as error:
+        raise NotFound(
+            f"the LoRA needs its base: {error}; if it lies elsewhere now, write its place into"
+            " `base.where` of the LoRA's finetune.json"
+        ) from error
+    pipeline_index(folder)
+    if pipeline_digest(folder) != tuned.base_digest:
+        raise InvalidInput(
+            f"{tuned.base} is not the pipeline this LoRA was made for (SHA-256 differs): restore"
+            " it, or fine-tune again"
+        )
+    return folder
+
+
+def adapters_library() -> Any:
+    """peft. Raises Unavailable where it is not installed."""
+    try:
+        import peft
+    except ImportError as error:
+        raise Unavailable(
+            "a LoRA needs peft: install it with `pip install radsmith[diffusers]`"
+        ) from error
+    return peft
+
+
+def _add_lora(pipe: Any, folder: Path) -> None:
+    adapters_library()
+    try:
+        pipe.load_lora_weights(folder, weight_name=LORA)
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        raise InvalidInput(f"{folder / LORA} does not fit its base: {error}") from error
+
+
+def libraries() -> tuple[Any, Any]:
     """torch and diffusers. Raises Unavailable where they are not installed."""
     try:
         import diffusers
@@ -251,7 +330,7 @@ def _libraries() -> tuple[Any, Any]:
 
 
 @cache
-def _folder(where: str) -> Path:
+def pipeline_folder(where: str) -> Path:
     """A local folder as it is; a hub id downloaded, or as it was downloaded before."""
     path = Path(where)
     if path.exists():
@@ -260,7 +339,7 @@ def _folder(where: str) -> Path:
         raise NotFound(
             f"no pipeline at {where}: give a folder with {INDEX}, or a hub id OWNER/NAME"
         )
-    diffusers = _libraries()[1]
+    diffusers = libraries()[1]
     try:
         return Path(diffusers.DiffusionPipeline.download(where, use_safetensors=True))
     except (OSError, ValueError) as error:
@@ -269,7 +348,7 @@ def _folder(where: str) -> Path:
         ) from error
 
 
-def _index(folder: Path) -> dict[str, Any]:
+def pipeline_index(folder: Path) -> dict[str, Any]:
     """The parts of the pipeline in `folder`, one of NETWORKS among them."""
     path = folder / INDEX
     if not path.is_file():
@@ -288,7 +367,7 @@ def _index(folder: Path) -> dict[str, Any]:
 
 
 @cache
-def _digest(folder: Path) -> str:
+def pipeline_digest(folder: Path) -> str:
     """One SHA-256 over the weight and configuration files."""
     files = {
         path.relative_to(folder).as_posix(): path
@@ -300,8 +379,4 @@ def _digest(folder: Path) -> str:
             f"{folder} holds no .safetensors weights; other formats can carry code and are not"
             " read: save the pipeline with safe_serialization=True"
         )
-    digests = {}
-    for name, path in files.items():
-        with path.open("rb") as stream:
-            digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return combined_digest(digests)
+    return combined_digest({name: file_digest(path) for name, path in files.items()})

@@ -7,19 +7,26 @@ only where that is asked for.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from radsmith.adapters.dicom_codes import codes_of
+from radsmith.adapters.edit_dicom import (
+    MODALITIES,
+    Origin,
+    distance_dicom,
+    edited_dicom,
+    in_tenths,
+)
 from radsmith.adapters.files import read_bytes, write_atomically
 from radsmith.adapters.pictures import (
     is_dicom,
@@ -32,28 +39,21 @@ from radsmith.adapters.pictures import (
 )
 from radsmith.edit import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.image import Image, Window
-from radsmith.prompt import complete
+from radsmith.image import Image
 from radsmith.reading import read_prompt
 
-_MODALITIES = {
-    **dict.fromkeys(("CR", "DX", "DR", "RG", "RF", "XA", "PX"), "x-ray"),
-    "MG": "breast x-ray",
-    "CT": "CT",
-    "MR": "MRI",
-    "US": "ultrasound",
-}
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A file to edit. dicom: what a DICOM file holds besides its pixels."""
+    """A file to edit. origin: of a DICOM file; uids: its SOP Class and SOP Instance."""
 
     path: Path
     source: Source
     suffix: str
-    dicom: Any = None
+    origin: Origin | None = None
+    uids: tuple[str, str] = ("", "")
 
 
 def open_source(path: Path) -> Opened:
@@ -152,8 +152,10 @@ def write_edited(
     keep_reference: bool = False,
 ) -> None:
     """The edited image in its source's kind of file; `path` ends in `source.suffix`."""
-    if source.suffix == ".dcm":
-        data = _dicom(edited, source, prompt_words, keep_reference=keep_reference)
+    if source.origin is not None:
+        after = replace(source.source, image=edited.image)
+        parents = [source.uids] if keep_reference and all(source.uids) else []
+        data = edited_dicom(after, edited.record, source.origin, prompt_words, parents=parents)
     elif source.suffix == ".npy":
         data, beside = npy_bytes(edited.image, edited.record)
         write_atomically(path.with_suffix(".json"), beside)
@@ -174,9 +176,39 @@ def write_difference(before: Source, after: Edited, path: Path) -> None:
     _write_gray(np.rint(127.5 + 127.5 * (b - a)).astype(np.uint8), path)
 
 
-def write_distances(distance: NDArray[np.float32], path: Path) -> None:
-    """A 16-bit map in tenths of a millimetre."""
-    _write_gray(np.clip(np.rint(distance * 10), 0, 65535).astype(np.uint16), path)
+def write_distances(
+    distance: NDArray[np.float32], edited: Edited, source: Opened, stem: Path
+) -> list[Path]:
+    """STEM-distance.png, 16 bits in tenths of a millimetre; of a DICOM source STEM-distance.dcm,
+    too, which says so itself. Returns what was written."""
+    paths = [stem.with_name(f"{stem.name}-distance.png")]
+    _write_gray(in_tenths(distance), paths[0])
+    if source.suffix == ".dcm":
+        paths.append(paths[0].with_suffix(".dcm"))
+        write_atomically(paths[1], distance_dicom(distance, edited))
+    return paths
+
+
+def write_pair(source: Opened, edited: Edited, after: Path, finding: str) -> None:
+    """AFTER-pair.json: the two images of a matched pair, how they differ, and their digests.
+
+    The source is named, not copied: it may be a patient's. Its digest tells whether it is the one.
+    """
+    pair = {
+        "finding": finding,
+        "operation": edited.record.operation,
+        "before": {
+            "file": source.path.name,
+            "file_sha256": hashlib.sha256(read_bytes(source.path)).hexdigest(),
+            "pixels_sha256": source.source.image.digest(),
+        },
+        "after": {"file": after.name, "pixels_sha256": edited.record.pixels_sha256},
+        "mask": f"{after.stem}-mask.png",
+        "difference": f"{after.stem}-difference.png",
+        "untouched_sha256": edited.record.untouched_sha256,
+    }
+    text = json.dumps(pair, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(after.with_name(f"{after.stem}-pair.json"), text.encode())
 
 
 def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
@@ -211,7 +243,7 @@ def _open_dicom(path: Path) -> Opened:
 
     found = read_dicom_image(path)
     parts = [_SIDES.get(found.laterality, ""), found.body_part.replace("_", " ").lower()]
-    parts.append(_MODALITIES.get(found.modality, ""))
+    parts.append(MODALITIES.get(found.modality, ""))
     words = " ".join(p for p in parts if p) + (f", {found.view}" if found.view else "")
     source = Source(
         image=found.image,
@@ -219,7 +251,9 @@ def _open_dicom(path: Path) -> Opened:
         inverted=found.inverted,
         words=_own_words(path) or _understood(words),
     )
-    return Opened(path=path, source=source, suffix=".dcm", dicom=found)
+    slope, intercept = found.rescale
+    origin = Origin(modality=found.modality, slope=slope, intercept=intercept)
+    return Opened(path=path, source=source, suffix=".dcm", origin=origin, uids=found.uids)
 
 
 def _source(image: Image, words: str) -> Source:
@@ -260,34 +294,6 @@ def _npy_image(data: bytes, path: Path) -> Image:
             f"{path} holds {pixels.dtype}; expected floats in 0-1, uint8, uint16 or int16"
         )
     return Image(pixels=pixels, unit="stored value", spacing=known)
-
-
-def _dicom(edited: Edited, source: Opened, words: str, *, keep_reference: bool) -> bytes:
-    from radsmith.adapters.dicom import dicom_bytes
-    from radsmith.adapters.dicom_pixels import StoredPixels
-
-    found, image = source.dicom, edited.image
-    slope, intercept = found.rescale
-    window = image.window
-    if window is None:
-        low, high = float(image.pixels.min()), float(image.pixels.max())
-        window = Window(center=(low + high + 1) / 2, width=high - low + 1)
-    stored = StoredPixels(
-        pixels=image.pixels,
-        window=window,
-        rescale_type="HU" if found.modality == "CT" else "US",
-        slope=slope,
-        intercept=intercept,
-        bits=found.bits_stored,
-        inverted=found.inverted,
-    )
-    prompt, _ = complete(read_prompt(words or source.source.words or "image").prompt)
-    codes = codes_of(prompt)
-    modality = _MODALITIES.get(found.modality, "")
-    if modality and codes.modality != modality.split()[-1].lower():
-        codes = replace(codes, modality=cast(Any, modality.split()[-1].lower()))
-    parents = [found.uids] if keep_reference and all(found.uids) else []
-    return dicom_bytes(image, edited.record, codes, stored=stored, parents=parents)
 
 
 def _write_gray(levels: NDArray[np.unsignedinteger[Any]], path: Path) -> None:

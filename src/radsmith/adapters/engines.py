@@ -7,11 +7,14 @@ processes build the same engine from it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from radsmith.adapters import model_files
-from radsmith.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
+
+if TYPE_CHECKING:
+    from radsmith.engine import Engine, ModelFacts
 
 Choice = Path | str | None
 """A model folder (None: the shipped one), or "diffusers:PATH_OR_ID" or "openai:MODEL@BASE_URL"."""
@@ -28,7 +31,7 @@ def chosen(engine: str | None, model: Path | None) -> Choice:
     if kind not in ("diffusers", "openai") or not where:
         raise InvalidInput(f"an engine is {_KINDS}, got {engine!r}")
     if model is not None:
-        raise InvalidInput("--model is a folder of the default engine: leave out --engine or it")
+        raise InvalidInput("--model is a model of the default engine: leave out --engine or it")
     return engine
 
 
@@ -47,6 +50,14 @@ def settings_for(
         sampler=sampler,
         size=size,
     )
+
+
+def model_name(choice: Choice = None) -> str:
+    """The model's name, as its facts have it; that of the default engine without numpy."""
+    if _split(choice)[0] != "onnx":
+        return load_facts(choice).name
+    folder = choice if isinstance(choice, Path) else model_files.default_folder()
+    return str(model_files.read_config(folder)["name"])
 
 
 def load_facts(choice: Choice = None) -> ModelFacts:
@@ -71,9 +82,9 @@ def load_engine(choice: Choice = None) -> Engine:
     """
     kind, where = _split(choice)
     if kind == "diffusers":
-        from radsmith.adapters.diffusers_engine import DiffusersEngine
+        from radsmith.adapters.diffusers_engine import load_diffusers
 
-        return DiffusersEngine(where)
+        return load_diffusers(where)
     if kind == "openai":
         from radsmith.adapters.openai_engine import Endpoint, OpenAIEngine
 

@@ -223,7 +223,7 @@ def _findings(report: dict[str, Any]) -> Table:
         (
             f["kind"],
             names[f["finding"]].name,
-            f["training_images"],
+            "unknown" if f["training_images"] is None else f["training_images"],
             f["n"],
             f"{f['auroc']:.2f}",
             "-" if f["auroc_real"] is None else f"{f['auroc_real']:.2f}",

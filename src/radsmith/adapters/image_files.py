@@ -6,22 +6,19 @@ that was stopped goes on where it was.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
 from radsmith.adapters.engines import Choice, load_engine
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.pictures import npy_bytes, png_bytes, read_record
+from radsmith.adapters.workers import over_tasks
 from radsmith.engine import Engine
-from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
+from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.generate import Plan, make
 from radsmith.generation import Generation, Request
 from radsmith.image import Image
@@ -61,46 +58,7 @@ def run_jobs(jobs: Sequence[Job], *, model: Choice, workers: int, force: bool) -
     fails. Errors the caller can mend are outcomes; Unavailable (full disk …) and a missing or
     changed model are raised.
     """
-    if workers == 1:
-        for job in jobs:
-            yield _run(job, model, force)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
-    try:
-        yield from _through(pool, jobs, model, workers, force)
-    except BrokenProcessPool as error:
-        raise Unavailable(
-            "a worker process died, perhaps of too little memory; run the same command again"
-            f" with fewer than {workers} workers: it goes on where it stopped"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _through(
-    pool: ProcessPoolExecutor,
-    jobs: Sequence[Job],
-    model: Choice,
-    workers: int,
-    force: bool,
-) -> Iterator[Outcome]:
-    """Keep a few jobs waiting per worker, so that a long list does not fill the memory."""
-    left = iter(jobs)
-    running: set[Future[Outcome]] = set()
-    while True:
-        while len(running) < 3 * workers and (job := next(left, None)) is not None:
-            running.add(pool.submit(_run, job, model, force))
-        if not running:
-            return
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield future.result()
-
-
-def _ignore_interrupt() -> None:
-    """Ctrl-C is for the parent: a worker finishes the file it is at."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield from over_tasks(partial(_run, model=model, force=force), jobs, workers)
 
 
 def _run(job: Job, model: Choice, force: bool) -> Outcome:

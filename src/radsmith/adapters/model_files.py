@@ -1,20 +1,29 @@
-"""Models on disk: a folder with `model.json` and the files it names, each with its digest."""
+"""Models on disk: `model.json` and the files it names, each with its digest.
+
+They lie in a folder, or in one `.radsmith` file: an uncompressed zip of the same names.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors.numpy import load
-
-from radsmith.engine import ModelFacts
+from radsmith.adapters.files import MAX_BYTES, write_atomically
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.onnx_engine import ModelFiles, OnnxEngine
+
+if TYPE_CHECKING:
+    from radsmith.engine import ModelFacts
+    from radsmith.onnx_engine import ModelFiles, OnnxEngine
 
 SIDECAR = "model.json"
+SUFFIX = ".radsmith"
+PARTS = ("base.onnx", "upsampler.onnx", "prior.safetensors")
 
 
 def default_folder() -> Path:
@@ -22,46 +31,87 @@ def default_folder() -> Path:
     return Path(str(files("radsmith") / "weights"))
 
 
-def load_facts(folder: Path | None = None) -> ModelFacts:
-    """What the model in `folder` (default: the shipped one) says of itself; quick."""
-    return ModelFacts.from_config(read_config(folder or default_folder()))
+def load_facts(model: Path | None = None) -> ModelFacts:
+    """What a model (default: the shipped one) says of itself; quick."""
+    from radsmith.engine import ModelFacts
+
+    return ModelFacts.from_config(read_config(model or default_folder()))
 
 
-def load_engine(folder: Path | None = None) -> OnnxEngine:
-    """Read a model folder, checking every file's SHA-256 against the sidecar.
+def load_engine(model: Path | None = None) -> OnnxEngine:
+    """Read a model, checking every file's SHA-256 against the sidecar.
 
-    Raises NotFound for a missing folder or file, InvalidInput for one that was changed.
+    Raises NotFound for a missing model or file, InvalidInput for one that was changed.
     """
-    folder = folder or default_folder()
-    config = read_config(folder)
+    from radsmith.onnx_engine import OnnxEngine
+
+    return OnnxEngine(load_files(model))
+
+
+def load_files(model: Path | None = None) -> ModelFiles:
+    """The parts of a model (default: the shipped one), checked as `load_engine` says."""
+    from safetensors.numpy import load  # like onnxruntime not needed for the facts alone
+
+    from radsmith.onnx_engine import ModelFiles
+
+    model = model or default_folder()
+    config = read_config(model)
     wanted = dict(config["files"])
-    parts = {name: _checked(folder / name, digest) for name, digest in wanted.items()}
     if config["digest"] != combined_digest(wanted):
-        raise InvalidInput(f"{folder / SIDECAR} was changed: its digest does not match its files")
-    missing = {"base.onnx", "upsampler.onnx", "prior.safetensors"} - set(parts)
+        raise InvalidInput(f"{model} was changed: its digest does not match its files")
+    missing = set(PARTS) - set(wanted)
     if missing:
-        raise InvalidInput(f"{folder / SIDECAR} names no {', '.join(sorted(missing))}")
-    return OnnxEngine(
-        ModelFiles(
-            config=config,
-            base=parts["base.onnx"],
-            upsampler=parts["upsampler.onnx"],
-            arrays=load(parts["prior.safetensors"]),
-        )
+        raise InvalidInput(f"{model} names no {', '.join(sorted(missing))}")
+    parts = {name: _checked(model, name, wanted[name]) for name in PARTS}
+    return ModelFiles(
+        config=config,
+        base=parts["base.onnx"],
+        upsampler=parts["upsampler.onnx"],
+        arrays=load(parts["prior.safetensors"]),
     )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The JSON sidecar of the model in `folder`."""
-    path = folder / SIDECAR
-    if not path.is_file():
-        raise NotFound(f"no model in {folder}: expected {SIDECAR}; reinstall radsmith")
+def read_config(model: Path) -> dict[str, Any]:
+    """The JSON sidecar of a model; the concepts it brings along enter the vocabulary."""
+    data = _read(model, SIDECAR)
+    if data is None:
+        raise NotFound(f"no model in {model}: expected {SIDECAR}; reinstall radsmith")
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(data)
         dict(config["files"])
+        if config.get("vocabulary"):
+            from radsmith.vocabulary import learn_concepts
+
+            learn_concepts(str(config["vocabulary"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{path} is not a radsmith model description: {error}") from error
+        raise InvalidInput(f"{model} is not a radsmith model: {error!r}") from error
     return config
+
+
+def pack(parts: Mapping[str, bytes], path: Path) -> None:
+    """Write a model as one file, whole or not at all. parts: file name -> contents."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(parts):
+            archive.writestr(zipfile.ZipInfo(name), parts[name])  # the same bytes at any time
+    write_atomically(path, stream.getvalue())
+
+
+def _read(model: Path, name: str) -> bytes | None:
+    """A file of a model; None where it is not there."""
+    if model.is_dir():
+        return (model / name).read_bytes() if (model / name).is_file() else None
+    if not model.is_file():
+        raise NotFound(f"no model {model}: give a {SUFFIX} file or a model folder")
+    try:
+        with zipfile.ZipFile(model) as archive:
+            if archive.getinfo(name).file_size > MAX_BYTES:
+                raise InvalidInput(f"{name} in {model} is too large for a model")
+            return archive.read(name)
+    except KeyError:
+        return None
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise InvalidInput(f"{model} is not a {SUFFIX} file: {error}") from error
 
 
 def combined_digest(digests: dict[str, str]) -> str:
@@ -70,10 +120,12 @@ def combined_digest(digests: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _checked(path: Path, digest: str) -> bytes:
-    if not path.is_file():
-        raise NotFound(f"the model file {path} is missing; reinstall radsmith")
-    data = path.read_bytes()
+def _checked(model: Path, name: str, digest: str) -> bytes:
+    data = _read(model, name)
+    if data is None:
+        raise NotFound(f"{name} is missing in the model {model}; reinstall it")
     if hashlib.sha256(data).hexdigest() != digest:
-        raise InvalidInput(f"the model file {path} was changed (SHA-256 differs); reinstall it")
+        raise InvalidInput(
+            f"{name} in the model {model} was changed (SHA-256 differs); get it again"
+        )
     return data

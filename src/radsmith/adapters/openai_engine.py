@@ -125,8 +125,9 @@ class OpenAIEngine:
         self._sleep = sleep
         headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
         times = httpx.Timeout(300.0, connect=10.0)
-        self._client = httpx.Client(headers=headers, timeout=times)
-        self._plain = httpx.Client(timeout=times)  # for addresses in answers: no key
+        ends = httpx.Limits(max_keepalive_connections=0)  # an image takes longer than connecting
+        self._client = httpx.Client(headers=headers, timeout=times, limits=ends)
+        self._plain = httpx.Client(timeout=times, limits=ends)  # for addresses: no key
 
     def generate(
         self,

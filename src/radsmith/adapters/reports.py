@@ -45,6 +45,26 @@ def structured_text(dataset: Dataset) -> str:
     return "\n".join(_tree(dataset, 0))
 
 
+def linked_images(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Of an Open-i style XML: the report's own id, and the names of its images without extension.
+
+    The attribute `id` of `uId`, and that of each `parentImage` with the file of its `url`. Nothing
+    where the data are something else.
+    """
+    text = _decoded(data, "report")
+    if not text.lstrip().startswith("<") or "parentImage" not in text:
+        return "", ()
+    report, images = "", []
+    for element in _root(text, "report").iter():
+        tag = element.tag.rpartition("}")[2]
+        if tag == "uId":
+            report = report or element.get("id", "").strip()
+        elif tag == "parentImage":
+            urls = [e.text or "" for e in element.iter() if e.tag.rpartition("}")[2] == "url"]
+            images += [element.get("id", ""), *(Path(url.strip()).stem for url in urls)]
+    return report, tuple(dict.fromkeys(name.strip() for name in images if name.strip()))
+
+
 def _decoded(data: bytes, name: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
@@ -58,12 +78,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _of_xml(text: str, name: str) -> str:
     """`AbstractText` elements with their `Label`; of other XML all the text, tag by tag."""
-    if "<!ENTITY" in text or "<!DOCTYPE" in text[:4096]:
-        raise InvalidInput(f"{name} declares a document type or entities, which are not read")
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise InvalidInput(f"{name} is not well-formed XML: {error}") from error
+    root = _root(text, name)
     labelled = [
         f"{element.get('Label', 'findings').upper()}: {' '.join(element.itertext()).strip()}"
         for element in root.iter()
@@ -77,6 +92,15 @@ def _of_xml(text: str, name: str) -> str:
     if not lines:
         raise InvalidInput(f"{name} is XML without any text")
     return "\n".join(lines)
+
+
+def _root(text: str, name: str) -> ElementTree.Element:
+    if "<!ENTITY" in text or "<!DOCTYPE" in text[:4096]:
+        raise InvalidInput(f"{name} declares a document type or entities, which are not read")
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise InvalidInput(f"{name} is not well-formed XML: {error}") from error
 
 
 def _of_dicom(data: bytes, name: str) -> str:

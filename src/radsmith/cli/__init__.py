@@ -7,7 +7,16 @@ import sys
 import click
 
 from radsmith import __version__
-from radsmith.cli import editing, importing, making, measuring, serving, training
+from radsmith.cli import (
+    augmenting,
+    editing,
+    finetuning,
+    importing,
+    making,
+    measuring,
+    serving,
+    training,
+)
 from radsmith.errors import RadsmithError
 
 
@@ -17,7 +26,8 @@ def cli() -> None:
     """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
-for _module in (making, editing, importing, measuring, serving, training):
+_MODULES = (making, editing, importing, augmenting, finetuning, measuring, serving, training)
+for _module in _MODULES:
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):
             cli.add_command(_command)

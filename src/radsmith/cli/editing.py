@@ -192,8 +192,8 @@ def extend(image: Path, target: str, **options: Any) -> None:
             found = continue_to(
                 opened.source, shown, target, task, strict=strict, progress=status.update
             )
-        stem = f"{opened.path.stem}-{target}-{seed}"
-        write_distances(found.distance, options["folder"] / f"{stem}-distance.png")
+        stem = _stem(opened, options, target, seed)
+        write_distances(found.distance, found.edited, opened, stem)
         edits.append((seed, found.edited))
     for flag in found.flags:
         console.print(f"  ! {flag}", style="yellow", soft_wrap=True)
@@ -280,7 +280,12 @@ def _check(opened: Opened, options: dict[str, Any], operation: str) -> None:
         _stem(opened, options, operation, options["seed"] + k) for k in range(options["count"])
     ]
     endings = (opened.suffix, "-mask.png", "-difference.png", "-distance.png", "-coco.json")
-    endings += ("-sheet.png", *((".json",) if opened.suffix == ".npy" else ()))
+    endings += (
+        "-sheet.png",
+        "-pair.json",
+        "-distance.dcm",
+        *((".json",) if opened.suffix == ".npy" else ()),
+    )
     refuse_present([s.with_name(s.name + ending) for s in stems for ending in endings])
 
 
@@ -297,6 +302,7 @@ def _write(
         write_difference,
         write_edited,
         write_mask,
+        write_pair,
     )
     from radsmith.adapters.sheets import write_edit_sheet
 
@@ -312,6 +318,7 @@ def _write(
             write_mask(edited.mask, stem.with_name(f"{stem.name}-mask.png"))
         if label:
             write_difference(opened.source, edited, stem.with_name(f"{stem.name}-difference.png"))
+            write_pair(opened, edited, path, label)
         click.echo(path)
     if not all(edited.mask.all() for _, edited in edits) and not operation.startswith("remove"):
         write_coco(written, first.with_name(f"{first.name}-coco.json"))

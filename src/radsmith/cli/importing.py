@@ -104,6 +104,9 @@ def deidentify_files(
 @click.option("--modality", help="Take only this one; needed for NIfTI and bare pictures.")
 @click.option("--body-part", default="", help="Where the files do not say.")
 @click.option("--labels", type=click.Path(path_type=Path), help="CSV or JSON list of pictures.")
+@click.option(
+    "--vocabulary", "words", type=click.Path(path_type=Path), help="TOML of new concepts."
+)
 @click.option("--slices", type=click.IntRange(0), default=8, help="Of a volume or cine; 0: all.")
 @click.option("--window", "windows", multiple=True, help='Of CT, such as "lung window".')
 @click.option("--text", type=click.Choice(("mask", "refuse", "keep")), default="mask")
@@ -116,6 +119,7 @@ def import_data(
     secret: Path | None,
     modality: str | None,
     labels: Path | None,
+    words: Path | None,
     test_share: float,
     workers: int,
     **settings: Any,
@@ -129,25 +133,31 @@ def import_data(
     What is left out is listed beside the data set with the reason. Run the same command again to
     go on after a stop.
     """
-    from radsmith.adapters.console import import_summary, importing
+    from radsmith.adapters.console import import_summary, stage_progress
     from radsmith.adapters.deidentify import Policy
     from radsmith.adapters.deidentify_files import default_secret, read_secret
-    from radsmith.adapters.importing.pictures import Options, read_labels
+    from radsmith.adapters.importing.pictures import Options, own_vocabulary, read_labels
     from radsmith.adapters.importing.remote import is_remote
     from radsmith.adapters.importing.run import Request, run_import
     from radsmith.dataset import ct_windows
+    from radsmith.vocabulary import learn_concepts
 
     _check_extra()
     remote = tuple(source for source in sources if is_remote(source))
     folders = tuple(Path(source) for source in sources if source not in remote)
     _check_sources(folders)
     ct_windows("", settings["windows"])
+    listed = read_labels(labels) if labels else {}
+    vocabulary = own_vocabulary(words, folders, listed.values())
+    for concept in learn_concepts(vocabulary):
+        click.echo(f"new word: {concept.name} ({concept.id})", err=True)
     part = settings["body_part"]
     settings["body_part"] = _slug("body_part", part) if part else ""
     options = Options(
         policy=Policy(secret=read_secret(secret or default_secret())),
         modality=_slug("modality", modality) if modality else "",
-        labels=read_labels(labels) if labels else {},
+        labels=listed,
+        vocabulary=vocabulary,
         **settings,
     )
     request = Request(
@@ -158,7 +168,7 @@ def import_data(
         workers=workers,
         test_share=test_share,
     )
-    with importing() as progress:
+    with stage_progress("scanning") as progress:
         summary = run_import(request, progress)
     import_summary(summary, folder, request.problems)
     if not summary.images:

@@ -38,7 +38,7 @@ INTERRUPTED = 130
 @click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
 @click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 def generate(
     prompt: str | None,
     count: int,
@@ -85,7 +85,7 @@ def generate(
             if row.error:
                 raise InvalidInput(row.error)
             check_size(row.settings.size, facts.sides)
-            plans.append(plan(row.prompt, facts, strict=strict))
+            plans.append(plan(row.prompt, facts, strict=strict, size=row.settings.size))
         except InvalidInput as error:
             if list_file is None:
                 raise
@@ -171,7 +171,7 @@ def _fail(message: str) -> NoReturn:
 
 @click.command()
 @click.argument("prompt")
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
     from rich.console import Console
@@ -182,8 +182,9 @@ def explain(prompt: str, model: Path | None) -> None:
     from radsmith.reading import read_prompt
 
     console = Console(highlight=False, markup=False)
+    facts = load_facts(model)  # its own words enter the vocabulary
     console.print(reading_table(read_prompt(prompt)))
-    say_plan(console, plan(prompt, load_facts(model)))
+    say_plan(console, plan(prompt, facts))
 
 
 @click.command()

@@ -11,39 +11,41 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 
 if TYPE_CHECKING:
     from radsmith.engine import Engine
-    from radsmith.evaluate import RealSet
     from radsmith.features import Space
+    from radsmith.real_set import RealSet
     from radsmith.rebuild import RebuildOptions
 
 
 @click.command()
-@click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Real images.")
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("report"))
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
 @click.option("--per-kind", type=click.IntRange(20), default=400, help="Most real images a kind.")
 @click.option("--per-finding", type=click.IntRange(5), default=25, help="Prompt pairs a finding.")
-@click.option("--steps", default="4", help="Denoising steps; further numbers are compared.")
-@click.option("--guidance", type=float, default=1.5)
+@click.option("--steps", help="Denoising steps; further numbers (4,25) are compared.")
+@GUIDANCE
+@ENGINE
+@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
 @click.option("--seed", type=int, default=0)
 @click.option("--copies/--no-copies", default=True, help="Search the training images for copies.")
 @click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
 def evaluate(
-    model: Path | None,
     data: Path,
     folder: Path,
     split: str,
     features: str,
     per_kind: int,
     per_finding: int,
-    steps: str,
-    guidance: float,
+    steps: str | None,
+    guidance: float | None,
+    engine: str | None,
+    model: Path | None,
     seed: int,
     copies: bool,
     judge_file: Path | None,
 ) -> None:
-    """Compare MODEL (a folder; default: the shipped one) with real images.
+    """Compare a model's images with real ones.
 
     DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
     samples.png.
@@ -52,27 +54,26 @@ def evaluate(
 
     from rich.console import Console
 
+    from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.adapters.evaluation_report import write_evaluation
     from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.judge_files import load_judge, load_spaces
-    from radsmith.adapters.model_files import load_engine
     from radsmith.adapters.prompt_list import parse_steps
     from radsmith.evaluate import Options
     from radsmith.evaluate import evaluate as compare
-    from radsmith.generation import Settings
 
-    counts = parse_steps(steps)
-    settings = Settings(num_steps=counts[0], guidance_scale=guidance)
+    choice = chosen(engine, model)
+    counts = parse_steps(steps) if steps is not None else [None]
     options = Options(
-        settings=settings,
-        more_steps=tuple(counts[1:]),
+        settings=settings_for(choice, counts[0], guidance),
+        more_steps=tuple(n for n in counts[1:] if n is not None),
         per_kind=per_kind,
         per_finding=per_finding,
         seed=seed,
     )
     judge = load_judge(judge_file)
     spaces = load_spaces(features, judge)
-    engine = load_engine(model)
+    drawing = load_engine(choice)
     prepare_folder(folder)
 
     console = Console(stderr=True, highlight=False, markup=False)
@@ -84,8 +85,8 @@ def evaluate(
             done += number
             status.update(f"{what}: {done} images drawn")
 
-        training = _real(data, "train") if copies else None
-        found = compare(engine, _real(data, split), training, spaces, judge, options, show)
+        training = real_images(data, "train") if copies else None
+        found = compare(drawing, real_images(data, split), training, spaces, judge, options, show)
     found.report.update(split=split, date=datetime.now(UTC).date().isoformat())
     click.echo(write_evaluation(folder, found))
 
@@ -97,7 +98,7 @@ def evaluate(
 @STEPS
 @GUIDANCE
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 @click.option("--erase", "data", type=click.Path(path_type=Path), help="Real images to rebuild.")
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge", help="judge, pixels, paths to .onnx encoders.")
@@ -146,7 +147,7 @@ def probe(
     if data is not None:
         spaces = load_spaces(features, judge)
         options = RebuildOptions(settings=settings, candidates=each, seed=seed)
-        click.echo(_rebuild(drawing, spaces, _real(data, split), folder, options))
+        click.echo(_rebuild(drawing, spaces, real_images(data, split), folder, options))
 
 
 def _rebuild(
@@ -165,11 +166,12 @@ def _rebuild(
     return write_rebuilt(folder, report, images)
 
 
-def _real(data: Path, split: str) -> RealSet:
+def real_images(data: Path, split: str) -> RealSet:
+    """The real images of a split, decoded once and cached; synthetic ones are left out."""
     from radsmith.adapters.files import cache_folder
-    from radsmith.evaluate import RealSet
+    from radsmith.real_set import RealSet
     from radsmith.training.data import Contents, load_corpus
     from radsmith.training.labels import concepts_of
 
-    corpus = load_corpus([data], cache_folder(), concepts_of, split)
+    corpus = load_corpus([data], cache_folder(), concepts_of, split, real_only=True)
     return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from radsmith.cli.options import ENGINE
 from radsmith.errors import InvalidInput, RadsmithError, Unavailable
 
 DEFAULT_PORT = 8400
@@ -25,7 +26,8 @@ MOST_WORKERS = 4
 @click.option("--per-key", type=click.IntRange(1), default=200, help="… of one key.")
 @click.option("--rate", type=click.IntRange(1), default=600, help="Requests a minute of one key.")
 @click.option("--deadline", type=click.IntRange(1), default=300, help="Seconds for a request.")
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@ENGINE
+@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 def serve(
     host: str,
     port: int,
@@ -38,19 +40,21 @@ def serve(
     per_key: int,
     rate: int,
     deadline: int,
+    engine: str | None,
     model: Path | None,
 ) -> None:
     """Serve OpenAI's Images API at /v1 and the studio at /, on this machine.
 
-    Nothing leaves it. Stop with Ctrl-C: images at work are finished, waiting ones are kept and
-    made at the next start.
+    Nothing leaves it, unless --engine is elsewhere. Stop with Ctrl-C: images at work are finished,
+    waiting ones are kept and made at the next start.
     """
     _require()
-    from radsmith.adapters.model_files import load_facts
-    from radsmith.adapters.server.app import address_of, listen
-    from radsmith.adapters.server.app import serve as run
-    from radsmith.adapters.server.services import open_store
+    from radsmith.adapters.engines import chosen
+    from radsmith.adapters.server.door import Door
+    from radsmith.adapters.server.front import address_of, listen
+    from radsmith.adapters.server.front import serve as run
     from radsmith.adapters.server.settings import Limits, ServerSettings, data_folder
+    from radsmith.adapters.server.store import open_store
 
     if public_url and not public_url.startswith(("https://", "http://")):
         raise InvalidInput(f"--public-url must begin with https:// or http://, got {public_url!r}")
@@ -59,15 +63,15 @@ def serve(
         database=db,
         host=host,
         port=port,
-        workers=workers or min(os.cpu_count() or 1, MOST_WORKERS),
-        model=model,
+        workers=workers or _usual_workers(engine),
+        engine=chosen(engine, model),
         keys=keys,
         public_url=public_url,
         limits=Limits(queue=queue, per_key=per_key, requests_per_minute=rate, deadline_s=deadline),
     )
-    load_facts(model)
     store = open_store(settings)
     try:
+        door = Door(settings, store)
         bound = listen(settings)
     except RadsmithError:
         store.close()
@@ -76,7 +80,7 @@ def serve(
     click.echo(f"studio: {address}/")
     click.echo(f"API:    {address}/v1 (OpenAI's client: base_url); described at {address}/docs")
     click.echo(f"data:   {settings.folder}; stop with Ctrl-C")
-    run(settings, store, bound)
+    run(door, bound)
 
 
 @click.command()
@@ -110,6 +114,12 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
                 click.echo(f"{known.id}  {day}  {state}  {known.name}")
     finally:
         database.close()
+
+
+def _usual_workers(engine: str | None) -> int:
+    """A process a core; one where each would load a pipeline of gigabytes."""
+    large = (engine or "").startswith("diffusers")
+    return 1 if large else min(os.cpu_count() or 1, MOST_WORKERS)
 
 
 def _require() -> None:

@@ -1,6 +1,7 @@
 """Real images with their concepts, read once from tar shards and a manifest, kept as an array.
 
 A corpus folder holds `train.csv` and `train-*.tar` (one picture a row, see `read_manifest`).
+Rows marked synthetic are trained on and nothing else: never measured on, nor held out.
 Decoding is done once: every picture is brought to 256 pixels on its longer side, centred on a
 black square and stored in one uint8 array in the cache folder.
 """
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
+from radsmith.dataset import is_synthetic
 from radsmith.errors import InvalidInput, NotFound
 
 SIDE = 256
@@ -39,7 +41,8 @@ class Corpus:
 
     pixels: (n, 256, 256) uint8, letterboxed.  frames: (n, 2) content width and height.
     concepts: ids per image, style included.  patients: hashed number, or the image's key where
-    it is unknown.  held_out: (n,) bool, by patient where known.
+    it is unknown.  held_out: (n,) bool, by patient where known.  synthetic: (n,) bool, made by a
+    model; never held out.
     """
 
     pixels: NDArray[np.uint8]
@@ -48,6 +51,7 @@ class Corpus:
     sources: Sequence[str]
     patients: Sequence[str]
     held_out: NDArray[np.bool_]
+    synthetic: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.concepts)
@@ -61,20 +65,21 @@ class Corpus:
             sources=self.sources[first:],
             patients=self.patients[first:],
             held_out=self.held_out[first:],
+            synthetic=self.synthetic[first:],
         )
 
-    def counts(self) -> Counter[str]:
-        """Images per concept that may be trained on."""
-        return Counter(
-            c for i, ids in enumerate(self.concepts) if not self.held_out[i] for c in ids
-        )
+    def counts(self, *, real_only: bool = False) -> Counter[str]:
+        """Images per concept that may be trained on; real_only: what there is evidence of."""
+        left_out = self.held_out | self.synthetic if real_only else self.held_out
+        return Counter(c for ids, out in zip(self.concepts, left_out, strict=True) if not out
+                       for c in ids)  # fmt: skip
 
     def counts_together(self) -> Counter[str]:
-        """Training images per pair of modality and body part, body part and finding or side,
+        """Real training images per pair of modality and body part, body part and finding or side,
         finding and severity; keys are the two ids joined by a space."""
         found: Counter[str] = Counter()
-        for i, ids in enumerate(self.concepts):
-            if not self.held_out[i]:
+        for ids, out in zip(self.concepts, self.held_out | self.synthetic, strict=True):
+            if not out:
                 for kinds in PAIRS:
                     first, second = ([c for c in ids if c.startswith(k)] for k in kinds)
                     found.update(f"{a} {b}" for a in first for b in second)
@@ -113,12 +118,16 @@ def load_corpus(
     cache: Path,
     label: Callable[[Row], tuple[str, ...]],
     split: str = "train",
+    *,
+    real_only: bool = False,
 ) -> Corpus:
     """Read corpus folders, one after the other; decoded pixels are cached under `cache`.
 
-    split: "train" or "test", the manifest to read.
+    split: "train" or "test", the manifest to read.  real_only: leave synthetic rows out, as is
+    always done of the test split.
     """
-    parts = [_load_folder(folder, cache, label, split) for folder in folders]
+    real_only = real_only or split == "test"
+    parts = [_load_folder(folder, cache, label, split, real_only) for folder in folders]
     if len(parts) == 1:
         return parts[0]
     return Corpus(
@@ -128,13 +137,21 @@ def load_corpus(
         sources=[source for part in parts for source in part.sources],
         patients=[patient for part in parts for patient in part.patients],
         held_out=np.concatenate([part.held_out for part in parts]),
+        synthetic=np.concatenate([part.synthetic for part in parts]),
     )
 
 
 def _load_folder(
-    folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]], split: str
+    folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]], split: str, real_only: bool
 ) -> Corpus:
     rows = read_manifest(folder / f"{split}.csv")
+    rows = [row for row in rows if not (real_only and is_synthetic(row))]
+    if not rows:
+        raise InvalidInput(
+            f"{folder / split}.csv names synthetic images alone; real ones are needed"
+        )
+    synthetic = np.array([is_synthetic(row) for row in rows], bool)
+    drawn_lot = np.array([bucket(row["patient_id"] or row["key"]) == 0 for row in rows], bool)
     keys = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:16]
     pixels_path, frames_path = cache / f"corpus-{keys}.npy", cache / f"corpus-{keys}-frames.npy"
     if not frames_path.exists():
@@ -146,18 +163,28 @@ def _load_folder(
         concepts=[tuple(dict.fromkeys((*label(r), f"style:{r['source']}"))) for r in rows],
         sources=[r["source"] for r in rows],
         patients=[r["patient_id"] or r["key"] for r in rows],
-        held_out=np.array([bucket(r["patient_id"] or r["key"]) == 0 for r in rows]),
+        held_out=drawn_lot & ~synthetic,
+        synthetic=synthetic,
     )
 
 
-def read_manifest(path: Path) -> list[Row]:
-    """Rows of a manifest; it must have `key`, `shard`, `modality`, `body_part`, `source`."""
+def read_manifest(path: Path, *, may_be_empty: bool = False) -> list[Row]:
+    """Rows of a manifest; it must have `key`, `shard`, `modality`, `body_part`, `source`.
+
+    may_be_empty: a missing file, or one without rows, has none.
+    """
     if not path.is_file():
+        if may_be_empty:
+            return []
         raise NotFound(f"no manifest {path}: the data folder must hold {path.name} and its shards")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    if may_be_empty and not rows:
+        return []
+    if not rows:
+        raise InvalidInput(f"{path} lists no image: nothing can be learned or measured from it")
     needed = {"key", "shard", "modality", "body_part", "source", "patient_id"}
-    missing = needed - set(rows[0] if rows else ())
+    missing = needed - set(rows[0])
     if missing:
         raise InvalidInput(f"{path} lacks the columns {', '.join(sorted(missing))}")
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
 import warnings
 from collections import Counter
@@ -66,6 +67,7 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
             dynamo=False,
         )
         if int8:
+            logging.disable(logging.WARNING)  # advice about image models on the root logger
             quantize_dynamic(
                 full,
                 path,
@@ -74,6 +76,7 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=["MatMul"],
             )
+            logging.disable(logging.NOTSET)
         else:
             path.write_bytes(full.read_bytes())
 
@@ -109,21 +112,38 @@ def export_model(
 ) -> None:
     """Write a model folder. facts: name, training figures, sources with licences."""
     folder.mkdir(parents=True, exist_ok=True)
-    to_onnx(networks["base"], "base", folder / "base.onnx", int8=True)
-    to_onnx(networks["upsampler"], "upsampler", folder / "upsampler.onnx", int8=False)
-    arrays = prior.arrays() | component_tables(corpus, table, component)
-    kept = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
-    (folder / "prior.safetensors").write_bytes(save(kept))
-    names = ("base.onnx", "upsampler.onnx", "prior.safetensors")
-    digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
-    counts = corpus.counts()
-    sidecar = facts | {
-        "files": digests,
-        "digest": combined_digest(digests),
+    stored = {stage: stored_network(network, stage) for stage, network in networks.items()}
+    facts = facts | {
         "table": table,
-        "images_per_concept": dict(sorted(counts.items())),
+        "images_per_concept": dict(sorted(corpus.counts(real_only=True).items())),
         "images_together": dict(sorted(corpus.counts_together().items())),
         "images_per_source": dict(sorted(Counter(corpus.sources).items())),
         "sampling": SAMPLING,
     }
-    (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n")
+    arrays = prior.arrays() | component_tables(corpus, table, component)
+    for name, data in model_parts(stored, arrays, facts).items():
+        (folder / name).write_bytes(data)
+
+
+def stored_network(network: nn.Module, stage: str) -> bytes:
+    """A stage as it ships: the base network quantised, the upsampler as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        to_onnx(network, stage, path, int8=stage == "base")
+        return path.read_bytes()
+
+
+def model_parts(
+    networks: dict[str, bytes], arrays: dict[str, NDArray[np.generic]], facts: dict[str, Any]
+) -> dict[str, bytes]:
+    """The files of a model by name, the sidecar with their digests last.
+
+    networks: stage -> ONNX.  facts: all that the sidecar says besides the digests.
+    """
+    kept = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+    parts = {f"{stage}.onnx": data for stage, data in networks.items()}
+    parts["prior.safetensors"] = save(kept)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+    sidecar = facts | {"files": digests, "digest": combined_digest(digests)}
+    parts[SIDECAR] = (json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n").encode()
+    return parts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ from radsmith.training.data import Corpus
 
 IMAGES_PER_COMPONENT = 80
 FEWEST_IMAGES = 12
+FEWEST_OF_FINDING = 40
 SHRINKAGE = 60
 CLUSTER_COORDINATES = 64
 
@@ -76,17 +76,23 @@ def fit_prior(
 
 
 def extend_prior(
-    prior: Prior, component: NDArray[np.int64], corpus: Corpus, seed: int
+    prior: Prior,
+    component: NDArray[np.int64],
+    corpus: Corpus,
+    seed: int,
+    parent: NDArray[np.float64] | None = None,
 ) -> tuple[Prior, NDArray[np.int64]]:
     """Components for the images that follow those of `component`; the old ones stay as they are.
 
     The basis is kept too, so a network trained with the old prior goes on without a jolt.
+    parent: (K, K) covariance that few images lean on, such as `mean_covariance` of the old ones;
+    with it, findings and techniques with enough images get components of their own.
     """
     fresh = corpus.after(len(component))
     z = np.asarray((shrink(fresh.pixels, prior.side) - prior.center) @ prior.basis, np.float32)
-    labels, kinds = _clusters(fresh, z, seed)
+    labels, kinds = _clusters(fresh, z, seed, by_finding=parent is not None)
     train = np.flatnonzero(~fresh.held_out)
-    means, group, covariances = _moments(z, labels, kinds, train)
+    means, group, covariances = _moments(z, labels, kinds, train, parent)
     axes, variances, floor = _low_rank(covariances, prior.axes.shape[2])
     longer = replace(
         prior,
@@ -99,33 +105,39 @@ def extend_prior(
     return longer, np.concatenate([component, labels + len(prior.means)])
 
 
-def _keys(corpus: Corpus) -> list[list[tuple[str, ...]]]:
+def mean_covariance(prior: Prior) -> NDArray[np.float64]:
+    """The covariance within a component, averaged over the components: (K, K)."""
+    total = np.zeros((prior.basis.shape[1],) * 2)
+    for g, count in enumerate(np.bincount(prior.group, minlength=len(prior.axes))):
+        axes, floor = prior.axes[g].astype(np.float64), float(prior.floor[g])
+        total += count * ((axes * (prior.variances[g] - floor)) @ axes.T)
+        total[np.diag_indices_from(total)] += count * floor
+    return np.asarray(total / len(prior.group))
+
+
+def _keys(corpus: Corpus, by_finding: bool) -> list[list[tuple[str, ...]]]:
     """For each image its kinds, finest first."""
 
     def pick(ids: tuple[str, ...], *kinds: str) -> tuple[str, ...]:
         return tuple(sorted(c for c in ids if c.startswith(kinds)))
 
-    return [
-        [
-            pick(ids, "modality:", "body_part:", "view:", "style:"),
-            pick(ids, "modality:", "body_part:"),
-            pick(ids, "modality:"),
-        ]
-        for ids in corpus.concepts
-    ]
+    whole = ("modality:", "body_part:", "view:", "style:")
+    finest = [(*whole, "technique:", "finding:")] if by_finding else []
+    levels = [*finest, whole, whole[:2], whole[:1]]
+    return [[pick(ids, *level) for level in levels] for ids in corpus.concepts]
 
 
 def _clusters(
-    corpus: Corpus, z: NDArray[np.float32], seed: int
+    corpus: Corpus, z: NDArray[np.float32], seed: int, *, by_finding: bool = False
 ) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
     """Component per image and the kind of each component: k-means within each kind."""
-    keys, train = _keys(corpus), ~corpus.held_out
+    keys, train = _keys(corpus, by_finding), ~corpus.held_out
     members: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, levels in enumerate(keys):
         for level in levels:
             members[level].append(i)
     trained = {k: sum(train[i] for i in v) for k, v in members.items()}
-    least = (SHRINKAGE, FEWEST_IMAGES, 0)
+    least = (*([FEWEST_OF_FINDING] if by_finding else []), SHRINKAGE, FEWEST_IMAGES, 0)
     chosen = [
         next(k for k, n in zip(levels, least, strict=True) if trained[k] >= n) for levels in keys
     ]
@@ -155,14 +167,21 @@ def _moments(
     labels: NDArray[np.int64],
     kinds: list[tuple[str, ...]],
     train: NDArray[np.int64],
+    parent: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], list[NDArray[np.float64]]]:
-    """Means per component; within-cluster covariance per kind, shrunk to the pooled one."""
+    """Means per component; within-cluster covariance per kind, shrunk to the pooled one.
+
+    The pooled one of n images in K dimensions is shrunk to `parent` by n / (n + K).
+    """
     fitted = labels[train]
     if set(fitted.tolist()) != set(range(len(kinds))):
         raise InvalidInput("some kind of image is held out whole: it needs images of more patients")
     means = np.stack([z[train[fitted == k]].mean(0) for k in range(len(kinds))])
     deviation = z[train] - means[fitted]
     pooled = (deviation.T @ deviation / len(train)).astype(np.float64)
+    if parent is not None:
+        share = len(train) / (len(train) + len(pooled))
+        pooled = share * pooled + (1 - share) * parent
     names = sorted(set(kinds))
     group = np.array([names.index(kind) for kind in kinds])
     covariances = []
@@ -185,9 +204,3 @@ def _low_rank(
         axes.append(vectors[:, -rank:])
     stack = [np.stack(a).astype(np.float32) for a in (axes, variances)]
     return stack[0], stack[1], np.array(floors, np.float32)
-
-
-def explained(prior: Prior, images: NDArray[np.float32]) -> float:
-    """Share of the images' variance that the basis holds, 0-1."""
-    centred = images - prior.center
-    return float(((centred @ prior.basis) ** 2).sum() / math.fsum((centred**2).sum(1)))

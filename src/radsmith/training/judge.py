@@ -187,7 +187,7 @@ def make_judge(data: Path, folder: Path, cache: Path, recipe: JudgeRecipe) -> Pa
 
     Returns the sidecar. An interrupted training goes on from `folder`.
     """
-    corpus = load_corpus([data], cache, concepts_of)
+    corpus = load_corpus([data], cache, concepts_of, real_only=True)
     network, groups = train_judge(corpus, recipe, folder)
     own = judges_half(corpus)
     facts: dict[str, Any] = {
@@ -360,6 +360,7 @@ def subset(corpus: Corpus, index: NDArray[np.int64]) -> Corpus:
         sources=[corpus.sources[i] for i in index],
         patients=[corpus.patients[i] for i in index],
         held_out=corpus.held_out[index],
+        synthetic=corpus.synthetic[index],
     )
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from radsmith.vocabulary import slug
+
 FIND = {  # manifest phrase
     "normal": ["finding:normal"],
     "bacterial pneumonia": ["finding:bacterial-pneumonia", "finding:pneumonia"],
@@ -143,11 +145,6 @@ TECH = [  # regex on lower-cased technique -> id
     (r"portable", "technique:portable"),
 ]
 SEX = {"f": "sex:female", "w": "sex:female", "m": "sex:male"}
-
-
-def slug(text: str) -> str:
-    """Lower case, words joined by hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def concepts_of(row: dict[str, str]) -> tuple[str, ...]:

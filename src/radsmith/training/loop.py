@@ -8,6 +8,7 @@ exactly where it was.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -33,7 +34,10 @@ Loss = Callable[[nn.Module, Batch, np.random.Generator], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a run needs to know besides the data. minutes: wall-clock limit of this call."""
+    """What a run needs to know besides the data. minutes: wall-clock limit of this call.
+
+    decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
+    """
 
     stage: str
     batch_size: int = 32
@@ -45,6 +49,7 @@ class Recipe:
     threads: int = 1
     minutes: float = 60.0
     max_steps: int = 10**9
+    decay_steps: int = 0
     save_every_s: float = 300.0
 
 
@@ -63,6 +68,16 @@ class Run:
     """Step at which the optimizer last began without its own state."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """A network that was trained before, and how long."""
+
+    network: nn.Module
+    step: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+
 def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
     """The network of a stage ("base" or "upsampler") with an embedding row per concept."""
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
@@ -76,9 +91,9 @@ def start(
     folder: Path,
     concepts: int,
     sizes: dict[str, Any],
-    initial: Path | None = None,
+    initial: Beginning | None = None,
 ) -> Run:
-    """The run whose state lies in `folder`, or a new one, from the averages in `initial`."""
+    """The run whose state lies in `folder`, or a new one, from `initial` where it is given."""
     threadpool_limits(recipe.threads)  # numpy's solver too: idle threads spin and steal the cores
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
@@ -93,9 +108,9 @@ def start(
     )
     run = Run(network=network, average=average, optimizer=optimizer, device=device)
     if (folder / f"{recipe.stage}.json").exists():
-        _resume(run, folder, recipe.stage)
+        resume(run, folder, recipe.stage)
     elif initial is not None:
-        _begin_from(run, initial, recipe.stage)
+        _begin_from(run, initial)
     return run
 
 
@@ -107,7 +122,7 @@ def train(
     component: NDArray[np.int64],
     folder: Path,
     sizes: dict[str, Any],
-    initial: Path | None = None,
+    initial: Beginning | None = None,
     after_checkpoint: Callable[[Run], None] = lambda run: None,
 ) -> Run:
     """Train until a limit of the recipe is reached; writes state, average and log in `folder`."""
@@ -122,7 +137,7 @@ def train(
         rng = np.random.default_rng([recipe.seed, run.step])
         index = rng.choice(len(corpus), recipe.batch_size, p=weight)
         batch = make_batch(corpus, index, table, rng, augment=True)
-        recent.append(_step(run, recipe, loss_of(run.network, batch, rng)))
+        recent.append(step(run, recipe, loss_of(run.network, batch, rng)))
         run.samples += recipe.batch_size
         run.seconds += time.monotonic() - tick
         if time.monotonic() - saved > recipe.save_every_s:
@@ -155,11 +170,19 @@ def _loss(stage: str, prior: Prior, component: NDArray[np.int64], device: torch.
     return lambda network, batch, rng: upsampler_loss(network, batch, rng, device)
 
 
-def _step(run: Run, recipe: Recipe, loss: Tensor) -> float:
+def rate(run: Run, recipe: Recipe) -> float:
+    """The learning rate of this step."""
+    warm = min(1.0, (run.step - run.warm_from + 1) / recipe.warmup)
+    if not recipe.decay_steps:
+        return recipe.learning_rate * warm
+    done = min(1.0, run.step / recipe.decay_steps)
+    return recipe.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * done))
+
+
+def step(run: Run, recipe: Recipe, loss: Tensor) -> float:
+    """One update of network and average; the loss, NaN where the update was left out."""
     for group in run.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * min(
-            1.0, (run.step - run.warm_from + 1) / recipe.warmup
-        )
+        group["lr"] = rate(run, recipe)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
@@ -226,7 +249,8 @@ def save_state(run: Run, recipe: Recipe, folder: Path, table: dict[str, int]) ->
             old.unlink()
 
 
-def _resume(run: Run, folder: Path, stage: str) -> None:
+def resume(run: Run, folder: Path, stage: str) -> None:
+    """Go on from the state that `save_state` left in `folder`."""
     state = json.loads((folder / f"{stage}.json").read_text())
     tensors = load_file(folder / state["tensors"], device=str(run.device))
     run.network.load_state_dict(_grown(_part(tensors, "network."), run.network))
@@ -248,14 +272,11 @@ def _resume(run: Run, folder: Path, stage: str) -> None:
     run.warm_from = state.get("warm_from", 0)
 
 
-def _begin_from(run: Run, checkpoint: Path, stage: str) -> None:
-    """Averages of an earlier run without its optimizer: counters go on, warm-up is repeated."""
-    tensors = _part(load_file(checkpoint, device=str(run.device)), f"{stage}.")
+def _begin_from(run: Run, initial: Beginning) -> None:
+    """A trained network without its optimizer: counters go on, warm-up is repeated."""
     for network in (run.network, run.average):
-        whole = {k: v.float() for k, v in tensors.items()}
-        network.load_state_dict(_grown(whole, network))
-    counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
-    run.step, run.samples, run.seconds = counters["step"], counters["samples"], counters["seconds"]
+        network.load_state_dict(_grown(dict(initial.network.state_dict()), network))
+    run.step, run.samples, run.seconds = initial.step, initial.samples, initial.seconds
     run.warm_from = run.step
 
 

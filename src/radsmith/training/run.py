@@ -4,8 +4,9 @@ data = "DATA"          # folder with train.csv and its shards, or a list (new on
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
 stages = ["upsampler", "base"]
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
-initial = "FILE"       # optional: begin an empty state from checkpoints/default.safetensors and
-                       # the shipped model's prior and table
+initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
+                       # checkpoints/default.safetensors, which says what it was trained on
+model = "FOLDER"       # with `initial`: the model it belongs to, if not the shipped one
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
 [sizes.base]           # fields of network.BaseParams, likewise sizes.upsampler
 """
@@ -27,7 +28,7 @@ from safetensors.numpy import load_file, save_file
 
 from radsmith.adapters.contact_sheet import Tile, contact_sheet
 from radsmith.adapters.files import write_atomically
-from radsmith.adapters.model_files import default_folder, load_engine, read_config
+from radsmith.adapters.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import make, plan
 from radsmith.generation import Request
@@ -36,8 +37,9 @@ from radsmith.training.data import Corpus, balance, load_corpus
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.flow import LOW_SIDE
+from radsmith.training.from_onnx import network_from_onnx
 from radsmith.training.labels import concepts_of
-from radsmith.training.loop import Recipe, Run, last_entry, start, train
+from radsmith.training.loop import Beginning, Recipe, Run, last_entry, start, train
 
 FEWEST_IMAGES = 5
 STAGES = ("base", "upsampler")
@@ -62,8 +64,9 @@ def run(config_path: Path) -> Path:
     config = _read(config_path)
     state = Path(config["state"]).expanduser()
     initial = Path(config["initial"]).expanduser() if "initial" in config else None
+    model = Path(config["model"]).expanduser() if "model" in config else default_folder()
     if initial is not None and not (state / "prior.safetensors").exists():
-        adopt(initial, default_folder(), state)
+        adopt(initial, model, state)
     corpus = load_corpus(_folders(config), state, concepts_of)
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
@@ -82,9 +85,9 @@ def run(config_path: Path) -> Path:
     for stage in config.get("stages", STAGES):
         recipe = Recipe(stage=stage, **config.get("recipe", {}))
         size = sizes.get(stage, {})
-        train(
-            recipe, corpus, table, prior.mended(), component, state / "run", size, initial, publish
-        )
+        begin = beginning(initial, model, stage) if initial else None
+        mended = prior.mended()
+        train(recipe, corpus, table, mended, component, state / "run", size, begin, publish)
         publish()
     return state / "model"
 
@@ -116,18 +119,21 @@ def _export(
 
 
 def save_checkpoint(runs: dict[str, Run], component: NDArray[np.int64], path: Path) -> None:
-    """All averages in half precision with the images' components; counters in the JSON beside."""
-    tensors = {
-        f"{stage}.{name}": tensor.half().cpu().numpy()
-        for stage, run in runs.items()
-        for name, tensor in run.average.state_dict().items()
-    }
-    save_file(tensors | {"component": component.astype(np.int16)}, path)
+    """The component of every image; counters in the JSON beside. The networks are the model's."""
+    save_file({"component": component.astype(np.int16)}, path)
     counters = {
         stage: {"step": run.step, "samples": run.samples, "seconds": round(run.seconds, 1)}
         for stage, run in runs.items()
     }
     path.with_suffix(".json").write_text(json.dumps(counters, indent=1) + "\n")
+
+
+def beginning(checkpoint: Path, model: Path, stage: str) -> Beginning:
+    """The network of `model` with the counters that lie beside `checkpoint`."""
+    files = load_files(model)
+    counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
+    stored = files.base if stage == "base" else files.upsampler
+    return Beginning(network=network_from_onnx(stage, stored), **counters)
 
 
 def adopt(checkpoint: Path, model: Path, state: Path) -> None:

@@ -18,8 +18,10 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from radsmith.adapters.jpeg_extended import register
 from radsmith.errors import InvalidInput
 
+register()
 MAX_VALUES = 256 * 1024**2
 """Most pixel values (rows x columns x frames x samples) that one object may hold."""
 _PART_10 = b"DICM"

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +56,7 @@ def finish(state: State, out: Path, work: Path, problems: Path, source: str) -> 
             )
             csvs[split] = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             csvs[split].writeheader()
-        table = stack.enter_context(_parquet(temporary["manifest.parquet"]))
+        table = stack.enter_context(Parquet(temporary["manifest.parquet"]))
         left_out = _listing(stack.enter_context(_text(listing)), summary)
         for path, reason in state.problems():
             if reason != "-":
@@ -69,7 +69,7 @@ def finish(state: State, out: Path, work: Path, problems: Path, source: str) -> 
             kept = list(_new_rows(state, part["rows"], left_out))
             _count(kept, name.partition("-")[0], summary)
             csvs[name.partition("-")[0]].writerows(kept)
-            table.add(kept)
+            table.add(kept, name.partition("-")[0])
             state.commit()
     for name, written in temporary.items():
         os.replace(written, out / name)
@@ -143,21 +143,20 @@ def _write_rest(out: Path, summary: Summary, source: str) -> None:
     write_atomically(out / SUMMARY, text.encode("utf-8", "replace"))
 
 
-class _parquet:  # noqa: N801
-    """A Parquet file that grows by row groups; closed on leaving."""
+class Parquet:
+    """manifest.parquet, growing by row groups; closed on leaving. more: columns after COLUMNS."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, more: Sequence[str] = ()) -> None:
         import pyarrow
 
         kinds = {"width": pyarrow.int32(), "height": pyarrow.int32(), "age": pyarrow.int16()}
         self._schema = pyarrow.schema(
-            [(name, kinds.get(name, pyarrow.string())) for name in COLUMNS]
-            + [("split", pyarrow.string())]
+            [(name, kinds.get(name, pyarrow.string())) for name in (*COLUMNS, *more, "split")]
         )
         self._path = path
         self._writer: Any = None
 
-    def __enter__(self) -> _parquet:
+    def __enter__(self) -> Parquet:
         from pyarrow.parquet import ParquetWriter
 
         self._writer = ParquetWriter(self._path, self._schema)
@@ -166,15 +165,18 @@ class _parquet:  # noqa: N801
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def add(self, rows: list[dict[str, str]]) -> None:
+    def add(self, rows: Sequence[Mapping[str, str]], split: str) -> None:
         """Append rows as one group."""
         import pyarrow
 
         numbers = ("width", "height", "age")
         typed = [
-            {k: (int(v) if v else None) if k in numbers else v for k, v in row.items()}
-            | {"split": row["shard"].partition("-")[0]}
+            {k: _whole(v) if k in numbers else v for k, v in row.items()} | {"split": split}
             for row in rows
         ]
         if typed:
             self._writer.write_table(pyarrow.Table.from_pylist(typed, self._schema))
+
+
+def _whole(text: str) -> int | None:
+    return int(float(text)) if re.fullmatch(r"\d+(\.\d+)?", text) else None

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,24 @@ from radsmith.adapters.files import read_bytes
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
 from radsmith.adapters.importing.dicom_files import decode, has_pixels, in_colour, open_dicom
 from radsmith.adapters.importing.state import Unit
-from radsmith.dataset import WINDOWS, Entry, alike, ct_windows, fault, plan_slices, spread, windowed
+from radsmith.adapters.pictures import RECORD_KEY
+from radsmith.dataset import (
+    VOCABULARY,
+    WINDOWS,
+    Entry,
+    alike,
+    ct_windows,
+    fault,
+    is_synthetic,
+    plan_slices,
+    spread,
+    windowed,
+)
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.generation import Generation
+from radsmith.own_words import new_words
 from radsmith.report import read_report
+from radsmith.vocabulary import Concept, learn_concepts, to_toml
 
 Row = Mapping[str, str]
 _MOST = 89_478_485
@@ -43,6 +58,7 @@ class Options:
     source: the name given to these images.  text: what becomes of burned-in text: "mask",
     "refuse", or "keep" (where it was looked at before).  windows: names of CT windows.
     slices: at most this many of a volume; 0: all.  labels: rows of a list by file name.
+    vocabulary: concepts of one's own, as TOML.
     """
 
     policy: Policy
@@ -54,6 +70,7 @@ class Options:
     keep_doubtful: bool = False
     slices: int = 8
     labels: Mapping[str, Row] = field(default_factory=dict)
+    vocabulary: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +123,7 @@ def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
             name = f"{unit.path}\0{index}\0{technique}"
             words = "; ".join(w for w in (technique, facts.technique) if w)
             entry = _entry(unit, name, pixels, replace(facts, technique=words), options)
+            entry = replace(entry, synthetic=dataset.get("SyntheticData") == "YES")
             yield _checked(unit.path, _with_labels(entry, report), pixels, options)
 
 
@@ -185,10 +203,21 @@ def _of_picture(unit: Unit, data: bytes, report: str, options: Options) -> Itera
     if options.text != "keep":
         pixels = _cleaned(pixels[None], options, False)[0]
     facts = facts_of_row(row, modality, options.body_part)
-    patient = row.get("patient_id") or f"file:{unit.path}"
+    patient = row.get("patient_id") or unit.patient
     entry = _entry(replace(unit, patient=patient), unit.path, pixels, facts, options)
-    entry = _with_labels(entry, row.get("report", "") or report)
+    entry = replace(_with_labels(entry, row.get("report", "") or report), **_made_by(data))
     yield _checked(unit.path, _labelled(entry, row), pixels, options)
+
+
+def _made_by(data: bytes) -> dict[str, Any]:
+    """What a picture that radsmith made says of its making; nothing for others."""
+    with Pillow.open(io.BytesIO(data)) as picture:
+        text = str(picture.info.get(RECORD_KEY, ""))
+    if not text:
+        return {}
+    record = Generation.from_json(text)
+    made = {"model_digest": record.model_digest, "seed": record.seed, "prompt": record.prompt}
+    return made | {"synthetic": True}
 
 
 def open_picture(data: bytes) -> NDArray[np.uint8]:
@@ -240,8 +269,15 @@ def _of_shard(path: Path, options: Options) -> Iterator[Made]:
                 unit = Unit(path=name, kind="image", patient=patient, study="")
                 facts = facts_of_row(row, row["modality"], row["body_part"])
                 entry = _entry(unit, name, pixels, facts, options)
+                seed = row.get("seed") or ""
                 entry = replace(
-                    entry, source=row["source"] or options.source, age_group=row["age_group"]
+                    entry,
+                    source=row["source"] or options.source,
+                    age_group=row["age_group"],
+                    synthetic=is_synthetic(row),
+                    model_digest=row.get("model_digest") or "",
+                    seed=int(seed) if seed.isdecimal() else None,
+                    prompt=row.get("prompt") or "",
                 )
                 yield _checked(name, _labelled(entry, row), pixels, options)
             except InvalidInput as error:
@@ -313,6 +349,20 @@ def _labelled(entry: Entry, row: Row) -> Entry:
             if concept.startswith("finding:"):
                 labels[concept] = _MARKS[value.strip()]
     return replace(entry, labels=labels, severity=severity)
+
+
+def own_vocabulary(file: Path | None, folders: Iterable[Path], rows: Iterable[Row]) -> str:
+    """TOML of one's own words: of a file, of data sets among the sources, and of label lists.
+
+    Raises NotFound for a missing file, InvalidInput for one that cannot be learned.
+    """
+    files = [file] if file else []
+    files += [f / VOCABULARY for f in folders if (f / VOCABULARY).is_file()]
+    found: dict[str, Concept] = {}
+    for path in files:
+        found |= {c.id: c for c in learn_concepts(read_bytes(path).decode("utf-8", "replace"))}
+    found |= {c.id: c for c in learn_concepts(new_words(rows))}
+    return to_toml(found.values())
 
 
 def read_labels(path: Path) -> dict[str, Row]:

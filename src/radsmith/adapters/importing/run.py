@@ -11,18 +11,20 @@ import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from radsmith.adapters.files import prepare_folder
+from radsmith.adapters.files import prepare_folder, write_atomically
 from radsmith.adapters.importing.manifest import SUMMARY, Summary, finish
 from radsmith.adapters.importing.pictures import Options
 from radsmith.adapters.importing.remote import fetch
 from radsmith.adapters.importing.scan import scan_file, shard_folders, walk
 from radsmith.adapters.importing.shards import FAILED, Place, blame, make_shard_apart
 from radsmith.adapters.importing.state import Job, State
+from radsmith.dataset import VOCABULARY
 from radsmith.errors import InvalidInput, Unavailable
+from radsmith.vocabulary import learn_concepts
 
 STUCK = 900.0
 """Seconds after which a file that is still being read is given up."""
@@ -60,7 +62,7 @@ class Request:
         o = self.options
         said = (self.sources, self.remote, o.source, o.modality, o.body_part, o.text, o.windows,
                 o.slices, o.keep_doubtful, self.test_share, self.shard_size, sorted(o.labels),
-                hashlib.sha256(o.policy.secret).hexdigest())  # fmt: skip
+                hashlib.sha256(o.policy.secret).hexdigest(), o.vocabulary)  # fmt: skip
         return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()
 
 
@@ -74,6 +76,7 @@ def run_import(request: Request, progress: Progress) -> Summary:
     Raises InvalidInput where the folder holds another import or nothing could be imported, and
     Unavailable for a full disk or a missing extra.
     """
+    learn_concepts(request.options.vocabulary)
     out, work = prepare_folder(request.out), request.state
     if (out / SUMMARY).exists() and not work.exists():
         raise InvalidInput(f"{out} holds a complete import; choose another folder with -o")
@@ -90,9 +93,12 @@ def run_import(request: Request, progress: Progress) -> Summary:
             for archive in request.remote:
                 fetch(archive, work / "fetched", progress)
             _scan(request, state, progress)
+            state.join_reports()
             state.plan(request.options.slices, request.test_share, request.shard_size)
             state.fact("planned", "yes")
         _make_shards(request, state, progress)
+        if request.options.vocabulary:
+            write_atomically(out / VOCABULARY, request.options.vocabulary.encode())
         summary = finish(state, out, work, request.problems, request.options.source)
     finally:
         state.close()
@@ -109,9 +115,12 @@ def _scan(request: Request, state: State, progress: Progress) -> None:
         if state.knows(str(path)):
             continue
         found, report = scan_file(path, request.options.modality)
+        listed = request.options.labels.get(path.name, {}).get("patient_id", "")
+        if found.kind == "image" and found.patient == f"file:{path}" and listed:
+            found = replace(found, patient=f"listed:{listed}")
         state.add(found)
         if report:
-            state.add_report(*report)
+            state.add_report(report)
         if number % _COMMIT == 0:
             state.commit()
             progress("scanning", number, 0)
@@ -169,9 +178,7 @@ def _unfinished(request: Request, state: State) -> Iterator[tuple[Place, Job]]:
 def _start(
     request: Request, state: State, place: Place, job: Job
 ) -> tuple[BaseProcess, Place, Job]:
-    reports = {
-        u.path: state.report(u.study, Path(u.path).name.partition(".")[0]) for u in job.units
-    }
+    reports = {u.path: state.report(u.study, u.path) for u in job.units}
     process = multiprocessing.get_context("spawn").Process(
         target=make_shard_apart,
         args=(place, job, {p: t for p, t in reports.items() if t}, request.options),

@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 
 from radsmith.adapters.deidentify import patient_key
 from radsmith.adapters.importing.dicom_files import check_inflated, is_deflated, is_dicom
-from radsmith.adapters.importing.state import Found
-from radsmith.adapters.reports import structured_text, text_of
+from radsmith.adapters.importing.state import Found, FoundReport
+from radsmith.adapters.reports import linked_images, structured_text, text_of
 from radsmith.errors import RadsmithError
 
 MODALITIES = {
@@ -32,8 +32,8 @@ VOLUMES = (".nii", ".nii.gz")
 _HEAD = 512
 
 
-def scan_file(path: Path, only: str = "") -> tuple[Found, tuple[str, str] | None]:
-    """What a file is; and a report (name, text) where it holds one.
+def scan_file(path: Path, only: str = "") -> tuple[Found, FoundReport | None]:
+    """What a file is; and a report where it holds one.
 
     only: a modality slug; other modalities are left out.  Every failure becomes a reason.
     """
@@ -51,8 +51,7 @@ def scan_file(path: Path, only: str = "") -> tuple[Found, tuple[str, str] | None
         if name.endswith(PICTURES):
             return _picture(path, head), None
         if name.endswith((".txt", ".xml")):
-            text = text_of(path.read_bytes(), path.name)
-            return Found(path=str(path), reason="-"), (f"stem:{path.stem}", text)
+            return Found(path=str(path), reason="-"), _report(path)
         if name.endswith((".csv", ".json", ".tar", ".md")):
             return Found(path=str(path), reason="-"), None
     except (RadsmithError, OSError) as error:
@@ -68,6 +67,18 @@ def shard_folders(source: Path) -> Iterator[Found]:
                 yield Found(path=str(tar), kind="shard", patient=f"shard:{tar.name}")
 
 
+def _report(path: Path) -> FoundReport:
+    """A text or XML; it belongs to the image of its own name and to those that it names."""
+    data = path.read_bytes()
+    text = text_of(data, path.name)
+    report, images = linked_images(data)
+    return FoundReport(
+        names=(f"stem:{path.stem}", *(f"image:{name}" for name in images)),
+        text=text,
+        patient=f"report:{report or path}" if images else "",
+    )
+
+
 def _picture(path: Path, head: bytes) -> Found:
     known = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"RIFF", b"BM")
     if not head.startswith(known):
@@ -75,7 +86,7 @@ def _picture(path: Path, head: bytes) -> Found:
     return Found(path=str(path), kind="image", patient=f"file:{path}")
 
 
-def _dicom(path: Path, head: bytes, only: str) -> tuple[Found, tuple[str, str] | None]:
+def _dicom(path: Path, head: bytes, only: str) -> tuple[Found, FoundReport | None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -90,7 +101,7 @@ def _dicom(path: Path, head: bytes, only: str) -> tuple[Found, tuple[str, str] |
             return Found(path=str(path), reason=f"damaged DICOM: {reason}"), None
 
 
-def _described(path: Path, dataset: Dataset, only: str) -> tuple[Found, tuple[str, str] | None]:
+def _described(path: Path, dataset: Dataset, only: str) -> tuple[Found, FoundReport | None]:
     said = str(dataset.get("Modality", "") or "").strip()
     sop = dataset.get("SOPClassUID", "")
     stored = str(getattr(sop, "name", "") or "")
@@ -98,7 +109,7 @@ def _described(path: Path, dataset: Dataset, only: str) -> tuple[Found, tuple[st
     if said == "SR" or "SR" in stored.split():
         text = structured_text(dataset)
         return Found(path=str(path), reason="-" if text else "report without text"), (
-            (f"study:{study}", text) if text else None
+            FoundReport(names=(f"study:{study}",), text=text) if text else None
         )
     reason = _unfit(dataset, said, stored, only)
     frames = _whole(dataset.get("NumberOfFrames"))

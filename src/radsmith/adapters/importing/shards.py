@@ -22,6 +22,7 @@ from radsmith.adapters.importing.pictures import Made, Options, pictures_of
 from radsmith.adapters.importing.state import Job
 from radsmith.dataset import thumbnail
 from radsmith.errors import RadsmithError
+from radsmith.vocabulary import learn_concepts
 
 FAILED = 3
 """Exit status of a process that left its reason in the shard's error file."""
@@ -63,6 +64,7 @@ class Place:
 
 def make_shard(place: Place, job: Job, reports: Mapping[str, str], options: Options) -> None:
     """Write the shard, then its part. Raises what disk and missing extras raise."""
+    learn_concepts(options.vocabulary)
     blamed = read_bad(place)
     rows: list[dict[str, str]] = []
     problems = [(path, reason) for path, reason in blamed.items()]
@@ -122,9 +124,14 @@ def _add(tar: tarfile.TarFile, made: Made, shard: str) -> dict[str, str]:
     row = made.entry.row(shard)
     stream = io.BytesIO()
     Pillow.fromarray(made.pixels).save(stream, "PNG", compress_level=4)
+    add_sample(tar, row, stream.getvalue())
+    return row | {"thumb": base64.b64encode(thumbnail(made.pixels)).decode()}
+
+
+def add_sample(tar: tarfile.TarFile, row: Mapping[str, str], picture: bytes) -> None:
+    """One WebDataset sample: the PNG, and what its row says as JSON, under the row's key."""
     facts = {name: value for name, value in row.items() if value}
-    for suffix, data in (("png", stream.getvalue()), ("json", json.dumps(facts).encode())):
-        info = tarfile.TarInfo(f"{made.entry.key}.{suffix}")
+    for suffix, data in (("png", picture), ("json", json.dumps(facts).encode())):
+        info = tarfile.TarInfo(f"{row['key']}.{suffix}")
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
-    return row | {"thumb": base64.b64encode(thumbnail(made.pixels)).decode()}

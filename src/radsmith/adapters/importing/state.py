@@ -21,7 +21,7 @@ create table if not exists file (
   path text primary key, kind text, patient text, study text, series text, position real,
   count integer, reason text);
 create index if not exists by_series on file (kind, patient, series, position, path);
-create table if not exists report (name text primary key, text text);
+create table if not exists report (name text primary key, text text, patient text);
 create table if not exists job (number integer primary key, name text, units text);
 create table if not exists fact (name text primary key, value text);
 create table if not exists seen (
@@ -53,6 +53,18 @@ class Found:
     position: float = 0.0
     count: int = 1
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundReport:
+    """A report's text and what it is of, as names: "study:UID", "stem:NAME" or "image:NAME".
+
+    patient: of the images that it names, "" where it names none.
+    """
+
+    names: tuple[str, ...]
+    text: str
+    patient: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +124,27 @@ class State:
         values = tuple((columns | {"path": _stored(found.path)}).values())
         self._db.execute(f"insert or replace into file ({names}) values ({marks})", values)
 
-    def add_report(self, name: str, text: str) -> None:
-        """Remember a report under "study:UID" or "stem:NAME"."""
-        self._db.execute("insert or replace into report values (?, ?)", (_text(name), _text(text)))
+    def add_report(self, found: FoundReport) -> None:
+        """Remember a report under all its names."""
+        text, patient = _text(found.text), _text(found.patient)
+        self._db.executemany(
+            "insert or replace into report values (?, ?, ?)",
+            [(_text(name), text, patient) for name in found.names],
+        )
 
-    def report(self, study: str, stem: str) -> str:
+    def join_reports(self) -> None:
+        """Pictures that one report names are of one patient, unless a list says whose they are."""
+        self._db.create_function("stem", 1, lambda path: stem_of(_path(path)), deterministic=True)
+        self._db.execute(
+            "update file set patient = report.patient from report where file.kind = 'image' and"
+            " file.patient = 'file:' || file.path and report.name = 'image:' || stem(file.path)"
+        )
+        self._db.commit()
+
+    def report(self, study: str, path: str) -> str:
         """The report of a study or a file, "" if there is none."""
-        for name in (f"study:{study}", f"stem:{stem}"):
+        stem = stem_of(path)
+        for name in (f"study:{study}", f"image:{stem}", f"stem:{stem}"):
             found = self._db.execute(
                 "select text from report where name = ?", (_text(name),)
             ).fetchone()
@@ -227,6 +253,11 @@ class State:
         values = (key, digest, alike, series, *(bands if varied else ("",) * 4), thumb)
         self._db.execute("insert or replace into seen values (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         return ""
+
+
+def stem_of(path: str) -> str:
+    """A file's name up to its first dot."""
+    return Path(path).name.partition(".")[0]
 
 
 def _stored(path: str) -> str:

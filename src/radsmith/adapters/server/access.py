@@ -9,12 +9,11 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from radsmith.adapters.server.keys import LOCAL
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.page import COOKIE, address_of, session_owner
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.services import Services
 
-COOKIE = "radsmith_session"
 CSRF_HEADER = "x-radsmith-request"
-SESSION_S = 12 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +31,6 @@ def services_of(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(services_of)]
-
-
-def address_of(request: Request) -> str:
-    """The other end's address."""
-    return request.client.host if request.client else "unknown"
 
 
 async def api_caller(request: Request, services: ServicesDep) -> Caller:
@@ -61,7 +55,7 @@ async def api_caller(request: Request, services: ServicesDep) -> Caller:
 async def studio_caller(request: Request, services: ServicesDep) -> Caller:
     """The caller of the studio's routes: by session cookie and, for changes, its token."""
     session = request.cookies.get(COOKIE, "")
-    owner = await session_owner(session, services)
+    owner = await session_owner(session, services.door)
     if owner is None:
         raise Problem(401, "the session has ended; load the page again", code="no_session")
     if request.method not in ("GET", "HEAD"):
@@ -70,16 +64,6 @@ async def studio_caller(request: Request, services: ServicesDep) -> Caller:
             raise Problem(403, "the request's token is missing or wrong", code="bad_token")
     services.rates.take(f"owner {owner}")
     return Caller(owner=owner, address=address_of(request))
-
-
-async def session_owner(session: str, services: Services) -> str | None:
-    """The owner of a session whose key is still in use."""
-    owner = services.signer.owner_of(session)
-    if owner is None:
-        return None
-    if owner == LOCAL:
-        return None if services.settings.keys else owner
-    return owner if await run_in_threadpool(services.keys.in_use, owner) else None
 
 
 def _no_key(given: bool) -> Problem:

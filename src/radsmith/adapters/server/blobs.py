@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import os
 import re
+import threading
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from radsmith.adapters.files import prepare_folder, read_bytes, write_atomically
-from radsmith.errors import InvalidInput
+from radsmith.errors import InvalidInput, NotFound
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -22,37 +19,42 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = prepare_folder(folder)
+        self._writing = threading.Lock()
 
     def put(self, data: bytes) -> str:
-        """Keep `data`; its digest. What is there already is not written again."""
+        """Keep `data`; its digest. What is there already is not written again, but young again."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        if not (path.is_file() and path.stat().st_size == len(data)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, data)
+        with self._writing:
+            if path.is_file() and path.stat().st_size == len(data):
+                os.utime(path)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, data)
         return digest
 
     def get(self, digest: str) -> bytes:
         """The bytes of `digest`. Raises NotFound or, where the file was changed, InvalidInput."""
-        data = read_bytes(self._path(digest))
+        path = self._path(digest)
+        try:
+            data = read_bytes(path)
+        except NotFound as error:
+            raise NotFound("this image is no longer kept; open it again") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise InvalidInput(f"the stored image {digest[:12]}… was changed on the disk")
         return data
+
+    def prune(self, needed: set[str], before: float) -> int:
+        """Remove files written before that are not needed; their number."""
+        removed = 0
+        for path in self._folder.glob("*/*"):
+            with self._writing:
+                if path.stem not in needed and path.stat().st_mtime < before:
+                    path.unlink()
+                    removed += 1
+        return removed
 
     def _path(self, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
             raise InvalidInput(f"not a digest: {digest[:80]!r}")
         return self._folder / digest[:2] / f"{digest}.npy"
-
-
-def npy_of(pixels: NDArray[np.generic]) -> bytes:
-    """(height, width) pixels as NPY, in their own type."""
-    stream = io.BytesIO()
-    np.save(stream, pixels, allow_pickle=False)
-    return stream.getvalue()
-
-
-def pixels_of(data: bytes) -> NDArray[Any]:
-    """The pixels of `npy_of`."""
-    pixels: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    return pixels

@@ -13,11 +13,10 @@ from starlette.datastructures import FormData, UploadFile
 
 from radsmith.adapters.edit_text import edit_plan
 from radsmith.adapters.server.access import ApiCaller, Caller, ServicesDep
-from radsmith.adapters.server.blobs import npy_of
-from radsmith.adapters.server.edit_work import EditAsked, keep_mask, source_json
+from radsmith.adapters.server.drawing import EditAsked, keep_mask, npy_of, source_json
 from radsmith.adapters.server.images_api import RESPONSES, RetryKey, answer, events_of, finished
 from radsmith.adapters.server.jobs import NewBatch
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.services import Services
 from radsmith.adapters.server.shapes import (
     Common,
@@ -130,14 +129,11 @@ def _batch(
     if body.side and (body.side, body.side) != (width, height):
         text = f"an edit keeps the size of its image, {width}x{height}: leave size out, or auto"
         raise Problem(400, text, param="size", code="invalid_value")
-    if body.form != "dicom" and found.source.image.pixels.dtype.kind == "i":
-        text = "the image holds negative values, which a PNG cannot: ask for format dicom"
-        raise Problem(400, text, param="format", code="invalid_value")
     asked = EditAsked(
         operation=operation,
         prompt=prompt,
-        settings=body.settings,
-        source=source_json(found.source),
+        settings=body.settings(services.settings.engine),
+        source=source_json(found.source, found.origin),
         pixels=services.store.blobs.put(npy_of(found.source.image.pixels)),
         mask=mask,
         strength=body.strength,

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
 from radsmith import __version__
 from radsmith.adapters.server.access import ApiCaller, ServicesDep
 from radsmith.adapters.server.history import StoredImage
-from radsmith.adapters.server.metrics import CONTENT_TYPE
-from radsmith.adapters.server.problems import ErrorResponse, Problem
+from radsmith.adapters.server.page import templates
+from radsmith.adapters.server.problem import Problem
+from radsmith.adapters.server.problems import ErrorResponse
 from radsmith.adapters.server.renderings import MEDIA, SUFFIX, Format, file_bytes
 from radsmith.adapters.server.services import Services
 
@@ -85,7 +83,7 @@ def readyz(services: ServicesDep) -> dict[str, Any]:
 class MetricsText(Response):
     """Prometheus' exposition format."""
 
-    media_type = CONTENT_TYPE
+    media_type = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @router.get("/metrics", response_class=MetricsText)
@@ -105,17 +103,3 @@ def docs(request: Request) -> Response:
     """The API described for people, from the OpenAPI description."""
     page = templates().get_template("docs.html")
     return HTMLResponse(page.render(api=request.app.openapi(), version=__version__))
-
-
-@cache
-def templates() -> Environment:
-    """The pages of the package. What is not known is an error, what is shown is escaped."""
-    folder = files("radsmith.adapters.server") / "studio"
-    pages = {e.name: e.read_text(encoding="utf-8") for e in folder.iterdir() if "html" in e.name}
-    return Environment(
-        loader=DictLoader(pages),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import ServerSettings
 
 POLICY = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, or_, select
 
+from radsmith.adapters.server.about import About
 from radsmith.adapters.server.database import Database
 from radsmith.adapters.server.jobs import OPEN
 from radsmith.adapters.server.tables import BATCHES, IMAGES, JOBS
@@ -16,21 +17,13 @@ from radsmith.errors import NotFound
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredImage:
-    """An image's row. record: the provenance record as JSON; spacing: mm."""
+class StoredImage(About):
+    """An image's row."""
 
     id: str
     digest: str
-    unit: str
-    width: int
-    height: int
-    spacing: float | None
-    window: tuple[float, float] | None
-    record: str
     batch: str
     created: float
-    bits: int
-    inverted: bool
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -146,18 +139,4 @@ def _view(row: Row[Any], jobs: Iterable[Row[Any]], images: dict[str, StoredImage
 
 
 def _stored(row: Row[Any]) -> StoredImage:
-    window = None if row.window_center is None else (row.window_center, row.window_width)
-    return StoredImage(
-        id=row.id,
-        digest=row.digest,
-        unit=row.unit,
-        width=row.width,
-        height=row.height,
-        spacing=row.spacing,
-        window=window,
-        record=row.record,
-        batch=row.batch,
-        created=row.created,
-        bits=row.bits,
-        inverted=bool(row.inverted),
-    )
+    return StoredImage.of(row, id=row.id, digest=row.digest, batch=row.batch, created=row.created)

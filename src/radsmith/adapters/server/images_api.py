@@ -13,9 +13,11 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from radsmith.adapters.server.access import ApiCaller, Caller, ServicesDep
+from radsmith.adapters.server.drawing import generation_payload
 from radsmith.adapters.server.history import BatchView, StoredImage
 from radsmith.adapters.server.jobs import NewBatch
-from radsmith.adapters.server.problems import ErrorResponse, Problem, problem_of
+from radsmith.adapters.server.problem import Problem, problem_of
+from radsmith.adapters.server.problems import ErrorResponse
 from radsmith.adapters.server.renderings import SUFFIX, Format, file_bytes
 from radsmith.adapters.server.services import Services
 from radsmith.adapters.server.shapes import (
@@ -30,7 +32,6 @@ from radsmith.adapters.server.shapes import (
     unknown_model,
 )
 from radsmith.adapters.server.waiting import ClientGone, cancel, cancel_soon, news_of, submit
-from radsmith.adapters.server.worker import payload_of
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.generate import plan
 
@@ -52,7 +53,7 @@ async def list_models(_: ApiCaller, services: ServicesDep) -> ModelList:
     return ModelList(data=[Model(id=name, created=_BORN) for name in names])
 
 
-@router.get("/models/{model}")
+@router.get("/models/{model:path}")
 async def get_model(model: str, _: ApiCaller, services: ServicesDep) -> Model:
     """One model."""
     if model not in (services.facts.name, *MODEL_ALIASES):
@@ -91,17 +92,20 @@ def new_generation(
 ) -> NewBatch:
     """The batch a request asks for. Raises Problem for a prompt that cannot be drawn."""
     try:
-        planned = plan(body.prompt, services.facts, strict=bool(body.strict))
+        size = (body.side, body.side) if body.side else None
+        planned = plan(body.prompt, services.facts, strict=bool(body.strict), size=size)
     except InvalidInput as error:
         raise Problem(400, str(error), param="prompt", code="invalid_prompt") from error
     first = body.first_seed(retry_key)
+    settings = body.settings(services.settings.engine)
     return NewBatch(
         owner=caller.owner,
         operation="generate",
         prompt=body.prompt,
         canonical=planned.canonical,
         payloads=[
-            payload_of(body.prompt, first + k, body.settings, body.side) for k in range(body.n or 1)
+            generation_payload(body.prompt, first + k, settings, body.side)
+            for k in range(body.n or 1)
         ],
         end_user=body.user or body.safety_identifier,
         retry_key=retry_key,

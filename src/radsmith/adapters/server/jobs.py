@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from radsmith.adapters.server.about import About
 from radsmith.adapters.server.database import Database
 from radsmith.adapters.server.settings import Limits
 from radsmith.adapters.server.tables import BATCHES, IMAGES, JOBS
@@ -58,21 +59,10 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """An image as a worker hands it over. data: NPY; record: provenance JSON.
-
-    bits: of stored values; inverted: their lowest is white.
-    """
+class Made(About):
+    """An image as a worker hands it over. data: NPY."""
 
     data: bytes
-    unit: str
-    width: int
-    height: int
-    spacing: float | None
-    window: tuple[float, float] | None
-    record: str
-    bits: int = 16
-    inverted: bool = False
 
 
 class Jobs:
@@ -271,25 +261,8 @@ def _row(new: NewBatch, batch: str, position: int, now: float, deadline: float) 
 
 
 def _store(connection: Connection, job: str, owner: str, made: Made, digest: str) -> None:
-    center, width = made.window or (None, None)
-    connection.execute(
-        insert(IMAGES).values(
-            id=secrets.token_urlsafe(16),
-            job=job,
-            owner=owner,
-            digest=digest,
-            unit=made.unit,
-            width=made.width,
-            height=made.height,
-            spacing=made.spacing,
-            window_center=center,
-            window_width=width,
-            record=made.record,
-            created=time.time(),
-            bits=made.bits,
-            inverted=int(made.inverted),
-        )
-    )
+    own = {"id": secrets.token_urlsafe(16), "job": job, "owner": owner, "digest": digest}
+    connection.execute(insert(IMAGES).values(**own, created=time.time(), **made.columns()))
 
 
 def _batch_of(connection: Connection, owner: str, retry_key: str, digest: str) -> str | None:

@@ -12,7 +12,6 @@ from prometheus_client.registry import Collector
 from radsmith.adapters.server.jobs import Jobs
 from radsmith.adapters.server.pool import Pool
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 
 

@@ -53,6 +53,17 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "ALTER TABLE images ADD COLUMN inverted INTEGER NOT NULL DEFAULT 0",
         ),
     ),
+    (
+        "what images from DICOM keep of it, and where the parent of a larger image lies in it",
+        (
+            "ALTER TABLE images ADD COLUMN column_spacing DOUBLE PRECISION",
+            "ALTER TABLE images ADD COLUMN modality TEXT",
+            "ALTER TABLE images ADD COLUMN rescale_slope DOUBLE PRECISION",
+            "ALTER TABLE images ADD COLUMN rescale_intercept DOUBLE PRECISION",
+            "ALTER TABLE images ADD COLUMN place_x INTEGER",
+            "ALTER TABLE images ADD COLUMN place_y INTEGER",
+        ),
+    ),
 )
 
 

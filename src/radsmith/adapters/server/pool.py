@@ -20,7 +20,7 @@ from radsmith.adapters.server.blobs import Blobs
 from radsmith.adapters.server.jobs import Job, Jobs, Made
 from radsmith.adapters.server.settings import ServerSettings
 from radsmith.adapters.server.worker import work
-from radsmith.errors import RadsmithError
+from radsmith.errors import NotFound, RadsmithError
 
 _LOG = logging.getLogger("radsmith.serve")
 _IDLE_S = 5.0
@@ -34,7 +34,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process: BaseProcess = context.Process(
-            target=work, args=(other, settings.model), daemon=True
+            target=work, args=(other, settings.engine), daemon=True
         )
         self.process.start()
         other.close()
@@ -177,7 +177,9 @@ class Pool:
             self._running[job.id] = worker
         try:
             message = None
-            parts = {n: self._blobs.get(d) for n, d in job.payload.get("parts", {}).items()}
+            parts = self._parts(job)
+            if parts is None:
+                return True
             with suppress(OSError):
                 worker.connection.send((job.payload, parts))
                 message = worker.receive(max(0.0, job.deadline - time.time()))
@@ -193,6 +195,14 @@ class Pool:
         if message is not None:
             self.seconds += 0.1 * (time.monotonic() - began - self.seconds)
         return message is not None
+
+    def _parts(self, job: Job) -> dict[str, bytes] | None:
+        """The arrays a job is given; None, and the job closed, where one is no longer there."""
+        try:
+            return {n: self._blobs.get(d) for n, d in job.payload.get("parts", {}).items()}
+        except NotFound as error:
+            self._jobs.fail(job, str(error), error.http_status)
+            return None
 
     def _settle(self, job: Job, message: tuple[str, Any] | None) -> None:
         if message is not None and message[0] == "made":

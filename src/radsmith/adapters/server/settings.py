@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from radsmith.adapters.engines import Choice
 from radsmith.errors import InvalidInput
 
 MAX_IMAGES = 10
@@ -19,7 +20,8 @@ class Limits:
 
     queue, per_key: images waiting or running, in all and of one key.  requests_per_minute: of
     one key or address.  deadline_s: from asking to the last image.  url_s: life of an image URL.
-    upload_bytes, upload_pixels: of one uploaded picture.  json_bytes: of a body without upload.
+    upload_bytes, upload_pixels: of one uploaded picture.  upload_s: how long one is kept unused.
+    json_bytes: of a body without upload.
     shutdown_s: how long a stop waits for images at work.  attempts: tries of one image.
     """
 
@@ -31,6 +33,7 @@ class Limits:
     json_bytes: int = 64 * 1024
     upload_bytes: int = 32 * 1024**2
     upload_pixels: int = 40_000_000
+    upload_s: float = 7 * 24 * 3600
     shutdown_s: float = 20
     attempts: int = 3
 
@@ -44,8 +47,9 @@ class Limits:
 class ServerSettings:
     """folder: database, images and secret.  database: URL, "" for SQLite in the folder.
 
-    port 0 takes a free one.  keys: every request needs an API key.  public_url: how the server
-    is reached from outside, such as https://images.example.org; "" takes the request's own host.
+    port 0 takes a free one.  engine: what draws.  keys: every request needs an API key.
+    public_url: how the server is reached from outside, such as https://images.example.org; ""
+    takes the request's own host.
     """
 
     folder: Path
@@ -53,7 +57,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8400
     workers: int = 1
-    model: Path | None = None
+    engine: Choice = None
     keys: bool = False
     public_url: str = ""
     limits: Limits = field(default_factory=Limits)

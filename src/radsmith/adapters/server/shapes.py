@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.engines import Choice, settings_for
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import MAX_IMAGES
 from radsmith.generation import MAX_SEED, Settings
 from radsmith.reading import LONGEST_TEXT
@@ -46,14 +47,9 @@ class Extras(BaseModel):
         None, description="Refuse what is not understood or weakly learned."
     )
 
-    @property
-    def settings(self) -> Settings:
-        """How to sample."""
-        defaults = Settings()
-        return Settings(
-            num_steps=defaults.num_steps if self.steps is None else self.steps,
-            guidance_scale=defaults.guidance_scale if self.guidance is None else self.guidance,
-        )
+    def settings(self, engine: Choice) -> Settings:
+        """How to sample; what is left out is the engine's usual."""
+        return settings_for(engine, self.steps, self.guidance)
 
     def first_seed(self, retry_key: str | None) -> int:
         """The seed given, or a random one that a person can copy; the same for the same key, so
@@ -77,7 +73,7 @@ class Common(Extras):
     @property
     def side(self) -> int:
         """Pixels of a square image, 0 for the natural aspect."""
-        return 0 if self.size in (None, "auto") else int(str(self.size).partition("x")[0])
+        return side_of(self.size)
 
     @property
     def form(self) -> OUTPUTS:
@@ -193,6 +189,11 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model]
+
+
+def side_of(size: Size | None) -> int:
+    """Pixels of a square image, 0 for the natural aspect."""
+    return 0 if size in (None, "auto") else int(str(size).partition("x")[0])
 
 
 def unknown_model(name: str) -> Problem:

@@ -1,36 +1,23 @@
-"""The studio's pages and the routes its scripts call."""
+"""The routes that the studio's scripts call."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import AsyncIterator
-from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from radsmith import __version__
-from radsmith.adapters.server.access import (
-    COOKIE,
-    SESSION_S,
-    ServicesDep,
-    StudioCaller,
-    address_of,
-    session_owner,
-)
-from radsmith.adapters.server.files_api import FILE, File, file_response, templates
+from radsmith.adapters.server.access import ServicesDep, StudioCaller
+from radsmith.adapters.server.files_api import FILE, File, file_response
 from radsmith.adapters.server.history import BatchView, JobView, StoredImage
 from radsmith.adapters.server.images_api import RESPONSES, new_generation
-from radsmith.adapters.server.keys import LOCAL
-from radsmith.adapters.server.problems import Problem
 from radsmith.adapters.server.reading_view import reading_of
-from radsmith.adapters.server.renderings import Format, levels_16, preview_bytes
-from radsmith.adapters.server.services import Services
-from radsmith.adapters.server.shapes import GenerationRequest, Text
+from radsmith.adapters.server.renderings import Format, preview_bytes, viewer_pixels, viewer_window
+from radsmith.adapters.server.shapes import GenerationRequest, Size, Text, side_of
 from radsmith.adapters.server.waiting import ClientGone, cancel, news_of, submit
 from radsmith.errors import RadsmithError
 
@@ -38,94 +25,6 @@ router = APIRouter(responses=RESPONSES)
 _OCTETS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 PAGE = 24
 """Batches a page of history."""
-EXAMPLES = (
-    ("X-ray", "chest x-ray, PA view, adult, normal"),
-    ("X-ray", "left knee x-ray, severe osteoarthritis"),
-    ("CT", "head CT, axial, brain window, no hemorrhage"),
-    ("MRI", "brain MRI, FLAIR, axial, multiple sclerosis"),
-    ("Ultrasound", "breast ultrasound, malignant breast mass"),
-    ("Ultrasound", "fetal head ultrasound, second trimester"),
-)
-_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-
-
-@router.get("/", include_in_schema=False)
-async def studio(request: Request, services: ServicesDep) -> Response:
-    """The studio, or the page that asks for a key."""
-    session = request.cookies.get(COOKIE, "")
-    owner = await session_owner(session, services)
-    if owner is None and services.settings.keys:
-        return HTMLResponse(templates().get_template("login.html").render(wrong=False))
-    if owner is None:
-        session = services.signer.session(LOCAL, SESSION_S)
-    page = (
-        templates()
-        .get_template("studio.html")
-        .render(
-            version=__version__,
-            model=services.facts.name,
-            token=services.signer.sign("csrf", session),
-            examples=EXAMPLES,
-            keys=services.settings.keys,
-        )
-    )
-    response = HTMLResponse(page)
-    if owner is None:
-        _set_session(response, session, services)
-    return response
-
-
-@router.post("/login", include_in_schema=False)
-async def login(
-    request: Request, services: ServicesDep, key: Annotated[str, Form(max_length=200)] = ""
-) -> Response:
-    """Exchange an API key for a session."""
-    address = address_of(request)
-    services.rates.take(f"login {address}")
-    owner = await run_in_threadpool(services.keys.owner_of, key.strip())
-    note = services.audit.note
-    if owner is None:
-        await run_in_threadpool(note, "nobody", address, "login refused", "")
-        page = templates().get_template("login.html").render(wrong=True)
-        return HTMLResponse(page, status_code=401)
-    await run_in_threadpool(note, owner, address, "login", "")
-    response = RedirectResponse("/", status_code=303)
-    _set_session(response, services.signer.session(owner, SESSION_S), services)
-    return response
-
-
-@router.post("/logout", include_in_schema=False)
-async def logout() -> Response:
-    """End the session in this browser."""
-    response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(COOKIE)
-    return response
-
-
-def _set_session(response: Response, session: str, services: Services) -> None:
-    secure = services.settings.public_url.startswith("https://")
-    response.set_cookie(
-        COOKIE, session, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure
-    )
-
-
-@cache
-def _assets() -> dict[str, tuple[bytes, str]]:
-    folder = files("radsmith.adapters.server") / "studio"
-    return {
-        entry.name: (entry.read_bytes(), _TYPES[entry.name.rpartition(".")[2]])
-        for entry in folder.iterdir()
-        if entry.name.rpartition(".")[2] in _TYPES
-    }
-
-
-@router.get("/static/{name}", include_in_schema=False)
-def asset(name: str) -> Response:
-    """A script, style or icon of the package: by name from a table, never by path."""
-    if name not in _assets():
-        raise Problem(404, "no such file of the studio")
-    data, kind = _assets()[name]
-    return Response(data, media_type=kind, headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/studio/read")
@@ -133,9 +32,10 @@ def read(
     _: StudioCaller,
     services: ServicesDep,
     prompt: Annotated[Text, Query(max_length=1000)] = "",
+    size: Size = "auto",
 ) -> dict[str, Any]:
-    """How a prompt is read."""
-    return reading_of(prompt, services.facts)
+    """How a prompt is read, to be drawn at a size."""
+    return reading_of(prompt, services.facts, side_of(size))
 
 
 @router.post("/studio/generate", status_code=202)
@@ -199,10 +99,13 @@ def image_facts(image: str, caller: StudioCaller, services: ServicesDep) -> dict
 
 @router.get("/studio/images/{image}/pixels", response_class=Response, responses=_OCTETS)
 def image_pixels(image: str, caller: StudioCaller, services: ServicesDep) -> Response:
-    """Its pixels: unsigned 16-bit little endian, row by row."""
+    """Its pixels: unsigned 16-bit little endian, row by row. X-Radsmith-Range: the values that 0
+    and 65535 stand for, and their unit."""
     stored = services.history.image(image, caller.owner)
-    data = levels_16(stored, services.store.blobs)
-    return Response(data, media_type="application/octet-stream", headers=_KEPT)
+    found = viewer_pixels(stored, services.store.blobs)
+    told = f"{found.black:g} {found.white:g} {found.unit}".strip()
+    headers = _KEPT | {"X-Radsmith-Range": told}
+    return Response(found.data, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/studio/images/{image}/preview", response_class=File, responses=FILE)
@@ -240,12 +143,13 @@ def batch_json(view: BatchView) -> dict[str, Any]:
 
 def _job_json(job: JobView) -> dict[str, Any]:
     image = None if job.image is None else image_json(job.image)
-    known = {name: job.payload.get(name) for name in ("seed", "parent", "margins")}
+    known = {name: job.payload.get(name) for name in ("seed", "side", "parent")}
     return {"state": job.state, "error": job.error, "image": image, **known}
 
 
 def image_json(stored: StoredImage) -> dict[str, Any]:
-    """An image for the studio. window: centre and width in HU over the range of the pixels."""
+    """An image for the studio. window: centre and width in the unit of its pixels.  place: x, y of
+    its parent in it, where it continues one."""
     return {
         "id": stored.id,
         "batch": stored.batch,
@@ -253,6 +157,7 @@ def image_json(stored: StoredImage) -> dict[str, Any]:
         "height": stored.height,
         "unit": stored.unit,
         "spacing": stored.spacing,
-        "window": stored.window,
+        "window": viewer_window(stored),
+        "place": stored.place,
         "record": stored.facts,
     }

@@ -12,15 +12,16 @@ from starlette.concurrency import run_in_threadpool
 from radsmith import __version__
 from radsmith.adapters.edit_text import changed_prompt
 from radsmith.adapters.server.access import Caller, ServicesDep, StudioCaller
-from radsmith.adapters.server.edit_work import EditAsked, keep_mask, made_from, source_json
+from radsmith.adapters.server.drawing import EditAsked, keep_mask, made_from, source_json
 from radsmith.adapters.server.edits_api import checked, form_schema, new_edit, read_form
-from radsmith.adapters.server.history import StoredImage
 from radsmith.adapters.server.images_api import RESPONSES
 from radsmith.adapters.server.jobs import NewBatch
-from radsmith.adapters.server.problems import Problem
-from radsmith.adapters.server.renderings import image_of
+from radsmith.adapters.server.keeping import UPLOAD
+from radsmith.adapters.server.problem import Problem
+from radsmith.adapters.server.renderings import source_of
 from radsmith.adapters.server.services import Services
 from radsmith.adapters.server.shapes import Common, Text
+from radsmith.adapters.server.uploads import Uploaded
 from radsmith.adapters.server.waiting import submit
 from radsmith.body_map import ellipse_of
 from radsmith.edit import Margins, Source
@@ -65,7 +66,7 @@ async def edit(request: Request, caller: StudioCaller, services: ServicesDep) ->
 
 def _new(services: Services, caller: Caller, body: StudioEdit, data: bytes | None) -> NewBatch:
     stored = services.history.image(body.source, caller.owner)
-    source = _source(stored, services)
+    source = source_of(stored, services.store.blobs)
     mask = None if data is None else services.uploads.mask(data, source.shape, "mask")
     prompt, margins = body.prompt, None
     if body.operation == "outpaint":
@@ -85,8 +86,8 @@ def _new(services: Services, caller: Caller, body: StudioEdit, data: bytes | Non
     asked = EditAsked(
         operation=body.operation,
         prompt=prompt,
-        settings=body.settings,
-        source=source_json(source) | {"window": stored.window},
+        settings=body.settings(services.settings.engine),
+        source=source_json(source, stored.origin),
         pixels=stored.digest,
         mask=None if mask is None else keep_mask(mask, services.store.blobs),
         margins=margins,
@@ -106,12 +107,6 @@ def _check_canvas(services: Services, source: Source, margins: tuple[int, int, i
         raise Problem(400, text, param="margins", code="invalid_value")
 
 
-def _source(stored: StoredImage, services: Services) -> Source:
-    words = str(stored.facts["canonical_prompt"])
-    image = image_of(stored, services.store.blobs)
-    return Source(image=image, bits=stored.bits, inverted=stored.inverted, words=words)
-
-
 @router.post("/uploads", status_code=201, openapi_extra=form_schema(Common, ("image",)))
 async def upload(request: Request, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
     """Keep a picture to edit: PNG, JPEG, TIFF or DICOM. It stays on this machine."""
@@ -124,18 +119,18 @@ async def upload(request: Request, caller: StudioCaller, services: ServicesDep) 
         found = services.uploads.picture(files["image"], "image")
         if found.hole is not None:
             raise Problem(400, "the image is transparent in places; make it opaque", param="image")
-        return _kept(services, caller, found.source)
+        return _kept(services, caller, found)
 
     return {"batch": await run_in_threadpool(keep)}
 
 
-def _kept(services: Services, caller: Caller, source: Source) -> str:
-    image = source.image
+def _kept(services: Services, caller: Caller, found: Uploaded) -> str:
+    source, image = found.source, found.source.image
     width, height = image.size
     words = source.words or "uploaded image"
     record = Generation(
         radsmith_version=__version__,
-        operation="upload",
+        operation=UPLOAD,
         engine="",
         model="",
         model_digest="",
@@ -152,11 +147,8 @@ def _kept(services: Services, caller: Caller, source: Source) -> str:
         synthetic=False,
         notice=_UPLOADED,
     )
-    window = (image.window.center, image.window.width) if image.window else None
-    made = made_from(source, window, record)
-    new = NewBatch(
-        owner=caller.owner, operation="upload", prompt=words, canonical="", payloads=[{}]
-    )
+    made = made_from(source, record, found.origin)
+    new = NewBatch(owner=caller.owner, operation=UPLOAD, prompt=words, canonical="", payloads=[{}])
     batch = services.jobs.keep(new, made, services.store.blobs.put(made.data))
     services.audit.note(caller.owner, caller.address, "upload", f"batch {batch}")
     return batch

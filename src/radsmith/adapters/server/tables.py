@@ -62,6 +62,12 @@ IMAGES = Table(
     Column("created", Double, nullable=False),
     Column("bits", Integer, nullable=False),
     Column("inverted", Integer, nullable=False),
+    Column("column_spacing", Double),
+    Column("modality", Text),
+    Column("rescale_slope", Double),
+    Column("rescale_intercept", Double),
+    Column("place_x", Integer),
+    Column("place_y", Integer),
 )
 AUDIT = Table(
     "audit",

@@ -13,8 +13,9 @@ from secrets import token_hex
 import numpy as np
 from PIL import Image as Pillow
 
+from radsmith.adapters.edit_dicom import Origin
 from radsmith.adapters.files import prepare_folder
-from radsmith.adapters.server.problems import Problem
+from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import Limits
 from radsmith.edit import Mask, Source
 from radsmith.errors import InvalidInput, RadsmithError
@@ -33,6 +34,7 @@ class Uploaded:
 
     source: Source
     hole: Mask | None
+    origin: Origin | None
 
 
 class Uploads:
@@ -53,7 +55,8 @@ class Uploads:
         if kind == "png":
             data, hole = _without_hole(data, param)
         with self._file(data, param) as path:
-            return Uploaded(source=open_source(path).source, hole=hole)
+            found = open_source(path)
+            return Uploaded(source=found.source, hole=hole, origin=found.origin)
 
     def mask(self, data: bytes, shape: tuple[int, int], param: str) -> Mask:
         """A mask for an image of (height, width): transparent or white is to be drawn."""

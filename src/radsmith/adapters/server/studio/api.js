@@ -2,7 +2,12 @@
 
 const token = document.querySelector('meta[name="token"]').content;
 
-export class Refused extends Error {}
+export class Refused extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
 
 async function answerOf(response) {
   const body = await response.json().catch(() => ({}));
@@ -10,7 +15,8 @@ async function answerOf(response) {
   if (response.status === 401) location.reload();
   const told = body.error?.message ?? `the server answered ${response.status}`;
   const later = response.headers.get("Retry-After");
-  throw new Refused(later && response.status !== 400 ? `${told} (again in ${later} s)` : told);
+  const words = later && response.status !== 400 ? `${told} (again in ${later} s)` : told;
+  throw new Refused(words, response.status);
 }
 
 async function reach(path, options) {
@@ -35,10 +41,13 @@ export async function post(path, body) {
   return answerOf(await reach(path, options));
 }
 
+// { levels, black, white, unit }: levels are 0-65535, which stand for black to white in the unit.
 export async function pixels(image) {
   const response = await reach(`/studio/images/${image.id}/pixels`);
   if (!response.ok) await answerOf(response);
-  return new Uint16Array(await response.arrayBuffer());
+  const [black, white, unit = ""] = response.headers.get("X-Radsmith-Range").split(" ");
+  const levels = new Uint16Array(await response.arrayBuffer());
+  return { levels, black: Number(black), white: Number(white), unit };
 }
 
 export const previewOf = (image) => `/studio/images/${image.id}/preview`;

@@ -8,7 +8,7 @@ export class Compare {
     this.viewer = viewer;
     this.results = results;
     this.failed = failed;
-    this.parent = null; // { image, levels, x, y }
+    this.parent = null; // { image, pixels, x, y }
     this.on = false;
     $("compare").addEventListener("click", () => this.toggle());
     $("side-by-side").addEventListener("click", () => this.toggleAll());
@@ -24,26 +24,40 @@ export class Compare {
     });
   }
 
-  // The chosen image of a batch; what it was made from is fetched once.
+  // The chosen image of a batch; what it was made from is fetched once. An image that continues
+  // its parent says where that lies; another is compared where both have one size.
   async source(batch, job) {
     this.batch = batch;
     $("side-by-side").disabled = batch.jobs.length < 2 && !job.parent;
-    const comparable = job.parent && batch.operation !== "extend"; // where it lies is not told
-    $("compare").disabled = !comparable;
-    if (!comparable) { this.parent = null; this.#set(false); return; }
+    const found = job.parent ? await this.#fetched(job.parent) : null;
+    if (this.batch.id !== batch.id) return;
+    const { width, height, place } = job.image;
+    const [x, y] = place ?? [0, 0];
+    const fits = found && (place || (found.image.width === width && found.image.height === height));
+    this.parent = fits ? { ...found, x, y } : null;
+    $("compare").disabled = !fits;
+    $("compare").title = job.parent && !found ? "What it was made from is no longer kept" : "Before and after (C)";
+    this.#set(this.on);
+  }
+
+  async #fetched(id) {
+    if (this.parent?.image.id === id) return this.parent;
     try {
-      if (this.parent?.image.id !== job.parent) {
-        const image = await get(`/studio/images/${job.parent}`);
-        const [left, , top] = job.margins ?? [0, 0, 0, 0];
-        this.parent = { image, levels: await pixels(image), x: left, y: top };
-      }
-      this.#set(this.on);
+      const image = await get(`/studio/images/${id}`);
+      return { image, pixels: await pixels(image) };
     } catch (error) {
-      this.failed(error.message);
+      if (error.status !== 404) this.failed(error.message);
+      return null;
     }
   }
 
-  toggle() { if (!$("compare").disabled) this.#set(!this.on); }
+  // The split begins in the middle of what there was before.
+  toggle() {
+    if ($("compare").disabled) return;
+    this.viewer.split = (this.parent.x + this.parent.image.width / 2) / this.viewer.image.width;
+    $("split").value = this.viewer.split;
+    this.#set(!this.on);
+  }
 
   #set(on) {
     this.on = on && Boolean(this.parent);
@@ -58,6 +72,7 @@ export class Compare {
     $("side-by-side").setAttribute("aria-pressed", String(on));
     $("grid").hidden = !on;
     if (!on) return;
+    this.#set(false);
     this.#tiles();
   }
 

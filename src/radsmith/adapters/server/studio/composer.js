@@ -22,12 +22,12 @@ export function setPrompt(text) {
   read();
 }
 
-export function reuse(record, size) {
+export function reuse(record, side) {
+  $("size").value = side ? `${side}x${side}` : "auto";
   setPrompt(record.prompt);
   $("seed").value = record.seed;
   $("steps").value = record.num_steps;
   $("guidance").value = record.guidance_scale;
-  $("size").value = size;
 }
 
 export function say(problem) {
@@ -79,7 +79,7 @@ async function read() {
   }
   asked = new AbortController();
   try {
-    show(await get("/studio/read", { prompt }, asked.signal));
+    show(await get("/studio/read", { prompt, size: $("size").value }, asked.signal));
   } catch (error) {
     if (error.name !== "AbortError") say(error.message);
   }
@@ -87,9 +87,11 @@ async function read() {
 
 export function start(generate) {
   $("prompt").addEventListener("input", () => {
+    say("");
     clearTimeout(timer);
     timer = setTimeout(read, PAUSE_MS);
   });
+  $("size").addEventListener("change", read);
   $("prompt").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("composer").requestSubmit();
   });

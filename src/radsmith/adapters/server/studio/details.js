@@ -3,11 +3,15 @@
 import { fileOf } from "./api.js";
 import { $, make } from "./dom.js";
 
-const FORMS = ["png", "png16", "dicom"];
+const FORMS = {
+  png: "8 bit, with provenance (S)",
+  png16: "16 bit, with provenance",
+  dicom: "DICOM, marked as synthetic",
+};
 
 function rows(image) {
   const r = image.record;
-  const spacing = image.spacing ? `${image.spacing.toFixed(3)} mm (nominal)` : "not known";
+  const spacing = image.spacing ? `${image.spacing.map((mm) => mm.toFixed(3)).join(" × ")} mm${image.record.synthetic && !image.record.parents.length ? " (nominal)" : ""}` : "not known";
   return [
     ["Asked for", r.prompt],
     ["Read as", r.canonical_prompt],
@@ -39,8 +43,9 @@ export function show(image) {
     nodes.push(make("div", {}, make("dt", {}, name), ...lines.map((line) => make("dd", { className: kind ?? "" }, line))));
   }
   $("record").replaceChildren(...nodes);
-  for (const form of FORMS) {
+  for (const [form, words] of Object.entries(FORMS)) {
     const link = $(`save-${form}`);
+    link.title = image.record.synthetic ? words : "An uploaded image: you have its file";
     if (image.record.synthetic) {
       link.href = fileOf(image, form, true);
       link.removeAttribute("aria-disabled");

@@ -166,7 +166,7 @@ export class Editor {
     const { left, right, top, bottom } = this.margins;
     const [width, height] = [this.image.width + left + right, this.image.height + top + bottom];
     const mm = this.image.spacing
-      ? `, ${Math.round(width * this.image.spacing)} × ${Math.round(height * this.image.spacing)} mm`
+      ? `, ${Math.round(width * this.image.spacing[1])} × ${Math.round(height * this.image.spacing[0])} mm`
       : "";
     $("canvas-size").textContent = `New image: ${width} × ${height} pixels${mm}`;
     this.#room();

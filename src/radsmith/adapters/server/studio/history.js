@@ -9,14 +9,19 @@ let timer = 0;
 
 function entry(batch, open) {
   const images = batch.jobs.filter((job) => job.image).map((job) => job.image);
-  const made = `${images.length} of ${batch.jobs.length}`;
+  const counts = [`${images.length} of ${batch.jobs.length}`];
+  for (const state of ["failed", "cancelled"]) {
+    const number = batch.jobs.filter((job) => job.state === state).length;
+    if (number) counts.push(`${number} ${state}`);
+  }
+  if (batch.open) counts.push("drawing");
   const thumbs = images.slice(0, 5).map((image) => make("img", { src: previewOf(image), alt: "", loading: "lazy" }));
   const button = make(
     "button",
     { type: "button" },
     make("span", {}, batch.prompt || batch.operation),
     make("span", { className: "thumbs" }, ...thumbs),
-    make("small", {}, `${clock(batch.created)} · ${batch.operation} · ${made}`),
+    make("small", {}, `${clock(batch.created)} · ${batch.operation} · ${counts.join(", ")}`),
   );
   button.dataset.batch = batch.id;
   button.addEventListener("click", () => open(batch.id));

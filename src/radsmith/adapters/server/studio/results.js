@@ -84,9 +84,9 @@ export class Results {
       item.firstElementChild?.setAttribute("aria-current", String(number === index));
     });
     try {
-      const levels = await pixels(job.image);
+      const shown = await pixels(job.image);
       if (this.batch.jobs[this.at]?.image?.id !== job.image.id) return; // another was chosen since
-      this.viewer.show(job.image, levels);
+      this.viewer.show(job.image, shown);
       this.chosen(job.image, job);
     } catch (error) {
       this.failed(error.message);

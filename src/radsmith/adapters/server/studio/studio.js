@@ -12,17 +12,19 @@ import { Viewer } from "./viewer.js";
 
 const viewer = new Viewer($("canvas"), readouts);
 let shown = null;
+let side = 0; // of the square that was asked for, 0 as natural
 
 function readouts() {
   $("empty").hidden = Boolean(viewer.image);
   $("corner-window").textContent = viewer.image ? viewer.reading : "";
-  $("corner-zoom").textContent = viewer.image ? `${viewer.probe}  ${Math.round(viewer.scale * 100)} %` : "";
+  $("corner-zoom").textContent = viewer.image ? `${viewer.probe}   zoom ${Math.round(viewer.scale * 100)} %`.trim() : "";
 }
 
 const results = new Results(
   viewer,
   (image, job) => {
     shown = image;
+    side = job.side;
     details.show(image);
     const { synthetic, seed } = image.record;
     const name = image.record.canonical_prompt || image.record.prompt;
@@ -124,10 +126,7 @@ $("invert").addEventListener("click", invert);
 $("fit").addEventListener("click", () => viewer.fit());
 $("actual").addEventListener("click", () => viewer.actual());
 $("reset").addEventListener("click", () => viewer.reset());
-$("reuse").addEventListener("click", () => {
-  const square = shown.width === shown.height && shown.record.warnings.some((w) => w.startsWith("drawn at"));
-  composer.reuse(shown.record, square ? `${shown.width}x${shown.height}` : "auto");
-});
+$("reuse").addEventListener("click", () => composer.reuse(shown.record, side));
 $("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(JSON.stringify(shown.record, null, 1));
   $("copy").textContent = "Copied";

@@ -1,7 +1,7 @@
 // A grayscale viewer: 16-bit levels, window by drag, zoom and pan, invert.
 //
-// Levels are 0-65535. `center` and `width` are fractions of that range; where the image has a
-// window in HU, its range is the window's, and the readout is in HU.
+// Levels are 0-65535, which stand for `black` to `white` in the unit of the image's values.
+// `center` and `width` are fractions of that range; the readouts are in the unit.
 
 const TOP = 65535;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -13,14 +13,14 @@ export class Viewer {
     this.context = canvas.getContext("2d");
     this.sheet = document.createElement("canvas");
     this.image = null;
-    this.levels = null;
+    this.pixels = null; // as `api.pixels` has them
     this.tool = "window";
     this.invert = false;
     this.pointers = new Map();
     this.hover = null;
     this.overlay = null; // (context, viewer) => void, drawn over the image
     this.hands = {}; // further tools by name: (phase, event) => void; phase: down, drag, up, hover
-    this.before = null; // { image, levels, x, y }: another image under the right part
+    this.before = null; // { image, pixels, x, y }: another image, shown left of the split
     this.split = 0.5;
     this.room = { left: 0, right: 0, top: 0, bottom: 0 }; // pixels around the image that `fit` shows
     this.under = document.createElement("canvas");
@@ -35,15 +35,18 @@ export class Viewer {
     canvas.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  // Show an image; zoom and window are kept where the size is the same.
-  show(image, levels) {
-    const same = this.image && this.image.width === image.width && this.image.height === image.height;
+  // Show an image; zoom and window are kept where size and unit are the same.
+  show(image, pixels) {
+    const same = this.image && this.image.width === image.width && this.image.height === image.height
+      && this.pixels.unit === pixels.unit;
+    const kept = same ? [this.#value(this.center), this.#value(this.width) - this.#value(0)] : null;
     this.image = image;
-    this.levels = levels;
+    this.pixels = pixels;
     this.before = null;
     this.sheet.width = image.width;
     this.sheet.height = image.height;
-    if (!same) { this.#forget(); this.fit(); }
+    if (same) this.#take(...kept);
+    else { this.#forget(); this.fit(); }
     this.paint();
   }
 
@@ -54,11 +57,18 @@ export class Viewer {
   }
 
   #forget() {
-    this.center = 0.5;
-    this.width = 1;
+    [this.center, this.width] = [0.5, 1];
+    if (this.image?.window) this.#take(...this.image.window);
     this.scale = 1;
     this.x = this.y = 0; // the image's middle, from the canvas's, in CSS pixels
     this.fitted = true;
+  }
+
+  // A window in the unit of the image's values.
+  #take(center, width) {
+    const { black, white } = this.pixels;
+    this.center = (center - black) / (white - black);
+    this.width = clamp(Math.abs(width / (white - black)), 0.005, 4);
   }
 
   reset() { this.#forget(); this.fit(); this.paint(); }
@@ -80,15 +90,15 @@ export class Viewer {
 
   setInvert(on) { this.invert = on; this.paint(); }
 
-  // Window centre and width for people: HU where known, else per cent of the range.
+  #value(fraction) {
+    const { black, white } = this.pixels;
+    return black + fraction * (white - black);
+  }
+
+  // Window centre and width for people.
   get reading() {
-    const window = this.image?.window;
-    if (window) {
-      const [center, width] = window;
-      const at = center + (this.center - 0.5) * width;
-      return `C ${Math.round(at)}  W ${Math.round(this.width * width)} HU`;
-    }
-    return `C ${Math.round(this.center * 100)}  W ${Math.round(this.width * 100)} %`;
+    const width = Math.abs(this.#value(this.width) - this.#value(0));
+    return `C ${Math.round(this.#value(this.center))}  W ${Math.round(width)} ${this.pixels.unit}`;
   }
 
   // What lies under the pointer: "x, y: value".
@@ -96,12 +106,8 @@ export class Viewer {
     if (!this.image || !this.hover) return "";
     const [x, y] = this.toImage(this.hover[0], this.hover[1]).map(Math.floor);
     if (x < 0 || y < 0 || x >= this.image.width || y >= this.image.height) return "";
-    const level = this.levels[y * this.image.width + x];
-    const window = this.image.window;
-    const value = window
-      ? `${Math.round(window[0] - window[1] / 2 + (level / TOP) * window[1])} HU`
-      : `${level}`;
-    return `${x}, ${y}: ${value}`;
+    const value = this.#value(this.pixels.levels[y * this.image.width + x] / TOP);
+    return `x ${x}  y ${y}:  ${Math.round(value)} ${this.pixels.unit}`;
   }
 
   toImage(clientX, clientY) {
@@ -123,16 +129,19 @@ export class Viewer {
   // Levels through the window onto the hidden sheets.
   paint() {
     if (!this.image) return;
-    const table = this.#table();
-    render(this.sheet, this.image, this.levels, table);
-    if (this.before) render(this.under, this.before.image, this.before.levels, table);
+    render(this.sheet, this.image, this.pixels.levels, this.#table(this.pixels));
+    if (this.before) {
+      const { image, pixels } = this.before;
+      render(this.under, image, pixels.levels, this.#table(pixels));
+    }
     this.draw();
   }
 
-  #table() {
+  // Grays for the levels of these pixels, by the window of the image that is shown.
+  #table({ black, white }) {
     const table = new Uint32Array(TOP + 1);
-    const low = (this.center - this.width / 2) * TOP;
-    const span = this.width * TOP;
+    const low = ((this.#value(this.center - this.width / 2) - black) / (white - black)) * TOP;
+    const span = this.width * TOP * ((this.pixels.white - this.pixels.black) / (white - black));
     for (let level = 0; level <= TOP; level++) {
       let gray = Math.round(clamp((level - low) / span, 0, 1) * 255);
       if (this.invert) gray = 255 - gray;
@@ -170,8 +179,14 @@ export class Viewer {
     context.clip();
     context.fillStyle = "#000";
     context.fillRect(0, 0, at, this.image.height);
-    context.drawImage(this.under, this.before.x, this.before.y);
+    const { x, y, image } = this.before;
+    context.drawImage(this.under, x, y);
     context.restore();
+    context.strokeStyle = "#f2b64a";
+    context.lineWidth = 1 / this.scale;
+    if (image.width < this.image.width || image.height < this.image.height) {
+      context.strokeRect(x, y, image.width, image.height);
+    }
     context.fillStyle = "#f2b64a";
     context.fillRect(at - 1 / this.scale, 0, 2 / this.scale, this.image.height);
   }

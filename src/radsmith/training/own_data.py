@@ -1,0 +1,105 @@
+"""A data set of one's own as the default model learns it: labels, new words, what is held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radsmith.dataset import VOCABULARY, is_synthetic
+from radsmith.errors import InvalidInput
+from radsmith.own_words import meant, new_words, phrases
+from radsmith.training.data import Corpus, Row, load_corpus, read_manifest
+from radsmith.training.labels import concepts_of
+from radsmith.vocabulary import Concept, default_vocabulary, learn_concepts
+
+FEWEST = 12
+"""Images to train on without which nothing can be learned."""
+FEWEST_OF_CONCEPT = 5
+HELD_OUT_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnData:
+    """corpus: the train split.  words: concepts that are new to the vocabulary.
+
+    digest: SHA-256 of manifest and vocabulary.  spacing: median mm a pixel of the stored images
+    by body part, where the manifest has it.
+    """
+
+    corpus: Corpus
+    words: tuple[Concept, ...]
+    digest: str
+
+    @property
+    def training(self) -> NDArray[np.int64]:
+        """Numbers of the images that are trained on."""
+        return np.flatnonzero(~self.corpus.held_out)
+
+
+def load_own(folder: Path, cache: Path) -> OwnData:
+    """Read a data set as `radsmith import` writes it; synthetic images are left out.
+
+    Its own words (`vocabulary.toml` beside the manifest, and ids nobody knows yet) enter the
+    vocabulary. Raises NotFound without a manifest or shard, InvalidInput for too few images.
+    """
+    own = folder / VOCABULARY
+    text = own.read_text(encoding="utf-8") if own.is_file() else ""
+    fresh = {c.id: c for c in learn_concepts(text)}
+    rows = read_manifest(folder / "train.csv")
+    real = np.array([not is_synthetic(row) for row in rows], bool)
+    if real.sum() < FEWEST:
+        raise InvalidInput(
+            f"{folder} holds {real.sum()} real images to train on; at least {FEWEST} are needed,"
+            " and some hundreds for a new kind"
+        )
+    found = new_words([row for row, keep in zip(rows, real, strict=True) if keep])
+    fresh |= {c.id: c for c in learn_concepts(found)}
+    corpus = _only(load_corpus([folder], cache, labels_of), np.flatnonzero(real))
+    corpus = replace(corpus, held_out=held_out(corpus.patients))
+    digest = hashlib.sha256((folder / "train.csv").read_bytes() + text.encode()).hexdigest()
+    return OwnData(corpus=corpus, words=tuple(fresh.values()), digest=digest)
+
+
+def labels_of(row: Row) -> tuple[str, ...]:
+    """Concept ids of a manifest row: those of the default model's data, and whatever the
+    vocabulary makes of body part, view, technique and findings."""
+    vocabulary = default_vocabulary()
+    ids = [c for c in concepts_of(row) if c in vocabulary.concepts]
+    for kind, phrase in phrases(row):
+        ids += meant(kind, phrase)
+    known = [c for c in dict.fromkeys(ids) if c in vocabulary.concepts]
+    return tuple(dict.fromkeys(vocabulary.implied(known)))
+
+
+def held_out(patients: Sequence[str]) -> NDArray[np.bool_]:
+    """About a tenth of the images, by whole patients, never more than a quarter: (n,)."""
+    count = Counter(patients)
+    order = sorted(count, key=lambda p: hashlib.sha256(f"tune {p}".encode()).digest())
+    total, chosen, taken = len(patients), set(), 0
+    for patient in order:
+        if taken >= HELD_OUT_SHARE * total:
+            break
+        if taken + count[patient] <= 0.25 * total:
+            chosen.add(patient)
+            taken += count[patient]
+    return np.array([p in chosen for p in patients], bool)
+
+
+def _only(corpus: Corpus, index: NDArray[np.int64]) -> Corpus:
+    if len(index) == len(corpus):
+        return corpus
+    return Corpus(
+        pixels=corpus.pixels[index],
+        frames=corpus.frames[index],
+        concepts=[corpus.concepts[i] for i in index],
+        sources=[corpus.sources[i] for i in index],
+        patients=[corpus.patients[i] for i in index],
+        held_out=corpus.held_out[index],
+        synthetic=corpus.synthetic[index],
+    )
