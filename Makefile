@@ -31,6 +31,7 @@ check: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(VENV)/bin/python benchmarks/speed.py
+	$(VENV)/bin/python benchmarks/editing.py
 
 docs: $(VENV)/dev
 	$(VENV)/bin/python docs/build.py

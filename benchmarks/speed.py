@@ -20,7 +20,6 @@ import onnxruntime
 from threadpoolctl import threadpool_limits
 
 from radsmith.adapters.model_files import load_engine, load_facts
-from radsmith.engine import Given
 from radsmith.generate import plan
 from radsmith.generation import Settings
 
@@ -94,30 +93,6 @@ def warm(count: int = 20) -> dict[str, float]:
     return found
 
 
-def holes(count: int = 8) -> dict[str, tuple[float, float]]:
-    """Core-seconds of filling a 256x256 hole and MiB at the peak, by image side; medians."""
-    engine = load_engine()
-    concepts = plan(PROMPT, engine.facts).concepts
-    found = {}
-    for side in (256, 512, 1024, 2048):
-        y, x = np.mgrid[:side, :side] / side
-        pixels = ((np.sin(9 * x) * np.cos(7 * y) + 1) / 2).astype(np.float32)
-        mask = np.zeros((side, side), np.bool_)
-        first = (side - 256) // 2
-        mask[first : first + 256, first : first + 256] = True
-        if side == 256:
-            mask[:8] = False  # else it is plain generation
-        engine.fill(Given(pixels=pixels, mask=mask), concepts, 0, Settings())
-        times = []
-        for seed in range(count):
-            began = time.process_time()
-            engine.fill(Given(pixels=pixels, mask=mask), concepts, seed, Settings())
-            times.append(time.process_time() - began)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        found[f"{side}x{side}"] = (float(np.median(times)), peak)
-    return found
-
-
 def cold() -> tuple[float, float]:
     """Core-seconds and MiB of one cold `radsmith generate` that makes one image."""
     with TemporaryDirectory() as folder:
@@ -142,12 +117,6 @@ def main() -> None:
     print("| what | figure |\n|---|---|")
     for name, cost in costs.items():
         print(f"| one image, warm, {name} | {cost:.3f} core-s |")
-    for size, (cost, peak) in holes().items():
-        share = cost / costs["4 steps, guidance 1.5"]
-        print(
-            f"| 256x256 hole of {size} | {cost:.3f} core-s, {share:.2f} of an image,"
-            f" {peak:.0f} MiB peak |"
-        )
     print(f"| large float32 product | {2 * rate / 1e9:.0f} GFLOP/s |")
     millions = f"{base / 1e6:.0f} M, {upsampler / 1e6:.0f} M"
     print(f"| multiply-adds of a base call, of an upsampler call | {millions} |")

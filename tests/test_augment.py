@@ -325,6 +325,17 @@ def test_training_takes_it_and_nothing_measures_on_it(data, tmp_path, monkeypatc
         load_corpus([out], tmp_path / "cache", concepts_of, "test")
 
 
+@pytest.fixture
+def torch_threads():
+    """Training sets how many threads torch uses, on which the last digits of later tests depend."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("torch_threads")
 def test_a_whole_training_run_takes_the_augmented_folder(data, tmp_path, monkeypatch):
     from radsmith.training.run import run
 

@@ -121,8 +121,8 @@ _MIDDLE = (
 _LIMBS = (
     Place(part="shoulder", centre=(190, 400), size=(240, 240)),
     Place(part="humerus", centre=(250, 560), size=(180, 300), instead=("shoulder",)),
-    Place(part="elbow", centre=(268, 730), size=(170, 190), instead=("shoulder", "knee")),
-    Place(part="forearm", centre=(285, 860), size=(160, 260), instead=("elbow", "knee")),
+    Place(part="elbow", centre=(268, 730), size=(170, 190), instead=("shoulder",)),
+    Place(part="forearm", centre=(285, 860), size=(160, 260), instead=("elbow", "shoulder")),
     Place(part="hand", centre=(300, 1010), size=(170, 220), instead=("knee",)),
     Place(part="femur", centre=(108, 1140), size=(230, 400), instead=("knee",)),
     Place(part="knee", centre=(95, 1345), size=(190, 220)),

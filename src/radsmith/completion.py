@@ -27,8 +27,10 @@ Words = tuple[Sequence[str], Sequence[str]]
 """Concept ids that are wanted, and that are not."""
 TILE, OVERLAP = 96, 16
 """Largest side, in cells, that the finer stage draws at once, and what neighbours share."""
-LARGEST_MARGIN, SPARE = 8, 140
+LARGEST_MARGIN, SPARE = 8, 800
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
+WHOLE = (SIDE // SCALE) ** 2
+"""Cells of a whole image, which a hole should not cost much more than."""
 WORTH = 1.25
 """A finer grid is drawn where it is at least so much finer than what is there."""
 
@@ -146,7 +148,8 @@ def _sides(longer: int) -> list[int]:
 
 def _margin(rows: int, columns: int) -> int:
     """Cells to look at around a hole of so many: at small cost, but one at least."""
-    spare = max(SPARE, rows * columns // 10)
+    cells = rows * columns
+    spare = max(cells // 10, min(SPARE, WHOLE - cells))
     fits = [m for m in range(1, LARGEST_MARGIN + 1) if 2 * m * (rows + columns + 2 * m) <= spare]
     return max(fits, default=1)
 

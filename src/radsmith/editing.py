@@ -186,8 +186,9 @@ def _window(first: int, last: int, length: int, available: int) -> tuple[int, in
 
 REACH, FADE = 0.12, 0.9
 """How far a step is spread, of the longer side, and how much of it a doubling of distance keeps."""
-RIM = 2
-"""Pixels on both sides of a hole's edge that are compared."""
+RIM, FARTHER = 2, 0.3
+"""Pixels on both sides of a hole's edge that are compared, and what one that does not touch the
+edge counts beside one that does."""
 
 
 def joined(drawn: Array, known: Array, hole: Mask) -> Array:
@@ -202,15 +203,16 @@ def joined(drawn: Array, known: Array, hole: Mask) -> Array:
     reach = max(1, round(np.log2(max(2.0, REACH * max(hole.shape)))))
     near = around(hole, 3 * RIM)  # all that is looked at
     inner, outer, hole = near.of(drawn), near.of(known), near.of(hole)
-    rim_in, rim_out = hole & _near(~hole), ~hole & _near(hole)
-    step = np.where(rim_in, _local_mean(outer, rim_out) - _local_mean(inner, rim_in), 0)
+    rim_in, rim_out = hole & _near(~hole, RIM), ~hole & _near(hole, RIM)
+    weight = np.where(_near(hole, 1) & _near(~hole, 1), np.float32(1), np.float32(FARTHER))
+    step = _local_mean(outer, weight * rim_out) - _local_mean(inner, weight * rim_in)
+    step = np.where(rim_in, step, 0)
     spread = _spread(step.astype(np.float32), rim_in.astype(np.float32), reach)
     near.of(found)[...] += np.where(hole, spread, 0)
     return found
 
 
-def _local_mean(values: Array, where: Mask) -> Array:
-    weight = where.astype(np.float32)
+def _local_mean(values: Array, weight: Array) -> Array:
     return np.asarray(_boxed(values * weight) / np.maximum(_boxed(weight), 1e-6))
 
 
@@ -229,11 +231,11 @@ def _boxed(array: Array) -> Array:
     return array
 
 
-def _near(mask: Mask) -> Mask:
-    """Cells within RIM of a True one, in both directions."""
+def _near(mask: Mask, distance: int) -> Mask:
+    """Cells within a distance of a True one, in both directions."""
     for _ in range(2):
         found = mask.copy()
-        for offset in range(1, RIM + 1):
+        for offset in range(1, distance + 1):
             found[offset:] |= mask[:-offset]
             found[:-offset] |= mask[offset:]
         mask = found.T

@@ -33,6 +33,8 @@ from radsmith.vocabulary import default_vocabulary
 Mask = NDArray[np.bool_]
 MIRRORED = 0.75
 """How freely a limb is redrawn from its mirrored fellow."""
+LEAST = 20
+"""Regions with fewer training images than this are drawn as a neighbour."""
 KEPT = 0.3
 """Pixels of earlier frames that fade in less than this are known to a new frame."""
 
@@ -207,7 +209,8 @@ def _asked(place: Place, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
     person = [vocabulary[c].name for c in (shown.age_group, shown.sex) if c]
     part, flag = place.part, ""
     if facts.together is not None and learned(part) < WEAK:
-        part = next((other for other in place.instead if learned(other) >= WEAK), place.part)
+        if learned(part) < LEAST:
+            part = next((other for other in place.instead if learned(other) >= WEAK), place.part)
         flag = f"{place.name}: {learned(place.part)} training images"
         flag += f", drawn as {part}" if part != place.part else ""
     paired = place.side and part not in ("chest", "pelvis", "abdomen")

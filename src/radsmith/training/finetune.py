@@ -131,6 +131,7 @@ def _material(tuning: Tuning, tell: Tell) -> Material:
         own=own,
         table=table,
         prior=longer,
+        exact=longer.mended(),
         component=component,
         replay=replay,
         teacher=base_from_onnx(files.base).eval().to(device),
@@ -229,9 +230,9 @@ def _loss(
     index = rng.choice(len(corpus), recipe.batch_size, p=weight)
     batch = make_batch(corpus, index, material.table, rng, augment=True)
     device = next(network.parameters()).device
-    fresh = base_loss(network, batch, material.mended, material.component, rng, device)
+    fresh = base_loss(network, batch, material.exact, material.component, rng, device)
     which = rng.choice(len(material.replay.low), recipe.batch_size)
-    kept = replay_loss(network, material.teacher, material.replay, material.mended, which, rng)
+    kept = replay_loss(network, material.teacher, material.replay, material.exact, which, rng)
     return fresh + kept
 
 
@@ -278,14 +279,14 @@ def _check(run: Run, recipe: Recipe, material: Material) -> dict[str, Any]:
     if corpus.held_out.any():
 
         def loss_of(network: nn.Module, batch: Any, rng: np.random.Generator) -> torch.Tensor:
-            return base_loss(network, batch, material.mended, material.component, rng, run.device)
+            return base_loss(network, batch, material.exact, material.component, rng, run.device)
 
         held = held_out_loss(run, loss_of, corpus, material.table, recipe)
     rng = np.random.default_rng(1)
     which = np.arange(min(32, len(material.replay.low)))
     with torch.no_grad():
         drift = float(
-            replay_loss(run.average, material.teacher, material.replay, material.mended, which, rng)
+            replay_loss(run.average, material.teacher, material.replay, material.exact, which, rng)
         )
     return {"held_out": held, "drift": drift}
 

@@ -86,8 +86,8 @@ def run(config_path: Path) -> Path:
         recipe = Recipe(stage=stage, **config.get("recipe", {}))
         size = sizes.get(stage, {})
         begin = beginning(initial, model, stage) if initial else None
-        mended = prior.mended()
-        train(recipe, corpus, table, mended, component, state / "run", size, begin, publish)
+        exact = prior.mended()
+        train(recipe, corpus, table, exact, component, state / "run", size, begin, publish)
         publish()
     return state / "model"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,21 +79,17 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Everything that a step needs."""
+    """Everything that a step needs. exact: the prior with its columns mended."""
 
     files: ModelFiles
     own: OwnData
     table: dict[str, int]
     prior: Prior
+    exact: Prior
     component: NDArray[np.int64]
     replay: Replay
     teacher: nn.Module
     upsampler: bytes
-
-    @cached_property
-    def mended(self) -> Prior:
-        """The prior as the engine uses it; stored is the one it came with."""
-        return self.prior.mended()
 
 
 def grown_base(files: ModelFiles, rows: int) -> BaseDenoiser:
