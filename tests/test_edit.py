@@ -229,6 +229,18 @@ def test_known_pixels_inform_the_hole(engine):
     assert np.mean(informed) < 0.7 * np.mean(blind)
 
 
+def test_without_a_prompt_the_record_holds_what_the_engine_chose(engine):
+    knee = engine.generate(("modality:x-ray", "body_part:knee"), 3, Settings(num_steps=2))
+    source = source_of((knee * 255).astype(np.uint8))
+    mask = np.zeros(knee.shape, np.bool_)
+    mask[60:110, 60:110] = True
+    record = inpaint(source, mask, task_of(engine)).record
+    assert {"modality:x-ray", "body_part:knee"} <= set(record.concepts)
+    assert record.canonical_prompt == ""
+    said = inpaint(source, mask, task_of(engine, "knee x-ray")).record
+    assert said.concepts == ("modality:x-ray", "body_part:knee")
+
+
 def test_little_strength_changes_little(engine):
     source = source_of(picture((256, 256)))
     near, far = (

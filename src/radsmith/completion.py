@@ -51,10 +51,6 @@ class Model:
         rows = [self.table[c] for c in dict.fromkeys(concepts) if c in self.table]
         return np.array([(rows + [0] * self.slots)[: self.slots]], np.int64)
 
-    def shown(self, component: int) -> tuple[str, ...]:
-        """Concepts that most images of a component have, their source's style among them."""
-        return (*self.components.usual(component), *self.components.style(component))
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
@@ -102,23 +98,22 @@ class _Part:
         return resize(self.pixels, size[1], size[0], rows=spans[0], columns=spans[1])
 
 
-def recognise(model: Model, given: Given, words: Words, rng: np.random.Generator) -> int:
-    """A component by words and known pixels."""
-    return _component(model, *_square(given), given, words, rng)
-
-
 def complete(
     model: Model, given: Given, words: Words, settings: Settings, rng: np.random.Generator
-) -> tuple[Region, Array]:
-    """The region around the hole, a True pixel at least, and that region completed."""
+) -> tuple[Region, Array, tuple[str, ...]]:
+    """The region around the hole, a True pixel at least, that region completed, and as what.
+
+    Without words that are wanted, the concepts are those of most images of the chosen component.
+    """
     square, hole = _square(given)
     component = _component(model, square, hole, given, words, rng)
     asked = words[0] or [c for c in model.components.usual(component) if c not in words[1]]
+    shown = (*asked, *model.components.style(component))
     job = _Job(
         model=model,
         given=given,
         hole=around(given.mask, 0),
-        ids=model.encode((*asked, *model.components.style(component))),
+        ids=model.encode(shown),
         settings=settings,
         rng=rng,
     )
@@ -129,10 +124,10 @@ def complete(
     region = job.region(SCALE)
     mask = region.of(given.mask)
     if others:
-        return region, part.pixels[: mask.shape[0], : mask.shape[1]]
+        return region, part.pixels[: mask.shape[0], : mask.shape[1]], shown
     known = region.of(given.pixels) * np.float32(2) - np.float32(1)
     drawn = part.cut((region.top, region.bottom), (region.left, region.right), mask.shape)
-    return region, joined(drawn, known, mask)
+    return region, joined(drawn, known, mask), shown
 
 
 def _sides(longer: int) -> list[int]:
@@ -213,7 +208,7 @@ def _whole(low: Array, square: Array, hole: Mask, side: int, job: _Job) -> _Part
 
 
 def _finer(below: _Part, side: int, job: _Job) -> _Part:
-    """The hole and its surroundings, the image's longer side being `side`, from a coarser part."""
+    """The hole and its surroundings, from a coarser part; side: the whole image's longer one."""
     cell = SCALE * job.longer / side
     region = job.region(cell)
     pixels = region.of(job.given.pixels) * np.float32(2) - np.float32(1)

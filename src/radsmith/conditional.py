@@ -69,7 +69,7 @@ class Conditional:
         prior = self._prior
         level, pull = self._start(component)
         group = self._own(int(prior.group[component]))
-        own = group.root(rng.standard_normal((prior.basis.shape[1],)))
+        own = group.root(rng.standard_normal(len(group.axes)))
         noise = rng.standard_normal((2, len(level)), np.float32)
         noise[0, self._unknown] = 0
         seen, rest = noise @ prior.basis

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engine import Engine, Given, check_strength
+from radsmith.engine import Engine, Given, Telling, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, record_of
 from radsmith.generation import Generation, Request
@@ -293,10 +293,11 @@ def _filled(
     check_strength(strength)
     levels = Levels.of(source, np.ones_like(mask) if strength < 1 or mask.all() else ~mask)
     planned, request = task.planned, task.request
-    result = pixels.copy()
+    result, shown = pixels.copy(), tuple[str, ...]()
     if mask.any():
         given = Given(pixels=levels.intensity(pixels), mask=mask, strength=strength)
-        made = levels.stored(_drawn(task, given))
+        drawn, shown = _drawn(task, given)
+        made = levels.stored(drawn)
         del given  # as large as the image twice over
         if strength < 1:  # what the range does not show is no part of the change
             kept = made.astype(np.float64) + levels.beyond(pixels[mask])
@@ -307,8 +308,10 @@ def _filled(
     if untouched_digest(result, mask) != before:
         raise AssertionError("pixels outside the mask changed; nothing was written")
     image = replace(source.image, pixels=result)
+    record = record_of(task.engine, planned, request, image, operation, task.created)
     record = replace(
-        record_of(task.engine, planned, request, image, operation, task.created),
+        record,
+        concepts=record.concepts if planned else shown,
         parents=((parent or source).image.digest(),),
         edit=said,
         untouched_sha256=before,
@@ -316,17 +319,23 @@ def _filled(
     return Edited(image=image, mask=mask, record=record)
 
 
-def _drawn(task: Task, given: Given) -> NDArray[np.float32]:
-    """The masked pixels as the engine draws them: (n,)."""
+def _drawn(task: Task, given: Given) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """The masked pixels as the engine draws them: (n,), and the concepts where it says so."""
+    engine, shown = task.engine, dict[str, None]()
     planned, request = task.planned, task.request
     concepts = planned.concepts if planned else ()
     asked = planned.prompt if planned else None
     absent = asked.absent if asked else ()
 
     def fill(part: Given, seed: int) -> NDArray[np.float32]:
-        return task.engine.fill(part, concepts, seed, request.settings, absent, asked)
+        if isinstance(engine, Telling):
+            found, told = engine.fill_telling(part, concepts, seed, request.settings, absent)
+            shown.update(dict.fromkeys(told))
+            return found
+        return engine.fill(part, concepts, seed, request.settings, absent, asked)
 
-    return complete(fill, given, request.seed)[given.mask]
+    pixels = complete(fill, given, request.seed)[given.mask]
+    return pixels, tuple(shown)
 
 
 def _size(source: Source) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,22 @@ class Engine(Protocol):
         prompt: Prompt | None = None,
     ) -> Array:
         """The given image completed, of any size: (height, width) in 0-1, known pixels as given."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An engine that says as what it completed an image, as where no words were given."""
+
+    def fill_telling(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+    ) -> tuple[Array, tuple[str, ...]]:
+        """As `Engine.fill`, and the ids of what was drawn."""
         ...
 
 

@@ -57,7 +57,8 @@ class Request:
 class Generation:
     """The provenance record of one image; JSON in every file radsmith writes.
 
-    concepts: ids the model was given; not_understood: words of the prompt that were ignored;
+    concepts: ids the model was given or, in an edit without a prompt, chose by the pixels;
+    not_understood: words of the prompt that were ignored;
     pixels_sha256: `Image.digest` of the pixels in the image's unit; parents: the same of the input
     images.  edit: what was done to them, in words; untouched_sha256: digest of the stored values
     outside the mask, row by row (`radsmith.edit.untouched_digest`).

@@ -117,17 +117,30 @@ class OnnxEngine:
         prompt: Prompt | None = None,
     ) -> Array:
         """The given image completed: (height, width) in 0-1, known pixels as given."""
+        return self.fill_telling(given, concepts, seed, settings, absent)[0]
+
+    def fill_telling(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+    ) -> tuple[Array, tuple[str, ...]]:
+        """As `fill`, and the concepts drawn: without words, those chosen by the pixels."""
         if not given.mask.any():
-            return given.pixels
+            return given.pixels, ()
         height, width = given.mask.shape
         if given.mask.all() and given.strength == 1:
             asked = replace(settings, size=(width, height))
             whole = self._draw(concepts, absent, asked, seed)
-            return whole if whole.shape == given.mask.shape else resize(whole, width, height)
+            fits = whole.shape == given.mask.shape
+            return whole if fits else resize(whole, width, height), tuple(concepts)
         rng = np.random.default_rng(seed)
         with threadpool_limits(1):
-            region, drawn = complete(self._model, given, (concepts, absent), settings, rng)
+            words = (concepts, absent)
+            region, drawn, shown = complete(self._model, given, words, settings, rng)
         result = given.pixels.copy()
         part, hole = region.of(result), region.of(given.mask)
         part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
-        return result
+        return result, shown
