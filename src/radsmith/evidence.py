@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from radsmith.prior import Prior
 
 Array = NDArray[np.float32]
-COORDINATES = 256
+COORDINATES = 192
 """How many of the basis' coordinates are compared, the largest first."""
-LEFT_OUT = 0.02
+LEFT_OUT = 0.04
 """Variance of a pixel by the coordinates that are not."""
 
 

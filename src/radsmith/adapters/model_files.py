@@ -123,7 +123,9 @@ def combined_digest(digests: dict[str, str]) -> str:
 def _checked(model: Path, name: str, digest: str) -> bytes:
     data = _read(model, name)
     if data is None:
-        raise NotFound(f"{name} is missing in the model {model}; reinstall radsmith, or get it again")
+        raise NotFound(
+            f"{name} is missing in the model {model}; reinstall radsmith, or get it again"
+        )
     if hashlib.sha256(data).hexdigest() != digest:
         raise InvalidInput(
             f"{name} in the model {model} was changed (SHA-256 differs); get it again"
