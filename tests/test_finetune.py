@@ -21,9 +21,10 @@ from radsmith.components import Components
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import plan
 from radsmith.generation import Settings
-from radsmith.training.data import balance
+from radsmith.training.data import balance, load_corpus
 from radsmith.training.finetune import finetune
 from radsmith.training.from_onnx import base_from_onnx
+from radsmith.training.labels import concepts_of
 from radsmith.training.low_rank import adapt, merged, trainable
 from radsmith.training.network import BaseDenoiser, BaseParams
 from radsmith.training.own_data import held_out, load_own
@@ -290,6 +291,13 @@ def test_words_that_the_vocabulary_has_are_no_new_concepts(tmp_path):
     assert {c.id for c in own.words} <= {"finding:blood-clot"}
     wanted = {*vocabulary.find("lower jaw"), "technique:maximum-intensity-projection"}
     assert wanted <= set(own.corpus.concepts[0])
+
+
+def test_whatever_reads_a_data_set_learns_its_words(tmp_path):
+    folder = write_set(tmp_path / "a", own_rows(40))
+    (folder / "vocabulary.toml").write_text('[finding.wing-sling]\nname = "wing sling"\n')
+    load_corpus([folder], tmp_path, concepts_of)
+    assert default_vocabulary().find("wing sling") == ("finding:wing-sling",)
 
 
 def test_synthetic_rows_are_not_learned_from_and_few_images_are_refused(tmp_path):

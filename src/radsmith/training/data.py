@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from radsmith.dataset import is_synthetic
+from radsmith.dataset import VOCABULARY, is_synthetic
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.vocabulary import learn_concepts
 
 SIDE = 256
 Row = dict[str, str]
@@ -144,6 +145,8 @@ def load_corpus(
 def _load_folder(
     folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]], split: str, real_only: bool
 ) -> Corpus:
+    if (folder / VOCABULARY).is_file():
+        learn_concepts((folder / VOCABULARY).read_text(encoding="utf-8"))
     rows = read_manifest(folder / f"{split}.csv")
     rows = [row for row in rows if not (real_only and is_synthetic(row))]
     if not rows:
