@@ -27,7 +27,7 @@ Words = tuple[Sequence[str], Sequence[str]]
 """Concept ids that are wanted, and that are not."""
 TILE, OVERLAP = 96, 16
 """Largest side, in cells, that the finer stage draws at once, and what neighbours share."""
-LARGEST_MARGIN, SPARE = 8, 800
+LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
 WHOLE = (SIDE // SCALE) ** 2
 """Cells of a whole image, which a hole should not cost much more than."""
