@@ -51,16 +51,14 @@ def load_own(folder: Path, cache: Path) -> OwnData:
     own = folder / VOCABULARY
     text = own.read_text(encoding="utf-8") if own.is_file() else ""
     fresh = {c.id: c for c in learn_concepts(text)}
-    rows = read_manifest(folder / "train.csv")
-    real = np.array([not is_synthetic(row) for row in rows], bool)
-    if real.sum() < FEWEST:
+    rows = [row for row in read_manifest(folder / "train.csv") if not is_synthetic(row)]
+    if len(rows) < FEWEST:
         raise InvalidInput(
-            f"{folder} holds {real.sum()} real images to train on; at least {FEWEST} are needed,"
+            f"{folder} holds {len(rows)} real images to train on; at least {FEWEST} are needed,"
             " and some hundreds for a new kind"
         )
-    found = new_words([row for row, keep in zip(rows, real, strict=True) if keep])
-    fresh |= {c.id: c for c in learn_concepts(found)}
-    corpus = _only(load_corpus([folder], cache, labels_of), np.flatnonzero(real))
+    fresh |= {c.id: c for c in learn_concepts(new_words(rows))}
+    corpus = load_corpus([folder], cache, labels_of, real_only=True)
     corpus = replace(corpus, held_out=held_out(corpus.patients))
     digest = hashlib.sha256((folder / "train.csv").read_bytes() + text.encode()).hexdigest()
     return OwnData(corpus=corpus, words=tuple(fresh.values()), digest=digest)
@@ -89,17 +87,3 @@ def held_out(patients: Sequence[str]) -> NDArray[np.bool_]:
             chosen.add(patient)
             taken += count[patient]
     return np.array([p in chosen for p in patients], bool)
-
-
-def _only(corpus: Corpus, index: NDArray[np.int64]) -> Corpus:
-    if len(index) == len(corpus):
-        return corpus
-    return Corpus(
-        pixels=corpus.pixels[index],
-        frames=corpus.frames[index],
-        concepts=[corpus.concepts[i] for i in index],
-        sources=[corpus.sources[i] for i in index],
-        patients=[corpus.patients[i] for i in index],
-        held_out=corpus.held_out[index],
-        synthetic=corpus.synthetic[index],
-    )
