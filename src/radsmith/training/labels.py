@@ -1,13 +1,17 @@
 """Concept ids of one manifest row: the labels the model is trained on.
 
-Phrases of the manifest are mapped by table; rare ones (fewer than about four images) are left out.
+Words that data sets use in a sense of their own are mapped by table; any other finding is read as
+a prompt would be, next to modality and body part, and left out where one of its words is unknown.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from radsmith.vocabulary import slug
+from radsmith.prompt import OLDEST, group_of_age
+from radsmith.reading import read_prompt
+from radsmith.vocabulary import default_vocabulary, slug
 
 FIND = {  # manifest phrase
     "normal": ["finding:normal"],
@@ -91,6 +95,61 @@ FIND = {  # manifest phrase
     "appendicitis": ["finding:appendicitis"],
     "pneumoperitoneum": ["finding:pneumoperitoneum"],
     "fibrosis": ["finding:pulmonary-fibrosis"],
+    "lung lesion": ["finding:lung-nodule"],
+    "lung opacity": ["finding:lung-opacity"],
+    "cyst filled with thick fluid": ["finding:breast-cyst"],
+    "simple cyst": ["finding:breast-cyst"],
+    "complex cyst / non-simple cyst": ["finding:breast-cyst"],
+    "breast scar (surgery)": ["finding:postoperative"],
+    "sebaceous carcinoma": ["finding:breast-cancer"],
+    "apocrine carcinoma": ["finding:breast-cancer"],
+    "metaplastic carcinoma": ["finding:breast-cancer"],
+    "fourth ventricle mass": ["finding:brain-tumor"],
+    "suprasellar mass": ["finding:brain-tumor"],
+    "pineal region mass": ["finding:brain-tumor"],
+    "pineal gland mass": ["finding:brain-tumor"],
+    "pituitary fossa mass": ["finding:brain-tumor"],
+    "infiltrating mass": ["finding:brain-tumor"],
+    "mass compressing the midbrain": ["finding:brain-tumor"],
+    "left temporal horn mass": ["finding:brain-tumor", "side:left"],
+    "extra-axial mass at the right choroidal fissure": ["finding:brain-tumor", "side:right"],
+    "ring-enhancing lesion": ["finding:lesion"],
+    "multiple ring-enhancing lesions": ["finding:lesion"],
+    "bilateral ring-enhancing lesions": ["finding:lesion", "side:bilateral"],
+    "right frontal ring-enhancing lesion": ["finding:lesion", "side:right"],
+    "right temporal ring-enhancing lesion": ["finding:lesion", "side:right"],
+    "right hemisphere hypodense lesion": ["finding:lesion", "side:right"],
+    "right hemisphere infarct": ["finding:ischemic-stroke", "side:right"],
+    "left middle cerebral artery infarct": ["finding:ischemic-stroke", "side:left"],
+    "punctate infarcts": ["finding:ischemic-stroke"],
+    "posterior circulation infarcts": ["finding:ischemic-stroke"],
+    "calcified pancreatic mass": ["finding:pancreatic-mass"],
+    "septated pancreatic cyst with calcification": ["finding:pancreatic-mass"],
+    "fat-containing renal masses": ["finding:renal-mass"],
+    "nephroblastomatosis": ["finding:renal-mass"],
+    "ureteral obstruction": ["finding:hydronephrosis"],
+    "cecal mass": ["finding:mass"],
+    "jejunal mass": ["finding:mass"],
+    "terminal ileum mass": ["finding:mass"],
+    "fatty omental mass": ["finding:mass"],
+    "pelvic cystic mass": ["finding:mass"],
+    "hypodense left abdominal mass": ["finding:mass", "side:left"],
+    "left rectus abdominis mass": ["finding:mass", "side:left"],
+    "fatty pericolic lesion": ["finding:lesion"],
+    "pleural opacities": ["finding:lung-opacity"],
+    "ecg leads or monitor cables": ["finding:ecg-electrodes"],
+    "nasogastric or feeding tube": ["finding:nasogastric-tube"],
+    "pacemaker or icd": ["finding:pacemaker"],
+    "shoulder prosthesis": ["finding:shoulder-arthroplasty"],
+    "spinal fixation hardware": ["finding:spinal-fusion"],
+    "humeral fixation hardware": ["finding:implant"],
+    "liver tumor set (per-slice unlabelled)": [],  # of the patient; the slice may show none
+    "fetal head": [],  # the body part once more
+    "diverticulosis": [],  # not the inflammation that the word also finds
+    "gastric wall thickening": [],
+    "fatty infiltration of the pancreas": [],
+    "likely right pneumothorax": [],
+    "no device seen": [],
 }
 VIEW = {
     "AP": ["view:ap"],
@@ -111,6 +170,10 @@ VIEW = {
     "short axis": ["view:short-axis"],
     "apical two-chamber": ["view:apical-two-chamber"],
     "apical four-chamber": ["view:apical-four-chamber"],
+    "coronal (Graf standard plane)": ["view:graf-plane"],
+    "coronal (off standard plane)": ["view:coronal"],
+    "subcostal sweep": ["view:subcostal"],
+    "hepatorenal view (liver and right kidney)": ["view:hepatorenal"],
 }
 TECH = [  # regex on lower-cased technique -> id
     (r"t1 post-contrast|post-contrast", "technique:post-contrast"),
@@ -125,10 +188,13 @@ TECH = [  # regex on lower-cased technique -> id
     (r"bone window", "technique:bone-window"),
     (r"subdural window", "technique:subdural-window"),
     (r"non-contrast|without contrast", "technique:non-contrast"),
+    (r"dynamic contrast-enhanced", "technique:dynamic-contrast-enhanced"),
     (
-        r"contrast ct|contrast-enhanced$|, contrast-enhanced|with contrast|, contrast,",
+        r"contrast ct|(?<!dynamic )contrast-enhanced(?! examination)|with contrast|, contrast,",
         "technique:contrast-enhanced",
     ),
+    (r"arterial phase", "technique:arterial-phase"),
+    (r"portal venous phase", "technique:portal-venous-phase"),
     (r"low-dose", "technique:low-dose"),
     (r"convex probe", "technique:convex-probe"),
     (r"linear probe", "technique:linear-probe"),
@@ -137,7 +203,9 @@ TECH = [  # regex on lower-cased technique -> id
     (r"digital mammography", "technique:digital-mammography"),
     (r"film mammography", "technique:film-mammography"),
     (r"recombined", "technique:subtracted"),
-    (r"angiography", "technique:ct-angiography"),
+    (r"ct angiography", "technique:ct-angiography"),
+    (r"mr angiography", "technique:mr-angiography"),
+    (r"weight-bearing", "view:weight-bearing"),
     (r"steady-state", "technique:steady-state-free-precession"),
     (r"haste|single-shot", "technique:single-shot"),
     (r"fat-suppressed", "technique:fat-suppressed"),
@@ -145,30 +213,83 @@ TECH = [  # regex on lower-cased technique -> id
     (r"portable", "technique:portable"),
 ]
 SEX = {"f": "sex:female", "w": "sex:female", "m": "sex:male"}
+SIDE = {
+    "left": "side:left",
+    "right": "side:right",
+    "bilateral": "side:bilateral",
+    "left-convex": "side:left",
+    "right-convex": "side:right",
+}
 
 
 def concepts_of(row: dict[str, str]) -> tuple[str, ...]:
-    """Concept ids of a manifest row, without repeats."""
+    """Concept ids of a manifest row with those they imply, without repeats.
+
+    A side is the row's, else that of its findings. Ids that the vocabulary lacks are kept.
+    """
     ids = ["modality:" + row["modality"]]
     if row["body_part"]:
         ids.append("body_part:" + slug(row["body_part"]))
     ids += VIEW.get(row["view"], [])
-    technique = row["technique"].lower()
-    for pattern, concept in TECH:
-        of_mri = concept == "technique:post-contrast"
-        if re.search(pattern, technique) and not (of_mri and row["modality"] == "ct"):
-            ids.append(concept)
-    for finding in row["findings"].split(";"):
-        phrase = finding.strip()
-        ids += (
-            [phrase]
-            if phrase.startswith(("finding:", "severity:"))
-            else FIND.get(phrase.lower(), [])
-        )
-    if row["age_group"]:
-        ids.append("age_group:" + row["age_group"])
+    ids += _techniques(row["technique"].lower(), row["modality"])
+    for phrase in row["findings"].split(";"):
+        ids += findings_of(phrase.strip(), row["modality"], row["body_part"])
+    ids += _age_groups(row["age_group"], row.get("age", ""))
     if row["sex"].lower() in SEX:
         ids.append(SEX[row["sex"].lower()])
-    if row["laterality"] in ("left", "right", "bilateral"):
-        ids.append("side:" + row["laterality"])
-    return tuple(dict.fromkeys(ids))
+    if row["laterality"] in SIDE:
+        ids = [c for c in ids if not c.startswith("side:")] + [SIDE[row["laterality"]]]
+    return _with_implied(_one_side(ids))
+
+
+@cache
+def findings_of(phrase: str, modality: str, body_part: str) -> tuple[str, ...]:
+    """Ids of what one phrase of the column `findings` says is there: findings, grade, side.
+
+    None where a word is unknown: half a phrase may mean something else.
+    """
+    if phrase.startswith(("finding:", "severity:")):
+        return (phrase,)
+    if not phrase or phrase.lower() in FIND:
+        return tuple(FIND.get(phrase.lower(), ()))
+    reading = read_prompt(f"{body_part} {modality}: {phrase}")
+    if reading.unknown:
+        return ()
+    present = [f for f in reading.prompt.findings if f.present]
+    said = [(f.concept, f.severity, f.side or reading.prompt.side) for f in present]
+    return tuple(c for ids in said for c in ids if c)
+
+
+def _techniques(words: str, modality: str) -> list[str]:
+    found = [concept for pattern, concept in TECH if re.search(pattern, words)]
+    after, enhanced = "technique:post-contrast", "technique:contrast-enhanced"
+    if modality == "ct":
+        return [c for c in found if c != after]
+    return [after if c == enhanced and modality == "mri" else c for c in found]
+
+
+def _age_groups(given: str, years: str) -> list[str]:
+    """The group given, or the narrower one of the age in years where they agree."""
+    group = [f"age_group:{given}"] if given else []
+    if not years.isdigit() or int(years) > OLDEST:
+        return group
+    of_age = group_of_age(int(years))
+    agrees = not given or group[0] in default_vocabulary().implied([of_age])
+    return [of_age] if agrees else group
+
+
+def _one_side(ids: list[str]) -> list[str]:
+    """The same with one side: two different ones are both sides."""
+    sides = {c for c in ids if c.startswith("side:")}
+    if len(sides) < 2:
+        return ids
+    return [c for c in ids if c not in sides] + ["side:bilateral"]
+
+
+def _with_implied(ids: list[str]) -> tuple[str, ...]:
+    vocabulary = default_vocabulary()
+    whole: dict[str, None] = {}
+    for concept in ids:
+        known = concept in vocabulary.concepts
+        whole |= dict.fromkeys(vocabulary.implied([concept]) if known else (concept,))
+    return tuple(whole)
