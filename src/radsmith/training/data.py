@@ -1,6 +1,7 @@
 """Real images with their concepts, read once from tar shards and a manifest, kept as an array.
 
-A corpus folder holds `train.csv` and `train-*.tar` (one picture a row, see `read_manifest`).
+A corpus folder holds `train.csv` and `train-*.tar` (one picture a row, see `read_manifest`), and
+may hold `devices.csv`: by key, what tubes, wires and implants were seen besides the findings.
 Rows marked synthetic are trained on and nothing else: never measured on, nor held out.
 Decoding is done once: every picture is brought to 256 pixels on its longer side, centred on a
 black square and stored in one uint8 array in the cache folder.
@@ -27,6 +28,7 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.vocabulary import learn_concepts
 
 SIDE = 256
+DEVICES = "devices.csv"
 Row = dict[str, str]
 PAIRS = (
     ("modality:", "body_part:"),
@@ -149,6 +151,7 @@ def _load_folder(
         learn_concepts((folder / VOCABULARY).read_text(encoding="utf-8"))
     rows = read_manifest(folder / f"{split}.csv")
     rows = [row for row in rows if not (real_only and is_synthetic(row))]
+    _add_devices(rows, folder / DEVICES)
     if not rows:
         raise InvalidInput(
             f"{folder / split}.csv names synthetic images alone; real ones are needed"
@@ -169,6 +172,20 @@ def _load_folder(
         held_out=drawn_lot & ~synthetic,
         synthetic=synthetic,
     )
+
+
+def _add_devices(rows: Sequence[Row], path: Path) -> None:
+    """Put the devices of `path`, where there is one, behind the findings of their rows."""
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        if not {"key", "devices"} <= set(table.fieldnames or ()):
+            raise InvalidInput(f"{path} must have the columns key and devices")
+        seen = {row["key"]: row["devices"] for row in table}
+    for row in rows:
+        if row["key"] in seen:
+            row["findings"] = "; ".join(w for w in (row["findings"], seen[row["key"]]) if w)
 
 
 def read_manifest(path: Path, *, may_be_empty: bool = False) -> list[Row]:
