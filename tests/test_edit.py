@@ -31,7 +31,7 @@ from radsmith.generate import plan
 from radsmith.generation import Request, Settings
 from radsmith.image import Image, Window
 from radsmith.reading import read_prompt
-from radsmith.stages import DetailStage
+from radsmith.stages import SCALE, FinerStage
 
 CREATED = "2026-01-01T00:00:00+00:00"
 
@@ -244,19 +244,19 @@ def test_without_a_prompt_the_record_holds_what_the_engine_chose(engine):
 
 @pytest.mark.parametrize("side", [256, 512, 1024, 2048])
 def test_a_hole_asks_little_more_of_the_finer_stage_than_an_image(engine, monkeypatch, side):
-    spent, draw = [], DetailStage.draw
+    spent, draw = [], FinerStage.draw
 
-    def counted(stage, low, ids, known, mask, noise, num_steps, begin=None):
-        spent.append(low.size * num_steps)
-        return draw(stage, low, ids, known, mask, noise, num_steps, begin)
+    def counted(stage, low, ids, known, mask, noise, begin=None):
+        spent.append(low.size if stage.step.scale == SCALE else 0)
+        return draw(stage, low, ids, known, mask, noise, begin)
 
-    monkeypatch.setattr(DetailStage, "draw", counted)
+    monkeypatch.setattr(FinerStage, "draw", counted)
     mask = np.zeros((side, side), np.bool_)
     mask[side // 2 - 128 : side // 2 + 128, side // 2 - 128 : side // 2 + 128] = True
     mask[0] = False
     pixels = picture((side, side)).astype(np.float32) / 255
     engine.fill(Given(pixels=pixels, mask=mask), (), 0, Settings(num_steps=4))
-    assert sum(spent) <= 1.2 * 4 * 64 * 64
+    assert sum(spent) <= 1.2 * 64 * 64
 
 
 def test_little_strength_changes_little(engine):

@@ -79,7 +79,8 @@ def base(tmp_path_factory):
     config.write_text(
         f'data = "{folder}"\nstate = "{folder}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.upsampler]\nchannels = 8\ndepth = 1\n[recipe]\nbatch_size = 4\nmax_steps = 3\n"
+        "[sizes.octave]\nchannels = 8\ndepth = 1\n[sizes.detail]\nchannels = 8\n"
+        "depth = 1\n[recipe]\nbatch_size = 4\nmax_steps = 3\n"
     )
     return run(config)
 

@@ -70,7 +70,8 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     text = (
         f'data = "{tmp_path}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.upsampler]\nchannels = 8\ndepth = 1\n[recipe]\nbatch_size = 4\nmax_steps = "
+        "[sizes.octave]\nchannels = 8\ndepth = 1\n[sizes.detail]\nchannels = 8\n"
+        "depth = 1\n[recipe]\nbatch_size = 4\nmax_steps = "
     )
     for steps in (1, 2):
         config.write_text(f"{text}{steps}\n")
@@ -92,7 +93,8 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     text = (
         f'state = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.upsampler]\nchannels = 8\ndepth = 1\n[recipe]\nbatch_size = 4\nmax_steps = "
+        "[sizes.octave]\nchannels = 8\ndepth = 1\n[sizes.detail]\nchannels = 8\n"
+        "depth = 1\n[recipe]\nbatch_size = 4\nmax_steps = "
     )
     config = tmp_path / "config.toml"
     config.write_text(f'data = "{first}"\n{text}1\n')
@@ -133,7 +135,7 @@ def test_onnx_gives_what_torch_gives(tmp_path):
     to_onnx(network, "base", tmp_path / "int8.onnx", int8=True)
     rng = np.random.default_rng(1)
     feed = {
-        "image": rng.standard_normal((1, 5, 64, 64)).astype(np.float32),
+        "image": rng.standard_normal((1, 5, 32, 32)).astype(np.float32),
         "t": np.array([0.3], np.float32),
         "numbers": np.zeros((1, 4), np.float32),
         "concepts": np.array([[1, 3] + [0] * 14]),
@@ -148,8 +150,8 @@ def test_onnx_gives_what_torch_gives(tmp_path):
 
 def test_a_network_comes_back_from_its_onnx_file(tmp_path):
     torch.manual_seed(0)
-    sizes = {"base": {"channels": (8, 16, 24), "width": 32, "depth": 2, "heads": 4}}
-    sizes["upsampler"] = {"channels": 16, "depth": 2}
+    sizes = {"base": {"channels": (8, 16), "width": 32, "depth": 2, "heads": 4}}
+    sizes["octave"] = sizes["detail"] = {"channels": 16, "depth": 2}
     for stage, size in sizes.items():
         network = build(stage, 5, size).to(memory_format=torch.channels_last)
         for parameter in network.parameters():

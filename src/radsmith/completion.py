@@ -1,7 +1,8 @@
 """Completing one image of the default model around what is known of it, from coarse to fine.
 
-The whole image is completed at 64 pixels, so that all of it informs the hole; then the hole alone
-is drawn finer, four times a step, in overlapping tiles.  Pixels in [-1, 1] but for those given.
+The whole image is completed at 32 and at 64 pixels, so that all of it informs the hole; then the
+hole alone is drawn finer, four times a step, in overlapping tiles.  Pixels in [-1, 1] but for those
+given.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from radsmith.generation import Settings
 from radsmith.letterbox import box_of, inside
 from radsmith.prior import Prior
 from radsmith.resize import enlarge, resize, shrink
-from radsmith.stages import LOW_SIDE, SCALE, BaseStage, Beginning, DetailStage, Noise
+from radsmith.stages import LOW_SIDE, SCALE, BaseStage, Beginning, FinerStage, Noise
 
 Array = NDArray[np.float32]
 Words = tuple[Sequence[str], Sequence[str]]
@@ -42,7 +43,8 @@ class Model:
     prior: Prior
     components: Components
     base: BaseStage
-    detail: DetailStage
+    octave: FinerStage
+    detail: FinerStage
     table: Mapping[str, int]
     slots: int
 
@@ -50,6 +52,36 @@ class Model:
         """Table rows of concepts: (1, slots)."""
         rows = [self.table[c] for c in dict.fromkeys(concepts) if c in self.table]
         return np.array([(rows + [0] * self.slots)[: self.slots]], np.int64)
+
+    def coarse(
+        self,
+        component: int,
+        ids: NDArray[np.int64],
+        known: Array,
+        mask: Array,
+        begin: Beginning,
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> Array:
+        """The whole image at 64x64: drawn by the base, made twice finer.
+
+        known, mask: (64, 64).  begin: on that grid; where its `first` is 1, the base begins at a
+        draw of the prior instead.
+        """
+        scale = LOW_SIDE // self.base.side
+        unknown = coarser(mask > 0, scale).astype(np.float32)
+        given = shrink(known, scale)
+        beside = Conditional(self.prior, given.ravel(), unknown.ravel())
+        if begin.first < 1:
+            image = shrink(begin.image, scale)
+        else:
+            image = np.clip(beside.draw(component, rng).reshape(given.shape), -1.2, 1.2)
+        start = Beginning(image=image, first=begin.first * self.base.start)
+        low = self.base.draw(component, ids, start, beside, settings, rng)
+        low = np.where(unknown > 0, low, given).astype(np.float32)
+        noise = Noise.of(low.shape, rng, self.octave.step.scale)
+        varied = begin if begin.first < 1 else None
+        return self.octave.draw(low, ids, known, mask, noise, varied)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,10 +199,11 @@ def _component(
     box = box_of(width / height)
     outside = np.ones_like(hole)
     inside(outside, box)[:] = inside(hole, box)
-    mask = coarser(outside, SCALE).astype(np.float32).ravel()
+    scale = SIDE // model.base.side
+    mask = coarser(outside, scale).astype(np.float32).ravel()
     scores = model.components.scores(*words, None)
     if not mask.all():
-        known = shrink(square, SCALE).ravel()
+        known = shrink(square, scale).ravel()
         scores = model.components.seen(scores, model.prior, known, mask)
     return model.components.choose(scores, rng)
 
@@ -179,28 +212,17 @@ def _coarse(component: int, square: Array, hole: Mask, job: _Job) -> Array:
     """The whole image completed at 64x64."""
     mask = coarser(hole, SCALE).astype(np.float32)
     known = shrink(square, SCALE)
-    beside = Conditional(job.model.prior, known.ravel(), mask.ravel())
-    base, image = job.model.base, known
-    first = base.start
-    if job.given.strength < 1:
-        first *= job.given.strength
-    else:
-        image = beside.draw(component, job.rng).reshape(mask.shape)
-    begin = Beginning(image=np.clip(image, -1.2, 1.2), first=first)
-    low = base.draw(component, job.ids, begin, beside, job.settings, job.rng)
+    begin = Beginning(image=known, first=job.given.strength)
+    low = job.model.coarse(component, job.ids, known, mask, begin, job.settings, job.rng)
     return np.where(mask > 0, low, known).astype(np.float32)
 
 
 def _whole(low: Array, square: Array, hole: Mask, side: int, job: _Job) -> _Part:
-    """The whole image at 256 pixels or, where fewer are wanted, as good as that asks for.
-
-    What is shrunk again needs the fewer steps, the fewer of its pixels are left.
-    """
+    """The whole image at 256 pixels or, where fewer are wanted, as good as that asks for."""
     height, width = job.given.mask.shape
     box = box_of(width / height)
-    steps = max(1, round(job.settings.num_steps * (side / SIDE) ** 2))
     if side > WORTH * LOW_SIDE:
-        drawn = _drawn(low, square, hole, steps, job)
+        drawn = _drawn(low, square, hole, job)
     else:
         drawn = np.where(hole, enlarge(low, SCALE), square)
     found = joined(inside(drawn, box), inside(square, box), inside(hole, box))  # never to the bars
@@ -222,11 +244,11 @@ def _finer(below: _Part, side: int, job: _Job) -> _Part:
     low = np.where(
         coarser(unknown, SCALE), below.cut(down, over, (rows, columns)), shrink(at, SCALE)
     )
-    drawn = _drawn(low, at, unknown, job.settings.num_steps, job)
+    drawn = _drawn(low, at, unknown, job)
     return _Part(rows=down, columns=over, pixels=joined(drawn, at, unknown))
 
 
-def _drawn(low: Array, known: Array, hole: Mask, steps: int, job: _Job) -> Array:
+def _drawn(low: Array, known: Array, hole: Mask, job: _Job) -> Array:
     """The hole on the fine grid, from low (h, w); known, hole: (4h, 4w)."""
     cells = coarser(hole, SCALE)
     if not cells.any():
@@ -247,7 +269,6 @@ def _drawn(low: Array, known: Array, hole: Mask, steps: int, job: _Job) -> Array
             own,
             cut.astype(np.float32),
             Noise(low=place.of(noise.low), fine=place.of(noise.fine, SCALE)),
-            steps,
             Beginning(image=own, first=strength) if strength < 1 else None,
         )
         part.of(drawn, SCALE)[...] += piece * weight.repeat(SCALE, 0).repeat(SCALE, 1)

@@ -151,7 +151,7 @@ class Conditional:
     def _dense(self, group: int, weight: float) -> Matrix:
         usual, extra = self._weights(weight)
         matrix = np.multiply(self._square, extra, out=self._work)
-        matrix += self._own(group).inverse
+        matrix += self._prior.precision(group)
         matrix[np.diag_indices_from(matrix)] += usual
         return np.asarray(matrix)
 
@@ -190,11 +190,3 @@ class _Group:
         along = self.axes.T @ shift
         others = float(shift @ shift - along @ along)
         return float((along**2 / self.variances).sum()) + others / self.floor
-
-    @cached_property
-    def inverse(self) -> Matrix:
-        """Sigma^-1."""
-        others = 1 / self.floor
-        matrix = (self.axes * (1 / self.variances - others)) @ self.axes.T
-        matrix[np.diag_indices_from(matrix)] += others
-        return np.asarray(matrix)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from radsmith.editing import Region, tiles
 from radsmith.resize import resize
-from radsmith.stages import SCALE, DetailStage, Noise
+from radsmith.stages import SCALE, FinerStage, Noise
 
 Array = NDArray[np.float32]
 TILE, OVERLAP = 96, 16
@@ -20,11 +20,10 @@ CORRECTIONS = 3
 
 
 def larger(
-    detail: DetailStage,
+    detail: FinerStage,
     content: Array,
     size: tuple[int, int],
     ids: NDArray[np.int64],
-    num_steps: int,
     rng: np.random.Generator,
 ) -> Array:
     """The content (h, w) drawn finer to (width, height), four times at most a step.
@@ -35,7 +34,7 @@ def larger(
     while max(content.shape) < longer:
         side = min(longer, SCALE * max(content.shape))
         columns, rows = (-(-n * side // (longer * SCALE)) for n in size)
-        finer = _drawn(detail, resize(content, columns, rows), ids, num_steps, rng)
+        finer = _drawn(detail, resize(content, columns, rows), ids, rng)
         for _ in range(CORRECTIONS):
             lost = content - resize(finer, *content.shape[::-1])
             finer += resize(lost, *finer.shape[::-1])
@@ -44,10 +43,9 @@ def larger(
 
 
 def _drawn(
-    detail: DetailStage,
+    detail: FinerStage,
     low: Array,
     ids: NDArray[np.int64],
-    num_steps: int,
     rng: np.random.Generator,
 ) -> Array:
     """(4h, 4w) from low (h, w), in tiles that draw from one field of noise."""
@@ -58,6 +56,6 @@ def _drawn(
     for part, weight in tiles(whole, TILE, OVERLAP):
         own = Noise(low=part.of(noise.low), fine=part.of(noise.fine, SCALE))
         unknown = np.ones_like(own.fine)
-        piece = detail.draw(part.of(low), ids, unknown, unknown, own, num_steps)
+        piece = detail.draw(part.of(low), ids, unknown, unknown, own)
         part.of(drawn, SCALE)[...] += piece * weight.repeat(SCALE, 0).repeat(SCALE, 1)
     return drawn

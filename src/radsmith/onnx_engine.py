@@ -1,4 +1,4 @@
-"""The default engine: prior, base network and finer stage, for generating and for completing.
+"""The default engine: prior, base network and finer stages, for generating and for completing.
 
 Determinism: every image is computed alone, on one thread, with noise from its own seed, so its
 pixels do not depend on the batch, the workers or the order. Files reach this module as bytes and
@@ -17,7 +17,6 @@ from threadpoolctl import threadpool_limits
 
 from radsmith.completion import Model, complete
 from radsmith.components import Components
-from radsmith.conditional import Conditional
 from radsmith.engine import SIDE, Given, ModelFacts, check_size
 from radsmith.enlarging import larger
 from radsmith.generation import Settings
@@ -25,18 +24,20 @@ from radsmith.letterbox import box_of, content_mask, inside
 from radsmith.prior import Prior
 from radsmith.prompt import Prompt
 from radsmith.resize import resample, resize
-from radsmith.stages import LOW_SIDE, BaseStage, Beginning, DetailStage, Noise
+from radsmith.stages import LOW_SIDE, BaseStage, Beginning, FinerStage, FinerStep, Noise
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFiles:
-    """The parts of a model as an adapter read them. config: the JSON sidecar."""
+    """The parts of a model as an adapter read them.
+
+    config: the JSON sidecar.  networks: ONNX by stage, "base", "octave" and "detail".
+    """
 
     config: Mapping[str, Any]
-    base: bytes
-    upsampler: bytes
+    networks: Mapping[str, bytes]
     arrays: Mapping[str, NDArray[np.generic]]
 
 
@@ -51,8 +52,9 @@ class OnnxEngine:
         self._model = Model(
             prior=prior,
             components=Components(table, files.arrays, config.get("since")),
-            base=BaseStage(files.base, prior, config["sampling"]),
-            detail=DetailStage(files.upsampler, config["sampling"]),
+            base=BaseStage(files.networks["base"], prior, config["sampling"]),
+            octave=_finer(files, "octave"),
+            detail=_finer(files, "detail"),
             table=table,
             slots=int(config["sampling"]["max_concepts"]),
         )
@@ -93,17 +95,14 @@ class OnnxEngine:
             )
             box = box_of(aspect or model.components.aspect(component))
             ids = model.encode((*concepts, *model.components.style(component)))
-            mask = content_mask(box, LOW_SIDE)
-            draw = model.prior.draw(component, rng).reshape(mask.shape)
-            draw = np.where(mask > 0, np.clip(draw, -1.2, 1.2), np.float32(-1))
-            begin = Beginning(image=draw, first=model.base.start)
-            beside = Conditional(model.prior, np.full_like(mask, -1).ravel(), mask.ravel())
-            low = model.base.draw(component, ids, begin, beside, settings, rng)
             bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(box, SIDE)
+            dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(box, LOW_SIDE)
+            begin = Beginning(image=dark, first=1)
+            low = model.coarse(component, ids, dark, mask, begin, settings, rng)
             noise = Noise.of(low.shape, rng)
-            fine = inside(model.detail.draw(low, ids, bars, shown, noise, settings.num_steps), box)
+            fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
             if size is not None and max(size) > SIDE:
-                fine = larger(model.detail, fine, size, ids, settings.num_steps, rng)
+                fine = larger(model.detail, fine, size, ids, rng)
         content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
@@ -144,3 +143,7 @@ class OnnxEngine:
         part, hole = region.of(result), region.of(given.mask)
         part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
         return result, shown
+
+
+def _finer(files: ModelFiles, stage: str) -> FinerStage:
+    return FinerStage(files.networks[stage], FinerStep(**files.config["sampling"][stage]))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +104,19 @@ class Prior:
         pixels = len(self.center)
         total = along + (pixels - self.basis.shape[1]) * rest
         return np.sqrt(total / pixels).astype(np.float32)
+
+    def precision(self, group: int) -> NDArray[np.float64]:
+        """Inverse of a group's covariance: (K, K); made once."""
+        if group not in self._precisions:
+            axes, others = self.axes[group].astype(np.float64), 1 / float(self.floor[group])
+            matrix = (axes * (1 / self.variances[group].astype(np.float64) - others)) @ axes.T
+            matrix[np.diag_indices_from(matrix)] += others
+            self._precisions[group] = matrix
+        return self._precisions[group]
+
+    @cached_property
+    def _precisions(self) -> dict[int, NDArray[np.float64]]:
+        return {}
 
     def log_volume(self, group: int) -> float:
         """Log determinant of a group's covariance."""

@@ -1,6 +1,7 @@
-"""The two drawing stages of the default model on ONNX Runtime: 64x64, then four times finer.
+"""The drawing stages of the default model on ONNX Runtime: 32x32, then twice and four times finer.
 
-Arrays in [-1, 1]; masks are 1 where pixels are to be made. Every call runs on one thread.
+The base draws in a few steps, a finer stage in one call. Arrays in [-1, 1]; masks are 1 where
+pixels are to be made. Every call runs on one thread.
 """
 
 from __future__ import annotations
@@ -21,7 +22,34 @@ from radsmith.sampling import SAMPLERS, Denoiser, guided, keeping, timesteps, ve
 
 Array = NDArray[np.float32]
 LOW_SIDE = 64
+"""Side of the coarse image: what the base and the first finer stage make together."""
 SCALE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinerStep:
+    """What a finer stage was trained on.
+
+    scale: how many times finer.  low_side: of a whole image that goes in.  spread: of the residual
+    to the enlarged image.  noise: added to what goes in; most_noise: the most of it in training.
+    """
+
+    scale: int
+    low_side: int
+    spread: float
+    noise: float
+    most_noise: float
+
+
+OCTAVE = FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1)
+DETAIL = FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15)
+
+
+def finer_mean(x_t: Array, t: Array) -> tuple[Array, Array]:
+    """Posterior mean and error of a white residual of unit variance at time t."""
+    spread = (1 - t) ** 2 + t**2
+    error = np.maximum(t, 0.02) / np.sqrt(spread)
+    return np.asarray((1 - t) * x_t / spread, np.float32), np.asarray(error, np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,28 +62,29 @@ class Beginning:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """What the finer stage adds to the coarse image, and what it starts from. low: (h, w);
-    fine: (4h, 4w)."""
+    """What a finer stage adds to the coarse image, and what it starts from. low: (h, w);
+    fine: (scale h, scale w)."""
 
     low: Array
     fine: Array
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], rng: np.random.Generator) -> Noise:
+    def of(cls, shape: tuple[int, ...], rng: np.random.Generator, scale: int = SCALE) -> Noise:
         """Of a coarse grid (h, w)."""
         low = rng.standard_normal(shape, np.float32)
-        fine = rng.standard_normal((SCALE * shape[0], SCALE * shape[1]), np.float32)
+        fine = rng.standard_normal((scale * shape[0], scale * shape[1]), np.float32)
         return cls(low=low, fine=fine)
 
 
 class BaseStage:
-    """The prior's posterior mean and the network that corrects it, at 64x64."""
+    """The prior's posterior mean and the network that corrects it, on the prior's grid."""
 
     def __init__(self, model: bytes, prior: Prior, sampling: Mapping[str, Any]) -> None:
         self._session = session(model)
         self._prior = prior
         self._floor = float(sampling["noise_floor"])
         self.start = float(sampling["start"])
+        self.side = prior.side
 
     def draw(
         self,
@@ -66,8 +95,8 @@ class BaseStage:
         settings: Settings,
         rng: np.random.Generator,
     ) -> Array:
-        """(64, 64) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
-        known, mask = (a.reshape(LOW_SIDE, LOW_SIDE) for a in (beside.known, beside.mask))
+        """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
+        known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
         denoise = self._denoiser(component, ids, beside, settings.guidance_scale)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
@@ -85,7 +114,7 @@ class BaseStage:
         """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
         which = np.array([component])
         numbers = np.zeros((1, 4), np.float32)
-        known, mask = (a.reshape(LOW_SIDE, LOW_SIDE) for a in (beside.known, beside.mask))
+        known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
 
         def denoise(x: Array, t: float) -> Array:
             at = np.array([t], np.float32)
@@ -103,14 +132,12 @@ class BaseStage:
         return denoise
 
 
-class DetailStage:
-    """Flow on the residual to an enlarged low image, on a grid of any size."""
+class FinerStage:
+    """The residual to an enlarged coarse image in one call, on a grid of any size."""
 
-    def __init__(self, model: bytes, sampling: Mapping[str, Any]) -> None:
+    def __init__(self, model: bytes, step: FinerStep) -> None:
         self._session = session(model)
-        self._level = np.array([[sampling["low_noise"]]], np.float32)
-        self._scale = np.float32(sampling["residual_scale"])
-        self._most_steps = int(sampling["most_upsampler_steps"])
+        self.step = step
 
     def draw(
         self,
@@ -119,37 +146,29 @@ class DetailStage:
         known: Array,
         mask: Array,
         noise: Noise,
-        num_steps: int,
         begin: Beginning | None = None,
     ) -> Array:
-        """(4h, 4w) from low (h, w); known, mask: (4h, 4w).  begin: on the fine grid."""
-        noisy = np.clip(low, -1, 1) + self._level * noise.low
-        coarse = enlarge(noisy, SCALE)
-        fine = noise.fine[None]
-        given = ((known - coarse) / self._scale)[None] * (1 - mask[None])
-        first, x = 1.0, fine
+        """(scale h, scale w) from low (h, w); known, mask: of the fine grid, as begin is."""
+        step, level = self.step, np.array([[self.step.noise]], np.float32)
+        noisy = np.clip(low, -1, 1) + level * noise.low
+        coarse = enlarge(noisy, step.scale)
+        given = (known - coarse) / np.float32(step.spread) * (1 - mask)
+        t, x = np.float32(1), noise.fine
         if begin is not None:
-            first = begin.first
-            own = ((begin.image - coarse) / self._scale)[None]
-            x = np.asarray((1 - first) * own + first * fine, np.float32)
-
-        def denoise(x: Array, t: float) -> Array:
-            spread = np.float32((1 - t) ** 2 + t**2)
-            feed = {
-                "fine": np.stack([x, mask[None], given], 1),
-                "low": noisy[None, None],
-                "t": np.array([t], np.float32),
-                "numbers": self._level,
-                "concepts": ids,
-            }
-            correction = self._session.run(None, feed)[0][:, 0]
-            error = np.float32(max(t, 0.02)) / np.sqrt(spread)
-            return np.float32(1 - t) * x / spread + error * correction
-
-        velocity = keeping(velocity_of(denoise), given, fine, mask[None])
-        steps = timesteps(min(num_steps, self._most_steps), first)
-        residual = SAMPLERS["euler"](velocity, x, steps)
-        return np.asarray(coarse + self._scale * residual[0], np.float32)
+            t = np.float32(begin.first)
+            own = (begin.image - coarse) / np.float32(step.spread)
+            x = np.asarray((1 - t) * own + t * noise.fine, np.float32)
+        mean, error = finer_mean(x, t)
+        feed = {
+            "fine": np.stack([x, mask, given])[None],
+            "low": noisy[None, None],
+            "t": np.array([t], np.float32),
+            "numbers": level,
+            "concepts": ids,
+        }
+        residual = mean + error * self._session.run(None, feed)[0][0, 0]
+        residual = np.where(mask > 0, residual, given)
+        return np.asarray(coarse + np.float32(step.spread) * residual, np.float32)
 
 
 def session(model: bytes) -> onnxruntime.InferenceSession:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SIDECAR = "model.json"
 SUFFIX = ".radsmith"
-PARTS = ("base.onnx", "upsampler.onnx", "prior.safetensors")
+STAGES = ("base", "octave", "detail")
+PRIOR = "prior.safetensors"
 
 
 def default_folder() -> Path:
@@ -59,15 +60,20 @@ def load_files(model: Path | None = None) -> ModelFiles:
     wanted = dict(config["files"])
     if config["digest"] != combined_digest(wanted):
         raise InvalidInput(f"{model} was changed: its digest does not match its files")
-    missing = set(PARTS) - set(wanted)
+    if "upsampler.onnx" in wanted:
+        raise InvalidInput(
+            f"{model} was made by an earlier radsmith, whose base drew 64x64 at once: make it again"
+            " (radsmith finetune, or radsmith train) with this one"
+        )
+    names = (*(f"{stage}.onnx" for stage in STAGES), PRIOR)
+    missing = set(names) - set(wanted)
     if missing:
         raise InvalidInput(f"{model} names no {', '.join(sorted(missing))}")
-    parts = {name: _checked(model, name, wanted[name]) for name in PARTS}
+    parts = {name: _checked(model, name, wanted[name]) for name in names}
     return ModelFiles(
         config=config,
-        base=parts["base.onnx"],
-        upsampler=parts["upsampler.onnx"],
-        arrays=load(parts["prior.safetensors"]),
+        networks={stage: parts[f"{stage}.onnx"] for stage in STAGES},
+        arrays=load(parts[PRIOR]),
     )
 
 

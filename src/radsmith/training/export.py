@@ -8,6 +8,7 @@ import logging
 import tempfile
 import warnings
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,14 @@ from torch import nn
 
 from radsmith.adapters.model_files import SIDECAR, combined_digest
 from radsmith.prior import Prior
-from radsmith.training.data import SIDE, Corpus
-from radsmith.training.flow import LOW_SIDE, NOISE_FLOOR, RESIDUAL_SCALE
-from radsmith.training.network import MAX_CONCEPTS
+from radsmith.training.choosing import START
+from radsmith.training.data import Corpus
+from radsmith.training.flow import NOISE_FLOOR
+from radsmith.training.network import MAX_CONCEPTS, BaseDenoiser
+from radsmith.training.refining import STEPS
 
-SAMPLING = {
-    "start": 0.8,
-    "noise_floor": NOISE_FLOOR,
-    "residual_scale": RESIDUAL_SCALE,
-    "low_noise": 0.05,
-    "most_upsampler_steps": 4,
-    "max_concepts": MAX_CONCEPTS,
+SAMPLING = {"start": START, "noise_floor": NOISE_FLOOR, "max_concepts": MAX_CONCEPTS} | {
+    stage: asdict(step) for stage, step in STEPS.items()
 }
 
 
@@ -39,20 +37,18 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
     ids = torch.zeros(1, MAX_CONCEPTS, dtype=torch.long)
     t = torch.full((1,), 0.5)
     axes: dict[str, dict[int, str]] = {}
-    if stage == "base":
+    if isinstance(network, BaseDenoiser):
         names = ["image", "t", "numbers", "concepts"]
-        example: tuple[torch.Tensor, ...] = (
-            torch.zeros(1, 5, LOW_SIDE, LOW_SIDE),
-            t,
-            torch.zeros(1, 4),
-            ids,
-        )
+        image = torch.zeros(1, BaseDenoiser.inputs, network.side, network.side)
+        example: tuple[torch.Tensor, ...] = (image, t, torch.zeros(1, 4), ids)
     else:
         names = ["fine", "low", "t", "numbers", "concepts"]
         axes = {"fine": {2: "height", 3: "width"}, "low": {2: "rows", 3: "columns"}}
         axes["correction"] = axes["fine"]
-        low = torch.zeros(1, 1, LOW_SIDE, LOW_SIDE)
-        example = (torch.zeros(1, 3, SIDE, SIDE), low, t, torch.zeros(1, 1), ids)
+        step = STEPS[stage]
+        low = torch.zeros(1, 1, step.low_side, step.low_side)
+        fine = torch.zeros(1, 3, step.low_side * step.scale, step.low_side * step.scale)
+        example = (fine, low, t, torch.zeros(1, 1), ids)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         full = Path(folder) / "full.onnx"
@@ -126,7 +122,7 @@ def export_model(
 
 
 def stored_network(network: nn.Module, stage: str) -> bytes:
-    """A stage as it ships: the base network quantised, the upsampler as it is."""
+    """A stage as it ships: the base network quantised, the finer ones as they are."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         to_onnx(network, stage, path, int8=stage == "base")

@@ -27,16 +27,21 @@ from radsmith.adapters.model_files import load_files, pack
 from radsmith.errors import InvalidInput
 from radsmith.onnx_engine import ModelFiles, OnnxEngine
 from radsmith.prior import Prior
+from radsmith.training.batches import make_batch
+from radsmith.training.choosing import Material as Seen
+from radsmith.training.choosing import held_out_loss
 from radsmith.training.data import Corpus, balance
 from radsmith.training.export import stored_network
 from radsmith.training.finetune_report import Watch, finish_report
 from radsmith.training.fit_prior import extend_prior, mean_covariance
-from radsmith.training.flow import base_loss, make_batch
+from radsmith.training.flow import base_loss
 from radsmith.training.from_onnx import base_from_onnx, upsampler_from_onnx
-from radsmith.training.loop import Recipe, Run, held_out_loss, resume, save_state, step
+from radsmith.training.loop import Recipe, step
 from radsmith.training.low_rank import adapt, trainable
 from radsmith.training.own_data import FEWEST_OF_CONCEPT, OwnData, load_own
+from radsmith.training.refining import STEPS
 from radsmith.training.replay import Replay, draw_replay, replay_loss
+from radsmith.training.state import Run, keep_best, resume, save_state, use_best
 from radsmith.training.tuned_model import (
     Material,
     Tuning,
@@ -92,7 +97,7 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     watch = Watch(own=material.own, new=plan.new, folder=tuning.work / "previews", seed=tuning.seed)
     _train(tuning, material, (run, recipe), plan.steps, watch, tell)
     tell("stage", {"text": "writing and measuring the model"})
-    _use_best(run, tuning)
+    use_best(run.average, tuning.work, "base")
     parts = parts_of(tuning, material, run)
     before, after = OnnxEngine(material.files), OnnxEngine(files_of(parts, material))
     finish_report(tuning.work, before, after, material.own, asdict(plan), watch)
@@ -124,8 +129,6 @@ def _material(tuning: Tuning, tell: Tell) -> Material:
         save_file(replay.arrays(), kept.with_suffix(".part"))
         os.replace(kept.with_suffix(".part"), kept)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    finer = upsampler_from_onnx(files.upsampler)
-    finer.condition.table = with_rows(finer.condition.table, len(table) + 1)
     return Material(
         files=files,
         own=own,
@@ -134,9 +137,16 @@ def _material(tuning: Tuning, tell: Tell) -> Material:
         exact=longer.mended(),
         component=component,
         replay=replay,
-        teacher=base_from_onnx(files.base).eval().to(device),
-        upsampler=stored_network(finer, "upsampler"),
+        teacher=base_from_onnx(files.networks["base"]).eval().to(device),
+        finer={stage: _with_rows(files, stage, len(table) + 1) for stage in STEPS},
     )
+
+
+def _with_rows(files: ModelFiles, stage: str, rows: int) -> bytes:
+    """A finer stage with rows for new concepts."""
+    finer = upsampler_from_onnx(files.networks[stage])
+    finer.condition.table = with_rows(finer.condition.table, rows)
+    return stored_network(finer, stage)
 
 
 def _check_same(tuning: Tuning, own: OwnData, files: ModelFiles) -> None:
@@ -259,29 +269,24 @@ def _train(
             entry = {"step": run.step, "loss": float(np.nanmean(recent))} | _check(
                 run, recipe, material
             )
-            _keep_best(run, tuning, entry["held_out"])
+            if entry["held_out"] is not None:
+                keep_best(run, tuning.work, "base", entry["held_out"])
             parts = parts_of(tuning, material, run)
             entry |= watch.look(OnnxEngine(files_of(parts, material)), run.step)
             tell("preview", entry)
-            save_state(run, recipe, tuning.work, material.table)
+            save_state(run, tuning.work, "base", {})
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
             saved, recent = time.monotonic(), []
         elif time.monotonic() - saved > 60:
-            save_state(run, recipe, tuning.work, material.table)
+            save_state(run, tuning.work, "base", {})
             saved = time.monotonic()
 
 
 def _check(run: Run, recipe: Recipe, material: Material) -> dict[str, Any]:
     """Loss on held-out images, and how far the old answers drifted, with fixed noise."""
-    corpus = material.own.corpus
-    held = None
-    if corpus.held_out.any():
-
-        def loss_of(network: nn.Module, batch: Any, rng: np.random.Generator) -> torch.Tensor:
-            return base_loss(network, batch, material.exact, material.component, rng, run.device)
-
-        held = held_out_loss(run, loss_of, corpus, material.table, recipe)
+    seen = Seen(material.own.corpus, material.table, material.exact, material.component)
+    held = held_out_loss(run, seen)
     rng = np.random.default_rng(1)
     which = np.arange(min(32, len(material.replay.low)))
     with torch.no_grad():
@@ -289,24 +294,6 @@ def _check(run: Run, recipe: Recipe, material: Material) -> dict[str, Any]:
             replay_loss(run.average, material.teacher, material.replay, material.exact, which, rng)
         )
     return {"held_out": held, "drift": drift}
-
-
-def _keep_best(run: Run, tuning: Tuning, held_out: float | None) -> None:
-    """Remember the average with the lowest held-out loss; without one, the last."""
-    path = tuning.work / "best.json"
-    best = json.loads(path.read_text())["held_out"] if path.is_file() else None
-    if best is not None and held_out is not None and held_out >= best:
-        return
-    state = {k: v.contiguous().cpu().numpy() for k, v in run.average.state_dict().items()}
-    partial = tuning.work / "best.safetensors.part"
-    save_file(state, partial)
-    os.replace(partial, tuning.work / "best.safetensors")
-    write_atomically(path, json.dumps({"held_out": held_out, "step": run.step}).encode())
-
-
-def _use_best(run: Run, tuning: Tuning) -> None:
-    stored = load_file(tuning.work / "best.safetensors")
-    run.average.load_state_dict({k: torch.from_numpy(v) for k, v in stored.items()})
 
 
 def _peak_memory() -> float:

@@ -25,7 +25,7 @@ CLUSTER_COORDINATES = 64
 class PriorSize:
     """basis: coordinates kept.  rank: free directions of a covariance."""
 
-    basis: int = 512
+    basis: int = 384
     rank: int = 128
 
 

@@ -23,19 +23,20 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 def network_from_onnx(stage: str, model: bytes) -> nn.Module:
-    """The network of a stage ("base" or "upsampler") from its ONNX file."""
+    """The network of a stage ("base", "octave" or "detail") from its ONNX file."""
     return base_from_onnx(model) if stage == "base" else upsampler_from_onnx(model)
 
 
 def base_from_onnx(model: bytes) -> BaseDenoiser:
     """The base network. Raises InvalidInput for a file that is none of ours."""
     stored = _Stored(model)
+    levels = sum(n.startswith("down.") and n.endswith(".weight") for n in stored.arrays)
     params = BaseParams(
         concepts=len(stored.arrays["tokens.weight"]),
+        side=round(stored.arrays["position"].shape[1] ** 0.5) * 2**levels,
         channels=(
             len(stored.arrays["enter.weight"]),
-            len(stored.arrays["down.0.weight"]),
-            len(stored.arrays["down.1.weight"]),
+            *(len(stored.arrays[f"down.{i}.weight"]) for i in range(levels - 1)),
         ),
         width=stored.arrays["tokens.weight"].shape[1],
         depth=sum(name.endswith(".offset") for name in stored.arrays),
@@ -48,7 +49,7 @@ def base_from_onnx(model: bytes) -> BaseDenoiser:
 
 
 def upsampler_from_onnx(model: bytes) -> Upsampler:
-    """The upsampler. Raises InvalidInput for a file that is none of ours."""
+    """A finer stage's network. Raises InvalidInput for a file that is none of ours."""
     stored = _Stored(model)
     depth = len({n.split(".")[1] for n in stored.arrays if n.startswith("blocks.")})
     params = UpsamplerParams(

@@ -1,35 +1,44 @@
 """The training loop: one stage, resumable at any moment, with a moving average and a log.
 
-The state is one safetensors file (network, average, optimizer) and one JSON file, written under
-temporary names and renamed. Batch n depends on the seed and n alone, so a resumed run goes on
-exactly where it was.
+The base learns by squared error; a finer stage begins so and goes on adversarially. Batch n
+depends on the seed and n alone, so a resumed run goes on exactly where it was.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
 
-from radsmith.prior import Prior
-from radsmith.training.data import Corpus, balance
-from radsmith.training.flow import Batch, base_loss, make_batch, upsampler_loss
+from radsmith.training.adversarial import Weights, critic_loss, freeze, generator_loss, penalty
+from radsmith.training.batches import Batch, make_batch
+from radsmith.training.choosing import Material, figures
+from radsmith.training.data import balance
+from radsmith.training.discriminator import Discriminator, DiscriminatorParams
+from radsmith.training.flow import base_loss
 from radsmith.training.network import BaseDenoiser, BaseParams, Upsampler, UpsamplerParams
+from radsmith.training.refining import STEPS, ask, squared_loss
+from radsmith.training.state import (
+    Beginning,
+    Run,
+    begin_from,
+    keep_best,
+    resume,
+    save_state,
+    saved_step,
+)
 
-HELD_OUT_IMAGES = 192
-Loss = Callable[[nn.Module, Batch, np.random.Generator], Tensor]
+STAGES = ("base", *STEPS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,8 @@ class Recipe:
     """What a run needs to know besides the data. minutes: wall-clock limit of this call.
 
     decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
+    squared_steps: of a finer stage's first phase.  half: bfloat16, None: what a measurement at
+    the start shows to be faster.
     """
 
     stage: str
@@ -51,39 +62,25 @@ class Recipe:
     max_steps: int = 10**9
     decay_steps: int = 0
     save_every_s: float = 300.0
+    squared_steps: int = 600
+    adversarial_rate: float = 2e-4
+    critic_rate: float = 3e-4
+    critic_warmup: int = 100
+    adversarial_average: float = 0.998
+    half: bool | None = None
+    weights: Weights = field(default_factory=Weights)
 
-
-@dataclass
-class Run:
-    """A network in training with its optimizer, average and counters."""
-
-    network: nn.Module
-    average: nn.Module
-    optimizer: torch.optim.AdamW
-    device: torch.device
-    step: int = 0
-    samples: int = 0
-    seconds: float = 0.0
-    warm_from: int = 0
-    """Step at which the optimizer last began without its own state."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Beginning:
-    """A network that was trained before, and how long."""
-
-    network: nn.Module
-    step: int = 0
-    samples: int = 0
-    seconds: float = 0.0
+    def adversarial(self, number: int) -> bool:
+        """Whether step `number` is one of the second phase."""
+        return self.stage != "base" and number >= self.squared_steps
 
 
 def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
-    """The network of a stage ("base" or "upsampler") with an embedding row per concept."""
+    """The network of a stage (one of STAGES) with an embedding row per concept."""
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
     if stage == "base":
         return BaseDenoiser(BaseParams(concepts=concepts, **sizes))
-    return Upsampler(UpsamplerParams(concepts=concepts, **sizes))
+    return Upsampler(UpsamplerParams(concepts=concepts, scale=STEPS[stage].scale, **sizes))
 
 
 def start(
@@ -103,23 +100,36 @@ def start(
     average.load_state_dict(network.state_dict())
     for module in (network, average):  # a sixth less time a step on a CPU
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    run = Run(
+        network=network, average=average, optimizer=_optimizer(recipe, network), device=device
     )
-    run = Run(network=network, average=average, optimizer=optimizer, device=device)
-    if (folder / f"{recipe.stage}.json").exists():
+    step = saved_step(folder, recipe.stage)
+    if step is not None:
+        if recipe.adversarial(step - 1):
+            enter_second_phase(run, recipe)
         resume(run, folder, recipe.stage)
     elif initial is not None:
-        _begin_from(run, initial)
+        begin_from(run, initial)
     return run
+
+
+def _optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:
+    return AdamW(
+        network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+
+
+def enter_second_phase(run: Run, recipe: Recipe) -> None:
+    """A discriminator, and optimizers for two that play against each other."""
+    critic = Discriminator(DiscriminatorParams()).to(run.device)
+    run.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run.critic_optimizer = Adam(critic.parameters(), lr=recipe.critic_rate, betas=(0.0, 0.99))
+    run.optimizer = Adam(run.network.parameters(), lr=recipe.adversarial_rate, betas=(0.5, 0.99))
 
 
 def train(
     recipe: Recipe,
-    corpus: Corpus,
-    table: dict[str, int],
-    prior: Prior,
-    component: NDArray[np.int64],
+    material: Material,
     folder: Path,
     sizes: dict[str, Any],
     initial: Beginning | None = None,
@@ -127,47 +137,87 @@ def train(
 ) -> Run:
     """Train until a limit of the recipe is reached; writes state, average and log in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, folder, len(table) + 1, sizes, initial)
-    loss_of = _loss(recipe.stage, prior, component, run.device)
-    weight = balance(corpus, recipe.temperature)
+    run = start(recipe, folder, len(material.table) + 1, sizes, initial)
+    weight = balance(material.corpus, recipe.temperature)
+    run.half = _half_is_faster(run, recipe, material) if recipe.half is None else recipe.half
     began = saved = time.monotonic()
-    recent: list[float] = []
+    recent: list[dict[str, float]] = []
     while run.step < recipe.max_steps and time.monotonic() - began < 60 * recipe.minutes:
-        tick = time.monotonic()
+        tick = time.process_time()
+        if run.critic is None and recipe.adversarial(run.step):
+            enter_second_phase(run, recipe)
         rng = np.random.default_rng([recipe.seed, run.step])
-        index = rng.choice(len(corpus), recipe.batch_size, p=weight)
-        batch = make_batch(corpus, index, table, rng, augment=True)
-        recent.append(step(run, recipe, loss_of(run.network, batch, rng)))
+        index = rng.choice(len(material.corpus), recipe.batch_size, p=weight)
+        batch = make_batch(material.corpus, index, material.table, rng, augment=True)
+        if run.critic is not None:
+            recent.append(adversarial_step(run, recipe, batch, rng))
+        else:
+            recent.append({"loss": step(run, recipe, _loss(run, recipe, material, batch, rng))})
         run.samples += recipe.batch_size
-        run.seconds += time.monotonic() - tick
+        run.seconds += time.process_time() - tick
         if time.monotonic() - saved > recipe.save_every_s:
-            _checkpoint(run, recipe, folder, loss_of, (corpus, table), recent)
+            _checkpoint(run, recipe, material, folder, recent)
             after_checkpoint(run)
             saved, recent = time.monotonic(), []
-    _checkpoint(run, recipe, folder, loss_of, (corpus, table), recent)
+    _checkpoint(run, recipe, material, folder, recent)
     return run
 
 
-def held_out_loss(
-    run: Run, loss_of: Loss, corpus: Corpus, table: dict[str, int], recipe: Recipe
-) -> float:
-    """The averaged network's loss on held-out images with fixed noise."""
-    rng = np.random.default_rng(0)  # the same noise whatever the recipe
-    index = np.flatnonzero(corpus.held_out)
-    index = rng.permutation(index)[:HELD_OUT_IMAGES]
-    losses = []
-    run.average.eval()
-    with torch.no_grad():
-        for part in np.array_split(index, max(1, len(index) // recipe.batch_size)):
-            batch = make_batch(corpus, part, table, rng, augment=False)
-            losses.append(float(loss_of(run.average, batch, rng)))
-    return float(np.mean(losses))
+def _half(run: Run) -> torch.autocast:
+    return torch.autocast(run.device.type, torch.bfloat16, enabled=run.half)
 
 
-def _loss(stage: str, prior: Prior, component: NDArray[np.int64], device: torch.device) -> Loss:
-    if stage == "base":
-        return lambda network, batch, rng: base_loss(network, batch, prior, component, rng, device)
-    return lambda network, batch, rng: upsampler_loss(network, batch, rng, device)
+def _loss(
+    run: Run, recipe: Recipe, material: Material, batch: Batch, rng: np.random.Generator
+) -> Tensor:
+    with _half(run):
+        if recipe.stage == "base":
+            return base_loss(
+                run.network, batch, material.prior, material.component, rng, run.device
+            )
+        asked = ask(STEPS[recipe.stage], batch, rng, run.device, whole=False)
+        return squared_loss(run.network, asked)
+
+
+def adversarial_step(
+    run: Run, recipe: Recipe, batch: Batch, rng: np.random.Generator
+) -> dict[str, float]:
+    """One update of the discriminator and, once that is warm, one of the drawing network."""
+    critic, critic_optimizer = run.critic, run.critic_optimizer
+    assert critic is not None and critic_optimizer is not None
+    asked = ask(STEPS[recipe.stage], batch, rng, run.device, whole=False)
+    weights = recipe.weights
+    with _half(run):
+        drawn = asked.drawn(run.network)
+        loss, right = critic_loss(critic, asked, drawn.detach())
+        told = {"critic": float(loss.detach()), "critic_right": right}
+        if run.step % weights.penalty_every == 0:
+            slope = penalty(critic, asked, weights.penalty_images)
+            told["slope"] = float(slope.detach())
+            loss = loss + 0.5 * weights.penalty * weights.penalty_every * slope
+    _descend(loss, critic, critic_optimizer)
+    if run.step < recipe.squared_steps + recipe.critic_warmup:
+        run.step += 1
+        return told
+    freeze(critic, True)
+    with _half(run):
+        loss = generator_loss(critic, asked, drawn, weights, STEPS[recipe.stage].scale)
+    norm = _descend(loss, run.network, run.optimizer)
+    freeze(critic, False)
+    run.step += 1
+    if math.isfinite(norm):
+        _follow(run, recipe.adversarial_average)
+    return told | {"loss": float(loss.detach()) if math.isfinite(norm) else math.nan}
+
+
+def _descend(loss: Tensor, network: nn.Module, optimizer: Optimizer) -> float:
+    """One step down; the norm of the gradients. Nothing moves where that is not finite."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = float(nn.utils.clip_grad_norm_(network.parameters(), 5.0))
+    if math.isfinite(norm):
+        optimizer.step()
+    return norm
 
 
 def rate(run: Run, recipe: Recipe) -> float:
@@ -190,34 +240,57 @@ def step(run: Run, recipe: Recipe, loss: Tensor) -> float:
     if not torch.isfinite(norm):
         return float("nan")  # one bad batch must not end in the weights
     run.optimizer.step()
-    decay = min(recipe.average, (1 + run.step) / (10 + run.step))
-    with torch.no_grad():
-        for slow, fast in zip(run.average.parameters(), run.network.parameters(), strict=True):
-            slow.lerp_(fast, 1 - decay)
+    _follow(run, min(recipe.average, (1 + run.step) / (10 + run.step)))
     return float(loss.detach())
 
 
+def _follow(run: Run, decay: float) -> None:
+    with torch.no_grad():
+        for slow, fast in zip(run.average.parameters(), run.network.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
+
+
+def _half_is_faster(run: Run, recipe: Recipe, material: Material) -> bool:
+    """Time forward and backward passes in both precisions; nothing moves."""
+    if run.device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    rng = np.random.default_rng(0)
+    index = np.flatnonzero(~material.corpus.held_out)[: recipe.batch_size]
+    batch = make_batch(material.corpus, index, material.table, rng, augment=False)
+    spent = {}
+    for run.half in (False, True):
+        times = []
+        for _ in range(3):
+            tick = time.process_time()
+            _loss(run, recipe, material, batch, np.random.default_rng(0)).backward()
+            times.append(time.process_time() - tick)
+        spent[run.half] = min(times)
+    run.network.zero_grad(set_to_none=True)
+    told = {"stage": recipe.stage, "float32_s": spent[False], "bfloat16_s": spent[True]}
+    print(json.dumps(told), flush=True)
+    return spent[True] < spent[False]
+
+
 def _checkpoint(
-    run: Run,
-    recipe: Recipe,
-    folder: Path,
-    loss_of: Loss,
-    data: tuple[Corpus, dict[str, int]],
-    recent: list[float],
+    run: Run, recipe: Recipe, material: Material, folder: Path, recent: list[dict[str, float]]
 ) -> None:
-    corpus, table = data
-    entry = {
+    entry: dict[str, Any] = {
         "stage": recipe.stage,
         "step": run.step,
         "samples": run.samples,
         "seconds": round(run.seconds, 1),
-        "loss": float(np.nanmean(recent)) if np.isfinite(recent).any() else None,
-        "skipped": int(np.isnan(recent).sum()),
-        "held_out": held_out_loss(run, loss_of, corpus, table, recipe)
-        if corpus.held_out.any()
-        else None,
+        "half": run.half,
+        "phase": "squared error" if run.critic is None else "adversarial",
     }
-    save_state(run, recipe, folder, table)
+    for key in sorted({k for told in recent for k in told}):
+        values = [told[key] for told in recent if key in told and math.isfinite(told[key])]
+        entry[key] = float(np.mean(values)) if values else None
+    entry["skipped"] = sum(not math.isfinite(t["loss"]) for t in recent if "loss" in t)
+    figure, told = figures(run, recipe.stage, material)
+    entry |= told
+    if figure is not None:
+        keep_best(run, folder, recipe.stage, figure)
+    save_state(run, folder, recipe.stage, {"recipe": asdict(recipe), "table": material.table})
     with (folder / f"{recipe.stage}.log.jsonl").open("a", encoding="utf-8") as log:
         log.write(json.dumps(entry) + "\n")
     print(json.dumps(entry), flush=True)
@@ -228,70 +301,3 @@ def last_entry(folder: Path, stage: str) -> dict[str, Any]:
     lines = (folder / f"{stage}.log.jsonl").read_text(encoding="utf-8").splitlines()
     entry: dict[str, Any] = json.loads(lines[-1])
     return entry
-
-
-def save_state(run: Run, recipe: Recipe, folder: Path, table: dict[str, int]) -> None:
-    """Write the whole state; an interrupted write leaves the last one."""
-    tensors = {f"network.{k}": v for k, v in run.network.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in run.average.state_dict().items()}
-    for name, parameter in run.network.named_parameters():
-        for key, value in run.optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{key}.{name}"] = value
-    name = f"{recipe.stage}-{run.step}.safetensors"
-    state = {"step": run.step, "samples": run.samples, "seconds": run.seconds, "tensors": name}
-    state["warm_from"] = run.warm_from
-    save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, folder / name)
-    partial = folder / f"{recipe.stage}.json.partial"
-    partial.write_text(json.dumps(state | {"recipe": asdict(recipe), "table": table}))
-    os.replace(partial, folder / f"{recipe.stage}.json")
-    for old in folder.glob(f"{recipe.stage}-*.safetensors"):
-        if old.name != name:
-            old.unlink()
-
-
-def resume(run: Run, folder: Path, stage: str) -> None:
-    """Go on from the state that `save_state` left in `folder`."""
-    state = json.loads((folder / f"{stage}.json").read_text())
-    tensors = load_file(folder / state["tensors"], device=str(run.device))
-    run.network.load_state_dict(_grown(_part(tensors, "network."), run.network))
-    run.average.load_state_dict(_grown(_part(tensors, "average."), run.average))
-    for name, parameter in run.network.named_parameters():
-        kept = {
-            key: tensors[f"optimizer.{key}.{name}"]
-            for key in ("step", "exp_avg", "exp_avg_sq")
-            if f"optimizer.{key}.{name}" in tensors
-        }
-        for key in ("exp_avg", "exp_avg_sq"):
-            if key in kept and kept[key].shape != parameter.shape:
-                whole = torch.zeros_like(parameter)
-                whole[: len(kept[key])] = kept[key]
-                kept[key] = whole
-        if kept:
-            run.optimizer.state[parameter] = kept | {"step": kept["step"].cpu()}
-    run.step, run.samples, run.seconds = state["step"], state["samples"], state["seconds"]
-    run.warm_from = state.get("warm_from", 0)
-
-
-def _begin_from(run: Run, initial: Beginning) -> None:
-    """A trained network without its optimizer: counters go on, warm-up is repeated."""
-    for network in (run.network, run.average):
-        network.load_state_dict(_grown(dict(initial.network.state_dict()), network))
-    run.step, run.samples, run.seconds = initial.step, initial.samples, initial.seconds
-    run.warm_from = run.step
-
-
-def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Embedding tables with rows for concepts that are new since: the mean of the old ones."""
-    own = network.state_dict()
-    for name, module in network.named_modules():
-        key = f"{name}.weight"
-        if isinstance(module, nn.Embedding) and key in tensors:
-            old = tensors[key]
-            if old.shape[0] < own[key].shape[0]:
-                mean = old.float().mean(0, keepdim=True).expand(len(own[key]) - len(old), -1)
-                tensors[key] = torch.cat([old.to(own[key]), mean.to(own[key])])
-    return tensors
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

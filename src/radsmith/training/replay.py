@@ -21,8 +21,9 @@ from radsmith.generation import Settings
 from radsmith.letterbox import box_of, content_mask
 from radsmith.onnx_engine import ModelFiles
 from radsmith.prior import Prior
-from radsmith.stages import LOW_SIDE, BaseStage, Beginning
-from radsmith.training.flow import base_inputs, drawn_t, encode, hole_masks
+from radsmith.stages import BaseStage, Beginning
+from radsmith.training.batches import drawn_t, encode, hole_masks
+from radsmith.training.flow import base_inputs
 from radsmith.training.network import PAD
 
 Array = NDArray[np.float32]
@@ -30,7 +31,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """low: (n, 64, 64) in [-1, 1].  mask: the same shape, 1 in the content.
+    """low: (n, 32, 32) in [-1, 1].  mask: the same shape, 1 in the content.
 
     component: (n,).  rows: (n, 16) embedding rows, 0 = none.
     """
@@ -46,11 +47,11 @@ class Replay:
 
 
 def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
-    """The model's own 64x64 images of what it learned; rare kinds as often as their square root."""
+    """The model's own images of what it learned; rare kinds as often as their square root."""
     prior = Prior.from_arrays(files.arrays).mended()
     table: dict[str, int] = dict(files.config["table"])
     components = Components(table, files.arrays, files.config.get("since"))
-    stage = BaseStage(files.base, prior, files.config["sampling"])
+    stage = BaseStage(files.networks["base"], prior, files.config["sampling"])
     images = np.asarray(files.arrays["component_images"], np.float64)
     counts = np.asarray(files.arrays["component_counts"], np.float64)
     settings = Settings(num_steps=4, guidance_scale=1.0)
@@ -63,7 +64,7 @@ def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
             share = counts[k] / images[k]
             ids = [c for c, row in table.items() if rng.random() < share[row - 1]]
             rows = encode(ids, table)[None]
-            mask = content_mask(box_of(components.aspect(k)), LOW_SIDE)
+            mask = content_mask(box_of(components.aspect(k)), stage.side)
             beside = Conditional(prior, np.full_like(mask, -1).ravel(), mask.ravel())
             start = np.clip(prior.draw(k, rng).reshape(mask.shape), -1.2, 1.2)
             begin = Beginning(
@@ -93,7 +94,7 @@ def replay_loss(
     """Mean squared difference to the old network's answers, in units of the prior's error."""
     count = len(index)
     x_0, content = replay.low[index], replay.mask[index]
-    mask = hole_masks(count, LOW_SIDE, rng) * content
+    mask = hole_masks(count, prior.side, rng) * content
     t = drawn_t(count, -0.4, 1.0, rng)
     at = t[:, None, None]
     x_t = (1 - at) * x_0 + at * rng.standard_normal(x_0.shape, np.float32)

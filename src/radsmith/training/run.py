@@ -2,13 +2,14 @@
 
 data = "DATA"          # folder with train.csv and its shards, or a list (new ones last)
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
-stages = ["upsampler", "base"]
+stages = ["octave", "detail", "base"]   # in this order; one process each is faster
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
                        # checkpoints/default.safetensors, which says what it was trained on
 model = "FOLDER"       # with `initial`: the model it belongs to, if not the shipped one
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
-[sizes.base]           # fields of network.BaseParams, likewise sizes.upsampler
+[recipe.detail]        # the same for one stage alone
+[sizes.base]           # fields of network.BaseParams; sizes.octave, sizes.detail of UpsamplerParams
 """
 
 from __future__ import annotations
@@ -33,16 +34,17 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import make, plan
 from radsmith.generation import Request
 from radsmith.prior import Prior
+from radsmith.stages import OCTAVE
+from radsmith.training.choosing import Material
 from radsmith.training.data import Corpus, balance, load_corpus
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
-from radsmith.training.flow import LOW_SIDE
 from radsmith.training.from_onnx import network_from_onnx
 from radsmith.training.labels import concepts_of
-from radsmith.training.loop import Beginning, Recipe, Run, last_entry, start, train
+from radsmith.training.loop import STAGES, Recipe, last_entry, start, train
+from radsmith.training.state import Beginning, Run, use_best
 
 FEWEST_IMAGES = 5
-STAGES = ("base", "upsampler")
 SAMPLES = (
     "chest x-ray, PA view, adult, normal",
     "chest x-ray, AP view, child, bacterial pneumonia",
@@ -82,14 +84,23 @@ def run(config_path: Path) -> Path:
         _export(state, config, prior, component, corpus, table)
         shown = time.monotonic()
 
+    material = Material(corpus, table, prior.mended(), component)
     for stage in config.get("stages", STAGES):
-        recipe = Recipe(stage=stage, **config.get("recipe", {}))
         size = sizes.get(stage, {})
         begin = beginning(initial, model, stage) if initial else None
-        exact = prior.mended()
-        train(recipe, corpus, table, exact, component, state / "run", size, begin, publish)
-        publish()
+        train(recipe_of(config, stage), material, state / "run", size, begin, publish)
+    publish()
     return state / "model"
+
+
+def recipe_of(config: dict[str, Any], stage: str) -> Recipe:
+    """The recipe of one stage: what the file says of all, and of this one."""
+    told: dict[str, Any] = config.get("recipe", {})
+    shared = {k: v for k, v in told.items() if k not in STAGES}
+    try:
+        return Recipe(stage=stage, **(shared | told.get(stage, {})))
+    except TypeError as error:
+        raise InvalidInput(f"[recipe] of {stage}: {error}") from error
 
 
 def _export(
@@ -103,9 +114,11 @@ def _export(
     """Model folder of the averages as last saved, and a sheet of what it draws."""
     sizes = config.get("sizes", {})
     runs = {
-        stage: start(Recipe(stage=stage), state / "run", len(table) + 1, sizes.get(stage, {}))
+        stage: start(recipe_of(config, stage), state / "run", len(table) + 1, sizes.get(stage, {}))
         for stage in STAGES
     }
+    for stage, run in runs.items():
+        use_best(run.average, state / "run", stage)
     facts = {
         "name": config.get("name", "radsmith-default"),
         "sources": read_sources([f / "sources.csv" for f in _folders(config)], corpus),
@@ -132,8 +145,7 @@ def beginning(checkpoint: Path, model: Path, stage: str) -> Beginning:
     """The network of `model` with the counters that lie beside `checkpoint`."""
     files = load_files(model)
     counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
-    stored = files.base if stage == "base" else files.upsampler
-    return Beginning(network=network_from_onnx(stage, stored), **counters)
+    return Beginning(network=network_from_onnx(stage, files.networks[stage]), **counters)
 
 
 def adopt(checkpoint: Path, model: Path, state: Path) -> None:
@@ -221,7 +233,7 @@ def _prior(corpus: Corpus, state: Path, config: dict[str, Any]) -> tuple[Prior, 
     path, labels = state / "prior.safetensors", state / "prior-labels.npy"
     if not path.exists():
         size = PriorSize(**config.get("prior", {}))
-        fitted, component = fit_prior(corpus, balance(corpus), LOW_SIDE, size, 0)
+        fitted, component = fit_prior(corpus, balance(corpus), OCTAVE.low_side, size, 0)
     else:
         fitted, component = Prior.from_arrays(load_file(path)), np.load(labels)
         if len(component) > len(corpus):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,19 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from torch import nn
 
-from radsmith.adapters.model_files import SUFFIX
+from radsmith.adapters.model_files import PRIOR, STAGES, SUFFIX
 from radsmith.errors import InvalidInput
 from radsmith.onnx_engine import ModelFiles
 from radsmith.prior import Prior
 from radsmith.training.data import Corpus
 from radsmith.training.export import component_tables, model_parts, stored_network
 from radsmith.training.from_onnx import base_from_onnx
-from radsmith.training.loop import Run
 from radsmith.training.low_rank import merged
 from radsmith.training.network import BaseDenoiser
 from radsmith.training.own_data import OwnData
 from radsmith.training.replay import Replay
 from radsmith.training.run import read_sources
+from radsmith.training.state import Run
 from radsmith.vocabulary import (
     default_vocabulary,
     parse_vocabulary,
@@ -89,12 +90,12 @@ class Material:
     component: NDArray[np.int64]
     replay: Replay
     teacher: nn.Module
-    upsampler: bytes
+    finer: Mapping[str, bytes]
 
 
 def grown_base(files: ModelFiles, rows: int) -> BaseDenoiser:
     """The base network as it was, with rows for new concepts."""
-    network = base_from_onnx(files.base)
+    network = base_from_onnx(files.networks["base"])
     network.tokens = with_rows(network.tokens, rows)
     network.condition.table = with_rows(network.condition.table, rows)
     return network
@@ -112,7 +113,7 @@ def with_rows(table: nn.Embedding, rows: int) -> nn.Embedding:
 def parts_of(tuning: Tuning, material: Material, run: Run) -> dict[str, bytes]:
     """The files of the tuned model as it stands."""
     config, corpus, table = material.files.config, material.own.corpus, material.table
-    networks = {"upsampler": material.upsampler}
+    networks = dict(material.finer)
     plain = grown_base(material.files, len(table) + 1)
     plain.load_state_dict(merged(run.average))
     networks["base"] = stored_network(plain, "base")
@@ -170,7 +171,6 @@ def files_of(parts: dict[str, bytes], material: Material) -> ModelFiles:
     """The parts as the engine takes them."""
     return ModelFiles(
         config=json.loads(parts["model.json"]),
-        base=parts["base.onnx"],
-        upsampler=parts["upsampler.onnx"],
-        arrays=load(parts["prior.safetensors"]),
+        networks={stage: parts[f"{stage}.onnx"] for stage in STAGES},
+        arrays=load(parts[PRIOR]),
     )

@@ -1,0 +1,89 @@
+"""The second phase of a finer stage: drawn residuals are told from real ones until they cannot be.
+
+Relativistic logistic loss (arXiv 1807.00734) with a zero-centred gradient penalty on real images
+(R1, arXiv 1801.04406); features of real and drawn residuals are matched in units of each layer's
+spread, and the drawn image, shrunk, is tied to the coarse one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from radsmith.training.discriminator import Discriminator
+from radsmith.training.refining import Asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Of the parts of the generator's loss, and of R1, which every `penalty_every`-th step takes on
+    `penalty_images` of its images."""
+
+    realism: float = 1.0
+    features: float = 1.0
+    absolute: float = 0.1
+    tie: float = 1.0
+    penalty: float = 0.1
+    penalty_every: int = 8
+    penalty_images: int = 8
+
+
+def critic_loss(critic: Discriminator, asked: Asked, drawn: Tensor) -> tuple[Tensor, float]:
+    """The discriminator's loss, and the share of patches in which it is right (0.5: by chance)."""
+    real = critic(asked.real, asked.coarse, asked.mask)[0]
+    made = critic(drawn, asked.coarse, asked.mask)[0]
+    loss = torch.stack(
+        [F.softplus(m.float() - r.float()).mean() for r, m in zip(real, made, strict=True)]
+    ).mean()
+    right = torch.stack([(r > m).float().mean() for r, m in zip(real, made, strict=True)]).mean()
+    return loss, float(right)
+
+
+def penalty(critic: Discriminator, asked: Asked, images: int) -> Tensor:
+    """Squared slope of the scores on the first real residuals, for each patch (R1)."""
+    real = asked.real[:images].detach().requires_grad_()
+    scores = critic(real, asked.coarse[:images], asked.mask[:images])[0]
+    total = torch.stack([s.float().sum() / s[0].numel() ** 0.5 for s in scores]).sum()
+    (slope,) = torch.autograd.grad(total, real, create_graph=True)
+    return slope.float().square().sum((1, 2, 3)).mean()
+
+
+def generator_loss(
+    critic: Discriminator, asked: Asked, drawn: Tensor, weights: Weights, scale: int
+) -> Tensor:
+    """What the drawing network pays."""
+    with torch.no_grad():
+        real, wanted = critic(asked.real, asked.coarse, asked.mask)
+    made, features = critic(drawn, asked.coarse, asked.mask)
+    realism = torch.stack(
+        [F.softplus(r.float() - m.float()).mean() for r, m in zip(real, made, strict=True)]
+    )
+    matched = torch.stack(
+        [
+            (w - f).abs().mean(dtype=torch.float32) / (_spread(w) + 1e-3)
+            for w, f in zip(wanted, features, strict=True)
+        ]
+    )
+    off = drawn - asked.real
+    share = asked.mask.mean().clamp(min=1e-3)
+    tie = F.avg_pool2d(off, scale).square().mean() / share
+    return (
+        weights.realism * realism.mean()
+        + weights.features * matched.mean()
+        + weights.absolute * off.abs().mean() / share
+        + weights.tie * tie
+    )
+
+
+def _spread(features: Tensor) -> Tensor:
+    """Standard deviation, of a sample of the pixels."""
+    return features[:, :, ::4, ::4].float().std()
+
+
+def freeze(module: nn.Module, frozen: bool) -> None:
+    """Whether gradients stop at its weights."""
+    for parameter in module.parameters():
+        parameter.requires_grad_(not frozen)

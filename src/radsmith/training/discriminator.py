@@ -1,0 +1,54 @@
+"""What tells drawn residuals from real ones while a finer stage is trained; it never ships.
+
+Plain convolutions with He's initialisation: with the framework's default one, or with spectral
+norms, it learned nothing in 300 steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SLOPE = 0.2
+Judged = tuple[list[Tensor], list[Tensor]]
+"""Scores by patch at each depth, (b, 1, h, w), and the features they were made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorParams:
+    """channels: at half, quarter … resolution; a head stands at each."""
+
+    channels: tuple[int, ...] = (64, 128, 224)
+
+
+class Discriminator(nn.Module):
+    """Scores of patches at several depths, from residual, enlarged coarse image and mask."""
+
+    inputs = 3
+
+    def __init__(self, params: DiscriminatorParams) -> None:
+        super().__init__()
+        widths = params.channels
+        self.enter = nn.ModuleList([nn.Conv2d(4 * self.inputs, widths[0], 3, padding=1)])
+        self.enter.extend(nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in pairwise(widths))
+        self.same = nn.ModuleList(nn.Conv2d(n, n, 3, padding=1) for n in widths)
+        self.heads = nn.ModuleList(nn.Conv2d(n, 1, 3, padding=1) for n in widths)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, residual: Tensor, coarse: Tensor, mask: Tensor) -> Judged:
+        """All (b, 1, H, W); residual in units of its spread."""
+        x = F.pixel_unshuffle(torch.cat([residual, coarse, mask], 1), 2)
+        x = x.contiguous(memory_format=torch.channels_last)
+        scores, features = [], []
+        for enter, same, head in zip(self.enter, self.same, self.heads, strict=True):
+            x = F.leaky_relu(same(F.leaky_relu(enter(x), SLOPE)), SLOPE)
+            features.append(x)
+            scores.append(head(x))
+        return scores, features

@@ -1,0 +1,116 @@
+"""What a finer stage learns: the residual of an image to its own coarse version, enlarged.
+
+One call draws it: the network sees noise (t = 1), the coarse image, what is known, and the
+concepts. A share of the samples begins nearer to the true residual (t < 1), so that an image can
+also be varied. Residuals are in units of the stage's spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from radsmith.resize import enlarge, shrink
+from radsmith.stages import DETAIL, OCTAVE, FinerStep, finer_mean
+from radsmith.training.batches import Array, Batch, content_mask, hole_masks, tensors
+from radsmith.training.data import SIDE
+
+STEPS = {"octave": OCTAVE, "detail": DETAIL}
+CROP = 32
+VARIED = 0.25
+"""Share of the samples that begin at some t below 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A batch for a finer stage, as tensors. What the network is given: `fine` (b, 3, H, W: noisy
+    residual, mask, known residual), `low` (b, 1, h, w), `t` and `level` (b,), `concepts`.
+
+    real: (b, 1, H, W) residual.  coarse: (b, 1, H, W) enlarged low image.  mask: 1 = to be made.
+    mean, error: what the network corrects.
+    """
+
+    fine: Tensor
+    low: Tensor
+    t: Tensor
+    level: Tensor
+    concepts: Tensor
+    real: Tensor
+    coarse: Tensor
+    mask: Tensor
+    mean: Tensor
+    error: Tensor
+
+    def drawn(self, network: nn.Module) -> Tensor:
+        """The residual that the network draws, the true one where it is known: (b, 1, H, W)."""
+        out = network(self.fine, self.low, self.t, self.level, self.concepts).float()
+        return torch.where(self.mask > 0, self.mean + self.error * out, self.real)
+
+
+def ask(
+    step: FinerStep, batch: Batch, rng: np.random.Generator, device: torch.device, *, whole: bool
+) -> Asked:
+    """A batch for a stage; whole: uncut, without holes, noise on the low image as when drawing."""
+    count = len(batch.fine)
+    high = step.low_side * step.scale
+    fine = shrink(batch.fine, SIDE // high) if high < SIDE else batch.fine
+    level = rng.uniform(0, step.most_noise, count).astype(np.float32)
+    mask = content_mask(batch.box, high)
+    if whole:
+        level[:] = step.noise
+    else:
+        mask *= hole_masks(count, high, rng)
+    low = shrink(fine, step.scale)
+    low = low + level[:, None, None] * rng.standard_normal(low.shape, np.float32)
+    coarse = enlarge(low, step.scale)
+    real = (fine - coarse) / np.float32(step.spread)
+    if not whole and step.low_side > CROP:
+        low, coarse, real, mask = _crops(step, batch, (low, coarse, real, mask), rng)
+    t = np.ones(count, np.float32)
+    if not whole:
+        varied = rng.random(count) < VARIED
+        t = np.where(varied, rng.uniform(0.2, 1, count), 1).astype(np.float32)
+    at = t[:, None, None]
+    x_t = (1 - at) * real + at * rng.standard_normal(real.shape, np.float32)
+    mean, error = finer_mean(x_t, at)
+    given = np.stack([x_t, mask, real * (1 - mask)], 1)
+    error = np.broadcast_to(error, (count, 1, 1)).astype(np.float32)
+    one = tensors(device, *(a[:, None] for a in (low, real, coarse, mask, mean, error)))
+    fine_, t_, level_, ids = tensors(device, given, t, level[:, None], batch.concepts)
+    low_, real_, coarse_, mask_, mean_, error_ = one
+    return Asked(
+        fine=fine_,
+        low=low_,
+        t=t_,
+        level=level_,
+        concepts=ids,
+        real=real_,
+        coarse=coarse_,
+        mask=mask_,
+        mean=mean_,
+        error=error_,
+    )
+
+
+def squared_loss(network: nn.Module, asked: Asked) -> Tensor:
+    """Mean squared error in units of the spread, over the unknown pixels: the first phase."""
+    off = (asked.drawn(network) - asked.real) ** 2
+    return off.sum() / asked.mask.sum().clamp(min=1)
+
+
+def _crops(
+    step: FinerStep, batch: Batch, arrays: tuple[Array, ...], rng: np.random.Generator
+) -> list[Array]:
+    """The same random crop of each array, inside the content where it is large enough."""
+    cut: list[list[Array]] = [[] for _ in arrays]
+    last = step.low_side - CROP
+    for j, (left, top, right, bottom) in enumerate(batch.box * step.low_side // SIDE):
+        x = min(last, rng.integers(min(left, last), max(left, right - CROP) + 1))
+        y = min(last, rng.integers(min(top, last), max(top, bottom - CROP) + 1))
+        for pieces, array in zip(cut, arrays, strict=True):
+            s = array.shape[1] // step.low_side
+            pieces.append(array[j, y * s : (y + CROP) * s, x * s : (x + CROP) * s])
+    return [np.stack(pieces) for pieces in cut]
