@@ -23,7 +23,7 @@ from radsmith.generate import plan
 from radsmith.generation import Settings
 from radsmith.training.data import balance, load_corpus
 from radsmith.training.finetune import finetune
-from radsmith.training.from_onnx import base_from_onnx
+from radsmith.training.from_onnx import base_from_onnx, network_from_onnx
 from radsmith.training.labels import concepts_of
 from radsmith.training.low_rank import adapt, merged, trainable
 from radsmith.training.network import BaseDenoiser, BaseParams
@@ -114,12 +114,38 @@ def test_the_model_is_one_file_that_knows_old_and_new(tuned, base):
     assert not list(out.parent.glob(".*"))
 
 
+def test_finer_stages_are_tuned_only_where_that_helps(tmp_path, base, own, monkeypatch):
+    from radsmith.training import finetune_finer
+
+    old, looks = load_files(base), []
+    figures = finetune_finer.figures
+
+    def measured(run, stage, seen):
+        _, told = figures(run, stage, seen)
+        looks.append((stage, run.step))
+        return {"octave": run.step, "detail": -run.step}[stage] * 1.0, told
+
+    monkeypatch.setattr(finetune_finer, "figures", measured)
+    out, told = tmp_path / "finer.radsmith", []
+    tuning = Tuning(dataset=own, base=base, out=out, finer_steps=2, **SMALL)
+    finetune(tuning, lambda *t: told.append(t))
+    new = load_files(out)
+    octave, detail = (
+        [network_from_onnx(stage, f.networks[stage]).leave.weight for f in (old, new)]
+        for stage in ("octave", "detail")
+    )
+    assert torch.equal(*octave)  # its texture came out farther from the held-out images
+    assert not torch.equal(*detail)
+    assert looks == [(s, n) for s in ("octave", "detail") for n in (0, 1, 2)]
+    assert [f["stage"] for what, f in told if what == "look"] == ["octave"] * 2 + ["detail"] * 2
+
+
 def test_old_concepts_keep_their_components_and_rows(tuned, base):
     new, old = load_files(tuned[0]), load_files(base)
     count = len(old.arrays["means"])
     assert len(new.arrays["means"]) > count
     assert np.array_equal(new.arrays["means"][:count], old.arrays["means"])
-    rows, before = base_from_onnx(new.base), base_from_onnx(old.base)
+    rows, before = base_from_onnx(new.networks["base"]), base_from_onnx(old.networks["base"])
     kept = len(before.tokens.weight)
     assert torch.equal(rows.tokens.weight[:kept], before.tokens.weight)
     assert len(rows.tokens.weight) > kept
@@ -264,8 +290,8 @@ def test_replay_holds_the_network_to_its_old_answers(base):
     assert replay.low.shape == (4, 64, 64) and np.abs(replay.low).max() < 4
     from radsmith.prior import Prior
 
-    prior, teacher = Prior.from_arrays(files.arrays), base_from_onnx(files.base)
-    same, other = base_from_onnx(files.base), base_from_onnx(files.base)
+    prior, teacher = Prior.from_arrays(files.arrays), base_from_onnx(files.networks["base"])
+    same, other = (base_from_onnx(files.networks["base"]) for _ in range(2))
     torch.nn.init.normal_(other.leave.weight)
     losses = [
         replay_loss(n, teacher, replay, prior, np.arange(4), np.random.default_rng(0)).item()

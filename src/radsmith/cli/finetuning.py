@@ -23,6 +23,11 @@ _OF_PIPELINES = ("at_once", "resolution", "fit", "held_out_share", "preview_ever
 @click.option(
     "--minutes", type=click.FloatRange(0.1), help="Or after so many of steps; default: 25."
 )
+@click.option(
+    "--finer-steps",
+    type=click.IntRange(0),
+    help="Default model: also teach the finer stages their texture, so many steps each; 0.",
+)
 @click.option("--rank", type=click.IntRange(1), default=16, help="Of the low-rank changes (LoRA).")
 @click.option("--full", is_flag=True, help="Train all weights instead.")
 @click.option("--batch", "batch_size", type=click.IntRange(1), help="Default: 16; a pipeline: 4.")
@@ -98,8 +103,11 @@ def _tune_pipeline(
 
     from radsmith.cli.tuning_console import say_pipeline
 
-    if not base or "threads" in asked:
-        raise InvalidInput("--base is diffusers:PATH_OR_ID, and --threads is for the default model")
+    wrong = [name for name in ("threads", "finer_steps") if name in asked]
+    if wrong:
+        raise InvalidInput(f"--{wrong[0].replace('_', '-')} is for the default model alone")
+    if not base:
+        raise InvalidInput("--base is diffusers:PATH_OR_ID: the path or id is missing")
     try:
         from radsmith.training.finetune_diffusers import (
             PipelineTuning,

@@ -45,9 +45,22 @@ class TuningProgress:
             self._task = self._bar.add_task("training", total=facts["steps"], loss="–")
             self._bar.update(self._task, completed=facts["resumed"])
         elif what == "step":
-            self._bar.update(self._task, completed=facts["step"], loss=f"{facts['loss']:.3f}")
+            name = facts.get("stage", "training")
+            self._bar.update(
+                self._task,
+                description=name,
+                total=facts["steps"],
+                completed=facts["step"],
+                loss=f"{facts['loss']:.3f}",
+            )
         elif what == "preview":
             self._say(_preview(facts))
+        elif what == "look":
+            side, kid = next(iter(facts["kid"].items()))
+            self._say(
+                f"{facts['stage']}, step {facts['step']}: texture {kid:.3f} from held-out images"
+                f" at {side} pixels"
+            )
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)

@@ -2,7 +2,8 @@
 
 The closed-form prior gets components for the new images at once; the base network learns their
 detail, by low-rank changes or whole, while it is held to its old answers on its own old images
-(`replay`). The upsampler is local and stays as it is. A killed run goes on where it last saved.
+(`replay`). The finer stages are local and stay as they are unless asked for (`finetune_finer`). A
+killed run goes on where it last saved.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import held_out_loss
 from radsmith.training.data import Corpus, balance
 from radsmith.training.export import stored_network
+from radsmith.training.finetune_finer import tune_finer
 from radsmith.training.finetune_report import Watch, finish_report
 from radsmith.training.fit_prior import extend_prior, mean_covariance
 from radsmith.training.flow import base_loss
@@ -96,8 +98,12 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     tell("forecast", vars(plan))
     watch = Watch(own=material.own, new=plan.new, folder=tuning.work / "previews", seed=tuning.seed)
     _train(tuning, material, (run, recipe), plan.steps, watch, tell)
-    tell("stage", {"text": "writing and measuring the model"})
     use_best(run.average, tuning.work, "base")
+    if tuning.finer_steps:
+        tell("stage", {"text": f"tuning the finer stages, {tuning.finer_steps} steps each"})
+        finer = {stage: tune_finer(tuning, material, stage, tell) for stage in STEPS}
+        material = replace(material, finer=finer)
+    tell("stage", {"text": "writing and measuring the model"})
     parts = parts_of(tuning, material, run)
     before, after = OnnxEngine(material.files), OnnxEngine(files_of(parts, material))
     finish_report(tuning.work, before, after, material.own, asdict(plan), watch)
@@ -158,6 +164,7 @@ def _check_same(tuning: Tuning, own: OwnData, files: ModelFiles) -> None:
         "batch_size": tuning.batch_size,
         "learning_rate": tuning.learning_rate,
         "replay": tuning.replay,
+        "finer_steps": tuning.finer_steps,
         "seed": tuning.seed,
     }
     path = tuning.work / "request.json"

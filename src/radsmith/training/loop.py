@@ -180,9 +180,16 @@ def _loss(
 
 
 def adversarial_step(
-    run: Run, recipe: Recipe, batch: Batch, rng: np.random.Generator
+    run: Run,
+    recipe: Recipe,
+    batch: Batch,
+    rng: np.random.Generator,
+    besides: Callable[[], Tensor] | None = None,
 ) -> dict[str, float]:
-    """One update of the discriminator and, once that is warm, one of the drawing network."""
+    """One update of the discriminator and, once that is warm, one of the drawing network.
+
+    besides: more that the drawing network pays.
+    """
     critic, critic_optimizer = run.critic, run.critic_optimizer
     assert critic is not None and critic_optimizer is not None
     asked = ask(STEPS[recipe.stage], batch, rng, run.device, whole=False)
@@ -202,6 +209,8 @@ def adversarial_step(
     freeze(critic, True)
     with _half(run):
         loss = generator_loss(critic, asked, drawn, weights, STEPS[recipe.stage].scale)
+        if besides is not None:
+            loss = loss + besides()
     norm = _descend(loss, run.network, run.optimizer)
     freeze(critic, False)
     run.step += 1

@@ -42,7 +42,8 @@ class Tuning:
 
     base: a model folder or file, None the shipped one.  out: the `.radsmith` file.  rank: of the
     changes; None trains every weight.  steps, minutes: whichever comes first.  batch_size: new
-    images a step; as many old ones are replayed.  replay: old images drawn before.
+    images a step; as many old ones are replayed.  replay: old images drawn before.  finer_steps:
+    of adversarial training of each finer stage; 0 leaves them as they are.
     """
 
     dataset: Path
@@ -58,6 +59,7 @@ class Tuning:
     threads: int = 1
     previews: int = 5
     name: str = ""
+    finer_steps: int = 0
 
     def __post_init__(self) -> None:
         if self.out.suffix != SUFFIX:
