@@ -42,6 +42,7 @@ GROUPS = (
         "projection",
         "judge",
         "features",
+        "texture",
         "privacy",
         "real_set",
     },
