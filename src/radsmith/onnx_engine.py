@@ -18,8 +18,9 @@ from threadpoolctl import threadpool_limits
 from radsmith.completion import Model, complete
 from radsmith.components import Components
 from radsmith.conditional import Conditional
-from radsmith.engine import SIDE, Given, ModelFacts, check_size
+from radsmith.engine import SIDE, Given, ModelFacts, StageFacts, check_size
 from radsmith.enlarging import larger
+from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
 from radsmith.letterbox import box_of, content_mask, inside
 from radsmith.prior import Prior
@@ -41,7 +42,7 @@ class ModelFiles:
 
 
 class OnnxEngine:
-    """The default model. Implements `Engine`."""
+    """The default model. Implements `Engine` and `Staged`."""
 
     def __init__(self, files: ModelFiles) -> None:
         config = files.config
@@ -144,3 +145,34 @@ class OnnxEngine:
         part, hole = region.of(result), region.of(given.mask)
         part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
         return result, shown
+
+    @property
+    def stages(self) -> tuple[StageFacts, ...]:
+        """The finer stage; the base begins from nothing, so it has no input to be given."""
+        return (StageFacts(name="detail", input_side=LOW_SIDE, output_side=SIDE),)
+
+    def refine(
+        self,
+        name: str,
+        low: Array,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        aspect: float = 1.0,
+    ) -> Array:
+        """What the stage of this name makes of low (64, 64), in 0-1 and letterboxed: (256, 256)."""
+        asked = next((stage for stage in self.stages if stage.name == name), None)
+        if asked is None or low.shape != (asked.input_side, asked.input_side):
+            raise InvalidInput(
+                f"no stage {name!r} for an image of {low.shape}: there are"
+                f" {', '.join(f'{s.name} for sides of {s.input_side}' for s in self.stages)}"
+            )
+        box = box_of(aspect)
+        bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(box, SIDE)
+        noise = Noise.of(low.shape, np.random.default_rng(seed))
+        ids = self._model.encode(concepts)
+        with threadpool_limits(1):
+            fine = self._model.detail.draw(
+                low * np.float32(2) - np.float32(1), ids, bars, shown, noise, settings.num_steps
+            )
+        return np.clip(fine / 2 + np.float32(0.5), 0, 1).astype(np.float32)
