@@ -48,6 +48,8 @@ class Standard:
     def of(cls, features: NDArray[np.floating]) -> Standard:
         """From the features (n, d) of real images, of one kind or of all that are compared.
 
+        Where generated images are smaller than 256 and were enlarged, take real images shrunk and
+        enlarged alike: a spread of octaves that are not there any more is another one.
         Raises InvalidInput for fewer than two images.
         """
         if features.ndim != 2 or len(features) < 2:
