@@ -51,6 +51,7 @@ GROUPS = (
         "edit",
         "extend",
         "evaluate",
+        "octaves",
         "probe",
         "rebuild",
         "label_classes",
