@@ -8,6 +8,7 @@ import pytest
 
 from radsmith import enlarging
 from radsmith.adapters.model_files import load_engine
+from radsmith.engine import Staged, StageFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
 from radsmith.resize import enlarge, shrink
@@ -33,6 +34,11 @@ def test_an_image_has_the_size_asked_for_and_lies_in_0_1(engine):
     assert image.min() >= 0 and image.max() <= 1 and image.std() > 0.05
 
 
+def test_sides_of_stages_divide_each_other():
+    with pytest.raises(InvalidInput, match="divide"):
+        StageFacts(name="odd", input_side=48, output_side=256)
+
+
 def test_unsupported_sizes_are_refused(engine):
     with pytest.raises(InvalidInput, match="64-1024"):
         engine.generate(CHEST, 3, Settings(size=(2048, 512)))
@@ -52,6 +58,28 @@ def test_a_larger_image_is_the_same_one_with_drawn_detail(engine, scale):
     assert np.array_equal(large, engine.generate(CHEST, 3, asked))
     assert np.abs(shrink(large, scale) - small).mean() < 0.001
     assert detail(large, scale).std() > 2 * detail(enlarge(small, scale), scale).std()
+
+
+def test_a_stage_alone_adds_detail_to_real_input_and_keeps_it(engine):
+    assert isinstance(engine, Staged)
+    (stage,) = engine.stages
+    whole = engine.generate(CHEST, 5, Settings(num_steps=1, size=(256, 192)))
+    square = np.zeros((256, 256), np.float32)
+    square[32:224] = whole
+    low = shrink(square, 4)
+    asked = (stage.name, low, CHEST, 7, Settings(num_steps=2), 256 / 192)
+    fine = engine.refine(*asked)
+    assert fine.shape == (stage.output_side,) * 2 and np.array_equal(fine, engine.refine(*asked))
+    assert fine[:32].max() == 0 == fine[224:].max()
+    assert np.abs(shrink(fine, 4) - low).mean() < 0.02
+    assert detail(fine, 4).std() > 1.05 * detail(enlarge(low, 4), 4).std()
+
+
+@pytest.mark.parametrize(("name", "side"), [("base", 64), ("detail", 32)])
+def test_a_stage_that_is_not_there_is_refused(engine, name, side):
+    low = np.zeros((side, side), np.float32)
+    with pytest.raises(InvalidInput, match="detail for sides of 64"):
+        engine.refine(name, low, CHEST, 0, Settings())
 
 
 def test_tiles_draw_what_one_piece_would(engine, monkeypatch):

@@ -130,6 +130,51 @@ class Telling(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageFacts:
+    """A stage of an engine that draws finer what is there: from squares to squares of these sides.
+
+    The sides are divisors of SIDE, and the output's is a multiple of the input's.
+    """
+
+    name: str
+    input_side: int
+    output_side: int
+
+    def __post_init__(self) -> None:
+        if SIDE % self.output_side or self.output_side % self.input_side:
+            raise InvalidInput(
+                f"stage {self.name}: sides must divide {SIDE} and each other, got"
+                f" {self.input_side} and {self.output_side}"
+            )
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """An engine that draws in stages and can be asked for one of the finer ones alone."""
+
+    @property
+    def stages(self) -> Sequence[StageFacts]:
+        """From coarse to fine."""
+        ...
+
+    def refine(
+        self,
+        name: str,
+        low: Array,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        aspect: float = 1.0,
+    ) -> Array:
+        """What the stage of this name makes of low (s, s): (S, S), both in 0-1 and letterboxed.
+
+        concepts: ids, a style among them where it is known.  aspect: width over height of the
+        content; what lies outside is black.  Raises InvalidInput for another name or shape.
+        """
+        ...
+
+
 def check_strength(strength: float) -> None:
     """Raise InvalidInput unless above 0 and at most 1."""
     if not 0 < strength <= 1:

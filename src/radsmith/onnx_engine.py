@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 
 from radsmith.completion import Model, complete
 from radsmith.components import Components
-from radsmith.engine import SIDE, Given, ModelFacts, check_size
+from radsmith.engine import SIDE, Given, ModelFacts, StageFacts, check_size
 from radsmith.enlarging import larger
+from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
 from radsmith.letterbox import box_of, content_mask, inside
 from radsmith.prior import Prior
@@ -42,7 +43,7 @@ class ModelFiles:
 
 
 class OnnxEngine:
-    """The default model. Implements `Engine`."""
+    """The default model. Implements `Engine` and `Staged`."""
 
     def __init__(self, files: ModelFiles) -> None:
         config = files.config
@@ -53,8 +54,8 @@ class OnnxEngine:
             prior=prior,
             components=Components(table, files.arrays, config.get("since")),
             base=BaseStage(files.networks["base"], prior, config["sampling"]),
-            octave=_finer(files, "octave"),
-            detail=_finer(files, "detail"),
+            octave=_stage(files, "octave"),
+            detail=_stage(files, "detail"),
             table=table,
             slots=int(config["sampling"]["max_concepts"]),
         )
@@ -144,6 +145,51 @@ class OnnxEngine:
         part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
         return result, shown
 
+    @property
+    def stages(self) -> tuple[StageFacts, ...]:
+        """The finer stages; the base begins from nothing, so it has no input to be given."""
+        return tuple(
+            StageFacts(
+                name=name,
+                input_side=stage.step.low_side,
+                output_side=stage.step.low_side * stage.step.scale,
+            )
+            for name, stage in self._finer.items()
+        )
 
-def _finer(files: ModelFiles, stage: str) -> FinerStage:
+    def refine(
+        self,
+        name: str,
+        low: Array,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        aspect: float = 1.0,
+    ) -> Array:
+        """What the stage of this name makes of low (s, s), in 0-1 and letterboxed: (S, S)."""
+        asked = next((stage for stage in self.stages if stage.name == name), None)
+        if asked is None or low.shape != (asked.input_side, asked.input_side):
+            raise InvalidInput(
+                f"no stage {name!r} for an image of {low.shape}: there are"
+                f" {', '.join(f'{s.name} for sides of {s.input_side}' for s in self.stages)}"
+            )
+        stage, side = self._finer[name], asked.output_side
+        shown = content_mask(box_of(aspect), side)
+        noise = Noise.of(low.shape, np.random.default_rng(seed), stage.step.scale)
+        with threadpool_limits(1):
+            fine = stage.draw(
+                low * np.float32(2) - np.float32(1),
+                self._model.encode(concepts),
+                np.full((side, side), -1, np.float32),
+                shown,
+                noise,
+            )
+        return np.clip(fine / 2 + np.float32(0.5), 0, 1).astype(np.float32)
+
+    @property
+    def _finer(self) -> Mapping[str, FinerStage]:
+        return {"octave": self._model.octave, "detail": self._model.detail}
+
+
+def _stage(files: ModelFiles, stage: str) -> FinerStage:
     return FinerStage(files.networks[stage], FinerStep(**files.config["sampling"][stage]))

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from radsmith.adapters.contact_sheet import Table as Figures
 from radsmith.adapters.files import write_atomically
 from radsmith.adapters.image_files import Outcome
 from radsmith.augment import TRIES, AugmentPlan
@@ -108,6 +109,21 @@ def probe_table(answers: Sequence[Answer]) -> Table:
             Text(answer.standing, style=style),
             right,
         )
+    return table
+
+
+def figures_table(figures: Figures) -> Table:
+    """A table of a report, its note below."""
+    table = Table(
+        title=Text(figures.title),
+        title_justify="left",
+        caption=Text(figures.note),
+        caption_justify="left",
+    )
+    for heading in figures.columns:
+        table.add_column(heading, overflow="fold")
+    for row in figures.rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
     return table
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
     from radsmith.engine import Engine
+    from radsmith.evaluate import Options, Progress
     from radsmith.features import Space
+    from radsmith.judge import Judge
+    from radsmith.octaves import OctaveOptions
     from radsmith.real_set import RealSet
     from radsmith.rebuild import RebuildOptions
 
@@ -23,6 +29,9 @@ if TYPE_CHECKING:
 @click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
 @click.option("--per-kind", type=click.IntRange(20), default=400, help="Most real images a kind.")
 @click.option("--per-finding", type=click.IntRange(5), default=25, help="Prompt pairs a finding.")
+@click.option("--octaves", is_flag=True, help="The octave table alone: at which scale images fail.")
+@click.option("--kind", "kinds", multiple=True, help="Of --octaves: such as “adult chest x-ray”.")
+@click.option("-n", "each", type=click.IntRange(30), help="Of --octaves: images a kind; 60.")
 @click.option("--steps", help="Denoising steps; further numbers (4,25) are compared.")
 @GUIDANCE
 @ENGINE
@@ -30,13 +39,18 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0)
 @click.option("--copies/--no-copies", default=True, help="Search the training images for copies.")
 @click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
+@click.pass_context
 def evaluate(
+    context: click.Context,
     data: Path,
     folder: Path,
     split: str,
     features: str,
     per_kind: int,
     per_finding: int,
+    octaves: bool,
+    kinds: tuple[str, ...],
+    each: int | None,
     steps: str | None,
     guidance: float | None,
     engine: str | None,
@@ -48,47 +62,114 @@ def evaluate(
     """Compare a model's images with real ones.
 
     DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
-    samples.png.
+    samples.png; with --octaves, octaves.html and octaves.json.
     """
-    from datetime import UTC, datetime
-
-    from rich.console import Console
-
     from radsmith.adapters.engines import chosen, load_engine, settings_for
-    from radsmith.adapters.evaluation_report import write_evaluation
     from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.judge_files import load_judge, load_spaces
     from radsmith.adapters.prompt_list import parse_steps
     from radsmith.evaluate import Options
-    from radsmith.evaluate import evaluate as compare
+    from radsmith.octaves import EACH, OctaveOptions, kind_of
 
-    choice = chosen(engine, model)
     counts = parse_steps(steps) if steps is not None else [None]
-    options = Options(
-        settings=settings_for(choice, counts[0], guidance),
+    _check_use(context, octaves, len(counts))
+    choice = chosen(engine, model)
+    settings = settings_for(choice, counts[0], guidance)
+    asked = [kind_of(text) for text in kinds]
+    judge = load_judge(judge_file)
+    spaces = load_spaces(features, judge)
+    drawing = load_engine(choice)
+    prepare_folder(folder)
+    if octaves:
+        options = OctaveOptions(settings=settings, kinds=asked, each=each or EACH, seed=seed)
+        click.echo(_octaves(drawing, spaces, (data, split), folder, options))
+        return
+    full = Options(
+        settings=settings,
         more_steps=tuple(n for n in counts[1:] if n is not None),
         per_kind=per_kind,
         per_finding=per_finding,
         seed=seed,
     )
-    judge = load_judge(judge_file)
-    spaces = load_spaces(features, judge)
-    drawing = load_engine(choice)
-    prepare_folder(folder)
+    click.echo(_evaluation(drawing, (spaces, judge), (data, split, copies), folder, full))
 
-    console = Console(stderr=True, highlight=False, markup=False)
+
+def _check_use(context: click.Context, octaves: bool, counts: int) -> None:
+    """Raise InvalidInput for an option given that would say nothing, with or without --octaves."""
+    only, without = {"kinds", "each"}, {"per_kind", "per_finding", "copies"}
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if option.name in (without if octaves else only):
+            needs = "cannot be given with" if octaves else "is an option of"
+            raise InvalidInput(f"{option.opts[0]} {needs} --octaves: leave it out")
+    if octaves and counts > 1:
+        raise InvalidInput("--octaves measures one number of steps: give --steps one number")
+
+
+def _evaluation(
+    engine: Engine,
+    eyes: tuple[dict[str, Space], Judge],
+    data: tuple[Path, str, bool],
+    folder: Path,
+    options: Options,
+) -> Path:
+    """data: folder, split, and whether its training images are searched for copies."""
+    from radsmith.adapters.evaluation_report import write_evaluation
+    from radsmith.evaluate import evaluate as compare
+
+    source, split, copies = data
+    with _telling() as show:
+        training = real_images(source, "train") if copies else None
+        found = compare(engine, real_images(source, split), training, *eyes, options, show)
+    found.report.update(split=split, date=_today())
+    return write_evaluation(folder, found)
+
+
+def _octaves(
+    engine: Engine,
+    spaces: dict[str, Space],
+    data: tuple[Path, str],
+    folder: Path,
+    options: OctaveOptions,
+) -> Path:
+    """data: folder and split."""
+    from rich.console import Console
+
+    from radsmith.adapters.console import figures_table
+    from radsmith.adapters.octave_report import octave_tables, write_octaves
+    from radsmith.octaves import compare_octaves
+
+    with _telling() as show:
+        found = compare_octaves(engine, real_images(*data), spaces, options, show)
+    found.report.update(split=data[1], date=_today())
+    console = Console(highlight=False, markup=False)
+    for table in octave_tables(found.report):
+        console.print(figures_table(table))
+    return write_octaves(folder, found)
+
+
+@contextmanager
+def _telling() -> Iterator[Progress]:
+    """What is being done and how many images were drawn, while it is."""
+    from rich.console import Console
+
     done = 0
-    with console.status("reading images") as status:
+    with Console(stderr=True, highlight=False, markup=False).status("reading images") as status:
 
         def show(what: str, number: int) -> None:
             nonlocal done
             done += number
             status.update(f"{what}: {done} images drawn")
 
-        training = real_images(data, "train") if copies else None
-        found = compare(drawing, real_images(data, split), training, spaces, judge, options, show)
-    found.report.update(split=split, date=datetime.now(UTC).date().isoformat())
-    click.echo(write_evaluation(folder, found))
+        yield show
+
+
+def _today() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).date().isoformat()
 
 
 @click.command()
