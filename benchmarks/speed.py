@@ -19,12 +19,13 @@ import numpy as np
 import onnxruntime
 from threadpoolctl import threadpool_limits
 
-from radsmith.adapters.model_files import load_engine, load_facts
+from radsmith.adapters.model_files import load_engine, load_facts, load_files
 from radsmith.generate import plan
 from radsmith.generation import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"
 SIZE = 1024
+USUAL = "usual settings"
 
 
 def processor() -> str:
@@ -48,26 +49,36 @@ def sgemm_rate() -> float:
     return SIZE**3 / best
 
 
-def multiply_adds() -> tuple[int, int]:
-    """Of one call of the base network and of the upsampler, counted by torch on zeros."""
+def multiply_adds() -> dict[str, int]:
+    """Of one call of each stage's network, counted by torch on zeros."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from radsmith.training.loop import build
-    from radsmith.training.network import MAX_CONCEPTS
+    from radsmith.training.from_onnx import network_from_onnx
+    from radsmith.training.network import MAX_CONCEPTS, BaseDenoiser
+    from radsmith.training.refining import STEPS
 
     ids, t = torch.zeros(1, MAX_CONCEPTS, dtype=torch.long), torch.full((1,), 0.5)
-    low, fine = torch.zeros(1, 1, 64, 64), torch.zeros(1, 3, 256, 256)
-    inputs = {
-        "base": (torch.zeros(1, 5, 64, 64), t, torch.zeros(1, 4), ids),
-        "upsampler": (fine, low, t, torch.zeros(1, 1), ids),
-    }
-    counts = []
-    for stage, example in inputs.items():
+    counts = {}
+    for stage, stored in load_files().networks.items():
+        network = network_from_onnx(stage, stored)
+        if isinstance(network, BaseDenoiser):
+            side = network.side
+            example = (torch.zeros(1, 5, side, side), t, torch.zeros(1, 4), ids)
+        else:
+            low = STEPS[stage].low_side
+            fine = low * STEPS[stage].scale
+            example = (
+                torch.zeros(1, 3, fine, fine),
+                torch.zeros(1, 1, low, low),
+                t,
+                t[:, None],
+                ids,
+            )
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            build(stage, 300, {})(*example)
-        counts.append(counter.get_total_flops() // 2)
-    return counts[0], counts[1]
+            network(*example)
+        counts[stage] = counter.get_total_flops() // 2
+    return counts
 
 
 def warm(count: int = 20) -> dict[str, float]:
@@ -76,9 +87,10 @@ def warm(count: int = 20) -> dict[str, float]:
     concepts = plan(PROMPT, engine.facts).concepts
     found = {}
     settings = {
-        "4 steps, guidance 1.5": Settings(),
-        "4 steps, no guidance": Settings(guidance_scale=1),
-        "25 steps, guidance 1.5": Settings(num_steps=25),
+        USUAL: Settings(),
+        "4 steps, no guidance": Settings(num_steps=4, guidance_scale=1),
+        "4 steps, guidance 1.5": Settings(num_steps=4, guidance_scale=1.5),
+        "2 steps, no guidance": Settings(num_steps=2, guidance_scale=1),
         "512x512": Settings(size=(512, 512)),
         "1024x1024": Settings(size=(1024, 1024)),
     }
@@ -110,19 +122,23 @@ def main() -> None:
     core_s, memory = cold()
     rate = sgemm_rate()
     costs = warm()
-    base, upsampler = multiply_adds()
-    bound = (8 * base + 4 * upsampler) / rate
+    counts = multiply_adds()
+    calls = {
+        "base": 2 * Settings().num_steps if Settings().guidance_scale != 1 else Settings().num_steps
+    }
+    bound = sum(n * calls.get(stage, 1) for stage, n in counts.items()) / rate
     print(f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, one core, onnxruntime "
           f"{onnxruntime.__version__}, model {load_facts().digest[:12]}\n")  # fmt: skip
     print("| what | figure |\n|---|---|")
     for name, cost in costs.items():
         print(f"| one image, warm, {name} | {cost:.3f} core-s |")
     print(f"| large float32 product | {2 * rate / 1e9:.0f} GFLOP/s |")
-    millions = f"{base / 1e6:.0f} M, {upsampler / 1e6:.0f} M"
-    print(f"| multiply-adds of a base call, of an upsampler call | {millions} |")
-    print(f"| bound for 8 base and 4 upsampler calls at that rate | {bound:.3f} core-s |")
-    ratio = costs["4 steps, guidance 1.5"] / bound
-    print(f"| image (4 steps, guidance) over bound | {ratio:.1f} |")
+    millions = ", ".join(f"{stage} {n / 1e6:.0f} M" for stage, n in counts.items())
+    print(f"| multiply-adds of a call | {millions} |")
+    print(
+        f"| bound for {calls['base']} base calls and one of each finer stage | {bound:.3f} core-s |"
+    )
+    print(f"| image (usual settings) over bound | {costs[USUAL] / bound:.1f} |")
     print(f"| `radsmith generate`, cold, one image | {core_s:.2f} core-s, {memory:.0f} MiB peak |")
 
 

@@ -27,7 +27,7 @@ from radsmith.training.state import Run
 HELD_OUT_IMAGES = 160
 SAMPLING_STEPS = 4
 START = 0.8
-COMPARED = 2000
+COMPARED = 1000
 """Training images that drawn ones are compared with, at most."""
 NULL_PERCENTILE = 1.0
 UNITS = 240

@@ -276,8 +276,7 @@ def _train(
             entry = {"step": run.step, "loss": float(np.nanmean(recent))} | _check(
                 run, recipe, material
             )
-            if entry["held_out"] is not None:
-                keep_best(run, tuning.work, "base", entry["held_out"])
+            keep_best(run, tuning.work, "base", entry["held_out"])
             parts = parts_of(tuning, material, run)
             entry |= watch.look(OnnxEngine(files_of(parts, material)), run.step)
             tell("preview", entry)

@@ -146,7 +146,7 @@ def finish_report(
         "the paper's prompts": {
             name: _probed(engine, judge, watch.seed) for name, engine in _both(before, after)
         },
-        "chosen": json.loads((work / "best.json").read_text()),
+        "chosen": json.loads((work / "base-best.json").read_text()),
     }
     text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
     write_atomically(folder / "report.json", text.encode())

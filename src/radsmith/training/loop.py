@@ -64,7 +64,7 @@ class Recipe:
     save_every_s: float = 300.0
     squared_steps: int = 600
     adversarial_rate: float = 2e-4
-    critic_rate: float = 3e-4
+    critic_rate: float = 4e-4
     critic_warmup: int = 100
     adversarial_average: float = 0.998
     half: bool | None = None
@@ -159,7 +159,8 @@ def train(
             _checkpoint(run, recipe, material, folder, recent)
             after_checkpoint(run)
             saved, recent = time.monotonic(), []
-    _checkpoint(run, recipe, material, folder, recent)
+    if recent:
+        _checkpoint(run, recipe, material, folder, recent)
     return run
 
 
@@ -288,6 +289,7 @@ def _checkpoint(
         "step": run.step,
         "samples": run.samples,
         "seconds": round(run.seconds, 1),
+        "samples_per_core_s": round(run.samples / max(run.seconds, 0.1), 1),
         "half": run.half,
         "phase": "squared error" if run.critic is None else "adversarial",
     }
@@ -297,8 +299,7 @@ def _checkpoint(
     entry["skipped"] = sum(not math.isfinite(t["loss"]) for t in recent if "loss" in t)
     figure, told = figures(run, recipe.stage, material)
     entry |= told
-    if figure is not None:
-        keep_best(run, folder, recipe.stage, figure)
+    keep_best(run, folder, recipe.stage, figure)
     save_state(run, folder, recipe.stage, {"recipe": asdict(recipe), "table": material.table})
     with (folder / f"{recipe.stage}.log.jsonl").open("a", encoding="utf-8") as log:
         log.write(json.dumps(entry) + "\n")

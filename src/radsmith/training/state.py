@@ -125,15 +125,17 @@ def begin_from(run: Run, initial: Beginning) -> None:
     run.warm_from = run.step
 
 
-def keep_best(run: Run, folder: Path, stage: str, figure: float) -> None:
-    """Keep the average where no earlier checkpoint had a lower figure."""
-    if run.best is not None and figure >= run.best:
+def keep_best(run: Run, folder: Path, stage: str, figure: float | None) -> None:
+    """Keep the average where no earlier checkpoint had a lower figure; without one, always."""
+    if run.best is not None and figure is not None and figure >= run.best:
         return
     run.best = figure
     path = folder / f"{stage}-best.safetensors"
     partial = path.with_suffix(".partial")
     save_file({k: v.contiguous().cpu() for k, v in run.average.state_dict().items()}, partial)
     os.replace(partial, path)
+    chosen = {"figure": figure, "step": run.step}
+    _replace(folder / f"{stage}-best.json", json.dumps(chosen).encode())
 
 
 def use_best(network: nn.Module, folder: Path, stage: str) -> None:
