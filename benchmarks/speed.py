@@ -54,9 +54,9 @@ def multiply_adds() -> dict[str, int]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from radsmith.stages import FINER
     from radsmith.training.from_onnx import network_from_onnx
     from radsmith.training.network import MAX_CONCEPTS, BaseDenoiser
-    from radsmith.training.refining import STEPS
 
     ids, t = torch.zeros(1, MAX_CONCEPTS, dtype=torch.long), torch.full((1,), 0.5)
     counts = {}
@@ -66,8 +66,8 @@ def multiply_adds() -> dict[str, int]:
             side = network.side
             example = (torch.zeros(1, 5, side, side), t, torch.zeros(1, 4), ids)
         else:
-            low = STEPS[stage].low_side
-            fine = low * STEPS[stage].scale
+            low = FINER[stage].low_side
+            fine = low * FINER[stage].scale
             example = (
                 torch.zeros(1, 3, fine, fine),
                 torch.zeros(1, 1, low, low),

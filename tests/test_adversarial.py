@@ -13,7 +13,7 @@ from test_training import make_data
 
 from radsmith.errors import InvalidInput
 from radsmith.resize import enlarge, shrink
-from radsmith.stages import DETAIL, OCTAVE, FinerStep, finer_mean
+from radsmith.stages import FINER, FinerStep, finer_mean
 from radsmith.training.adversarial import Weights, critic_loss, generator_loss, penalty
 from radsmith.training.batches import Batch
 from radsmith.training.choosing import copies
@@ -22,6 +22,7 @@ from radsmith.training.network import Upsampler, UpsamplerParams
 from radsmith.training.refining import CROP, ask, squared_loss
 from radsmith.training.run import run
 
+OCTAVE, DETAIL = FINER["octave-64"], FINER["detail"]
 CPU = torch.device("cpu")
 TINY = DiscriminatorParams(channels=(8, 8))
 
@@ -118,11 +119,11 @@ def test_copies_are_counted_against_held_out_images():
 CONFIG = """
 data = "{data}"
 state = "{state}"
-stages = ["octave"]
+stages = ["octave-64"]
 [prior]
 basis = 8
 rank = 4
-[sizes.octave]
+[sizes.octave-64]
 channels = 8
 depth = 1
 [recipe]
@@ -130,7 +131,7 @@ batch_size = 4
 max_steps = {steps}
 save_every_s = 0
 half = false
-[recipe.octave]
+[recipe.octave-64]
 squared_steps = 2
 critic_warmup = 1
 """
@@ -157,12 +158,14 @@ def test_a_run_killed_while_saving_ends_where_it_would_have(tmp_path):
         if name == "killed":
             done = subprocess.run([sys.executable, "-c", KILLED, str(config)], capture_output=True)
             assert done.returncode == -signal.SIGKILL, done.stderr
-            assert json.loads((tmp_path / name / "run/octave.json").read_text())["step"] == 4
+            assert json.loads((tmp_path / name / "run/octave-64.json").read_text())["step"] == 4
         run(config)
         folder = tmp_path / name / "run"
-        state = json.loads((folder / "octave.json").read_text())
+        state = json.loads((folder / "octave-64.json").read_text())
         ends.append(load_file(folder / state["tensors"]))
-        log = [json.loads(line) for line in (folder / "octave.log.jsonl").read_text().splitlines()]
+        log = [
+            json.loads(line) for line in (folder / "octave-64.log.jsonl").read_text().splitlines()
+        ]
     assert [entry["phase"] for entry in log][1:] == ["squared error", *["adversarial"] * 4]
     assert 0 <= log[-1]["critic_right"] <= 1
     assert ends[0].keys() == ends[1].keys()

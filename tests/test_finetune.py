@@ -21,6 +21,7 @@ from radsmith.components import Components
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import plan
 from radsmith.generation import Settings
+from radsmith.stages import FINER
 from radsmith.training.data import balance, load_corpus
 from radsmith.training.finetune import finetune
 from radsmith.training.from_onnx import base_from_onnx, network_from_onnx
@@ -79,8 +80,9 @@ def base(tmp_path_factory):
     config.write_text(
         f'data = "{folder}"\nstate = "{folder}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave]\nchannels = 8\ndepth = 1\n[sizes.detail]\nchannels = 8\n"
-        "depth = 1\n[recipe]\nbatch_size = 4\nmax_steps = 3\n"
+        "[sizes.octave-32]\nchannels = 8\ndepth = 1\n[sizes.octave-64]\nchannels = 8\n"
+        "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
+        "batch_size = 4\nmax_steps = 3\n"
     )
     return run(config)
 
@@ -123,21 +125,25 @@ def test_finer_stages_are_tuned_only_where_that_helps(tmp_path, base, own, monke
     def measured(run, stage, seen):
         _, told = figures(run, stage, seen)
         looks.append((stage, run.step))
-        return {"octave": run.step, "detail": -run.step}[stage] * 1.0, told
+        return -run.step if stage == "detail" else run.step, told
 
     monkeypatch.setattr(finetune_finer, "figures", measured)
     out, told = tmp_path / "finer.radsmith", []
     tuning = Tuning(dataset=own, base=base, out=out, finer_steps=2, **SMALL)
     finetune(tuning, lambda *t: told.append(t))
     new = load_files(out)
-    octave, detail = (
+    coarse, octave, detail = (
         [network_from_onnx(stage, f.networks[stage]).leave.weight for f in (old, new)]
-        for stage in ("octave", "detail")
+        for stage in FINER
     )
-    assert torch.equal(*octave)  # its texture came out farther from the held-out images
+    assert torch.equal(*coarse) and torch.equal(
+        *octave
+    )  # their texture came out farther from the held-out images
     assert not torch.equal(*detail)
-    assert looks == [(s, n) for s in ("octave", "detail") for n in (0, 1, 2)]
-    assert [f["stage"] for what, f in told if what == "look"] == ["octave"] * 2 + ["detail"] * 2
+    assert looks == [(s, n) for s in FINER for n in (0, 1, 2)]
+    assert [f["stage"] for what, f in told if what == "look"] == [
+        s for s in FINER for _ in range(2)
+    ]
 
 
 def test_old_concepts_keep_their_components_and_rows(tuned, base):

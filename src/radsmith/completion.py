@@ -38,12 +38,13 @@ WORTH = 1.25
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """The parts of the default model. table: rows of concept ids; slots: concepts at most."""
+    """The parts of the default model. octaves: from coarse to fine, up to 64x64; table: rows of
+    concept ids; slots: concepts at most."""
 
     prior: Prior
     components: Components
     base: BaseStage
-    octave: FinerStage
+    octaves: Sequence[FinerStage]
     detail: FinerStage
     table: Mapping[str, int]
     slots: int
@@ -63,25 +64,35 @@ class Model:
         settings: Settings,
         rng: np.random.Generator,
     ) -> Array:
-        """The whole image at 64x64: drawn by the base, made twice finer.
+        """The whole image at 64x64: drawn by the base, made finer octave by octave.
 
         known, mask: (64, 64).  begin: on that grid; where its `first` is 1, the base begins at a
         draw of the prior instead.
         """
-        scale = LOW_SIDE // self.base.side
-        unknown = coarser(mask > 0, scale).astype(np.float32)
-        given = shrink(known, scale)
+        given, unknown = _at(known, mask, self.base.side)
         beside = Conditional(self.prior, given.ravel(), unknown.ravel())
         if begin.first < 1:
-            image = shrink(begin.image, scale)
+            image = shrink(begin.image, LOW_SIDE // self.base.side)
         else:
             image = np.clip(beside.draw(component, rng).reshape(given.shape), -1.2, 1.2)
         start = Beginning(image=image, first=begin.first * self.base.start)
         low = self.base.draw(component, ids, start, beside, settings, rng)
         low = np.where(unknown > 0, low, given).astype(np.float32)
-        noise = Noise.of(low.shape, rng, self.octave.step.scale)
-        varied = begin if begin.first < 1 else None
-        return self.octave.draw(low, ids, known, mask, noise, varied)
+        low = shrink(low, self.base.side // self.octaves[0].step.low_side)
+        for stage in self.octaves:
+            scale = stage.step.scale
+            given, unknown = _at(known, mask, scale * len(low))
+            own = shrink(begin.image, LOW_SIDE // len(given))
+            varied = Beginning(image=own, first=begin.first) if begin.first < 1 else None
+            noise = Noise.of(low.shape, rng, scale)
+            low = stage.draw(low, ids, given, unknown, noise, varied)
+        return low
+
+
+def _at(known: Array, mask: Array, side: int) -> tuple[Array, Array]:
+    """Known pixels and what is unknown, on a coarser grid of this side."""
+    scale = len(mask) // side
+    return shrink(known, scale), coarser(mask > 0, scale).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

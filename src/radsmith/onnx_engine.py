@@ -25,7 +25,16 @@ from radsmith.letterbox import box_of, content_mask, inside
 from radsmith.prior import Prior
 from radsmith.prompt import Prompt
 from radsmith.resize import resample, resize
-from radsmith.stages import LOW_SIDE, BaseStage, Beginning, FinerStage, FinerStep, Noise
+from radsmith.stages import (
+    DETAIL,
+    FINER,
+    LOW_SIDE,
+    BaseStage,
+    Beginning,
+    FinerStage,
+    FinerStep,
+    Noise,
+)
 
 Array = NDArray[np.float32]
 
@@ -34,7 +43,7 @@ Array = NDArray[np.float32]
 class ModelFiles:
     """The parts of a model as an adapter read them.
 
-    config: the JSON sidecar.  networks: ONNX by stage, "base", "octave" and "detail".
+    config: the JSON sidecar.  networks: ONNX by stage, "base" and those of `stages.FINER`.
     """
 
     config: Mapping[str, Any]
@@ -54,8 +63,8 @@ class OnnxEngine:
             prior=prior,
             components=Components(table, files.arrays, config.get("since")),
             base=BaseStage(files.networks["base"], prior, config["sampling"]),
-            octave=_stage(files, "octave"),
-            detail=_stage(files, "detail"),
+            octaves=tuple(_stage(files, name) for name in FINER if name != DETAIL),
+            detail=_stage(files, DETAIL),
             table=table,
             slots=int(config["sampling"]["max_concepts"]),
         )
@@ -188,7 +197,7 @@ class OnnxEngine:
 
     @property
     def _finer(self) -> Mapping[str, FinerStage]:
-        return {"octave": self._model.octave, "detail": self._model.detail}
+        return dict(zip(FINER, (*self._model.octaves, self._model.detail), strict=True))
 
 
 def _stage(files: ModelFiles, stage: str) -> FinerStage:

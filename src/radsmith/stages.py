@@ -1,7 +1,7 @@
-"""The drawing stages of the default model on ONNX Runtime: 32x32, then twice and four times finer.
+"""The drawing stages of the default model on ONNX Runtime, from coarse to fine.
 
-The base draws in a few steps, a finer stage in one call. Arrays in [-1, 1]; masks are 1 where
-pixels are to be made. Every call runs on one thread.
+The base draws in a few steps; each finer stage makes an image finer in one call. Arrays in
+[-1, 1]; masks are 1 where pixels are to be made. Every call runs on one thread.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from radsmith.sampling import SAMPLERS, Denoiser, guided, keeping, timesteps, ve
 
 Array = NDArray[np.float32]
 LOW_SIDE = 64
-"""Side of the coarse image: what the base and the first finer stage make together."""
+"""Side of the coarse image: what the base and all finer stages but the last make together."""
 SCALE = 4
+DETAIL = "detail"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,12 @@ class FinerStep:
     most_noise: float
 
 
-OCTAVE = FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1)
-DETAIL = FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15)
+FINER = {
+    "octave-32": FinerStep(scale=2, low_side=16, spread=0.11, noise=0.03, most_noise=0.1),
+    "octave-64": FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1),
+    DETAIL: FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15),
+}
+"""The finer stages by name, from coarse to fine; all but the last make the coarse image."""
 
 
 def finer_mean(x_t: Array, t: Array) -> tuple[Array, Array]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SIDECAR = "model.json"
 SUFFIX = ".radsmith"
-STAGES = ("base", "octave", "detail")
 PRIOR = "prior.safetensors"
 
 
@@ -54,6 +53,7 @@ def load_files(model: Path | None = None) -> ModelFiles:
     from safetensors.numpy import load  # like onnxruntime not needed for the facts alone
 
     from radsmith.onnx_engine import ModelFiles
+    from radsmith.stages import FINER
 
     model = model or default_folder()
     config = read_config(model)
@@ -65,14 +65,15 @@ def load_files(model: Path | None = None) -> ModelFiles:
             f"{model} was made by an earlier radsmith, whose base drew 64x64 at once: make it again"
             " (radsmith finetune, or radsmith train) with this one"
         )
-    names = (*(f"{stage}.onnx" for stage in STAGES), PRIOR)
+    stages = ("base", *FINER)
+    names = (*(f"{stage}.onnx" for stage in stages), PRIOR)
     missing = set(names) - set(wanted)
     if missing:
         raise InvalidInput(f"{model} names no {', '.join(sorted(missing))}")
     parts = {name: _checked(model, name, wanted[name]) for name in names}
     return ModelFiles(
         config=config,
-        networks={stage: parts[f"{stage}.onnx"] for stage in STAGES},
+        networks={stage: parts[f"{stage}.onnx"] for stage in stages},
         arrays=load(parts[PRIOR]),
     )
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from radsmith.prior import Prior
 from radsmith.resize import enlarge, shrink
 from radsmith.sampling import keeping, sample_euler, timesteps, velocity_of
+from radsmith.stages import FINER
 from radsmith.texture import Standard, texture_distance, texture_space
 from radsmith.training.batches import Array, Batch, content_mask, make_batch, tensors
 from radsmith.training.data import SIDE, Corpus
 from radsmith.training.flow import base_inputs, base_loss
-from radsmith.training.refining import STEPS, ask, squared_loss
+from radsmith.training.refining import ask, squared_loss
 from radsmith.training.state import Run
 
 HELD_OUT_IMAGES = 160
@@ -117,7 +118,7 @@ def _base_figures(
 def _finer_figures(
     run: Run, stage: str, batch: Batch, material: Material
 ) -> tuple[float, dict[str, Any]]:
-    step = STEPS[stage]
+    step = FINER[stage]
     rng = np.random.default_rng(0)
     images, losses, residuals, real = [], [], [], []
     for part in _parts(batch):

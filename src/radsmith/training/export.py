@@ -21,14 +21,14 @@ from torch import nn
 
 from radsmith.adapters.model_files import SIDECAR, combined_digest
 from radsmith.prior import Prior
+from radsmith.stages import FINER
 from radsmith.training.choosing import START
 from radsmith.training.data import Corpus
 from radsmith.training.flow import NOISE_FLOOR
 from radsmith.training.network import MAX_CONCEPTS, BaseDenoiser
-from radsmith.training.refining import STEPS
 
 SAMPLING = {"start": START, "noise_floor": NOISE_FLOOR, "max_concepts": MAX_CONCEPTS} | {
-    stage: asdict(step) for stage, step in STEPS.items()
+    stage: asdict(step) for stage, step in FINER.items()
 }
 
 
@@ -45,7 +45,7 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
         names = ["fine", "low", "t", "numbers", "concepts"]
         axes = {"fine": {2: "height", 3: "width"}, "low": {2: "rows", 3: "columns"}}
         axes["correction"] = axes["fine"]
-        step = STEPS[stage]
+        step = FINER[stage]
         low = torch.zeros(1, 1, step.low_side, step.low_side)
         fine = torch.zeros(1, 3, step.low_side * step.scale, step.low_side * step.scale)
         example = (fine, low, t, torch.zeros(1, 1), ids)

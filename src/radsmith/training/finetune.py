@@ -28,6 +28,7 @@ from radsmith.adapters.model_files import load_files, pack
 from radsmith.errors import InvalidInput
 from radsmith.onnx_engine import ModelFiles, OnnxEngine
 from radsmith.prior import Prior
+from radsmith.stages import FINER
 from radsmith.training.batches import make_batch
 from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import held_out_loss
@@ -41,7 +42,6 @@ from radsmith.training.from_onnx import base_from_onnx, upsampler_from_onnx
 from radsmith.training.loop import Recipe, step
 from radsmith.training.low_rank import adapt, trainable
 from radsmith.training.own_data import FEWEST_OF_CONCEPT, OwnData, load_own
-from radsmith.training.refining import STEPS
 from radsmith.training.replay import Replay, draw_replay, replay_loss
 from radsmith.training.state import Run, keep_best, resume, save_state, use_best
 from radsmith.training.tuned_model import (
@@ -101,7 +101,7 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     use_best(run.average, tuning.work, "base")
     if tuning.finer_steps:
         tell("stage", {"text": f"tuning the finer stages, {tuning.finer_steps} steps each"})
-        finer = {stage: tune_finer(tuning, material, stage, tell) for stage in STEPS}
+        finer = {stage: tune_finer(tuning, material, stage, tell) for stage in FINER}
         material = replace(material, finer=finer)
     tell("stage", {"text": "writing and measuring the model"})
     parts = parts_of(tuning, material, run)
@@ -144,7 +144,7 @@ def _material(tuning: Tuning, tell: Tell) -> Material:
         component=component,
         replay=replay,
         teacher=base_from_onnx(files.networks["base"]).eval().to(device),
-        finer={stage: _with_rows(files, stage, len(table) + 1) for stage in STEPS},
+        finer={stage: _with_rows(files, stage, len(table) + 1) for stage in FINER},
     )
 
 

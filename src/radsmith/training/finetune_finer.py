@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from radsmith.resize import enlarge
-from radsmith.stages import FinerStep
+from radsmith.stages import FINER, FinerStep
 from radsmith.training.batches import Batch, make_batch
 from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import figures
@@ -26,7 +26,7 @@ from radsmith.training.export import stored_network
 from radsmith.training.from_onnx import upsampler_from_onnx
 from radsmith.training.loop import Recipe, adversarial_step, enter_second_phase
 from radsmith.training.network import Upsampler
-from radsmith.training.refining import STEPS, ask
+from radsmith.training.refining import ask
 from radsmith.training.replay import Replay
 from radsmith.training.state import Run, keep_best, resume, save_state, use_best
 from radsmith.training.tuned_model import Material, Tuning, with_rows
@@ -83,7 +83,7 @@ def _train(
         rng = np.random.default_rng([recipe.seed, run.step])
         index = rng.choice(len(corpus), recipe.batch_size, p=weight)
         batch = make_batch(corpus, index, material.table, rng, augment=True)
-        held = _held(run, teacher, STEPS[stage], _replayed(material.replay, recipe, rng), rng)
+        held = _held(run, teacher, FINER[stage], _replayed(material.replay, recipe, rng), rng)
         told = adversarial_step(run, recipe, batch, rng, held)
         shown = {"step": run.step, "steps": tuning.finer_steps, "loss": told.get("loss", 0.0)}
         tell("step", shown | {"stage": stage})

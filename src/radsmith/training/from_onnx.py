@@ -23,7 +23,7 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 def network_from_onnx(stage: str, model: bytes) -> nn.Module:
-    """The network of a stage ("base", "octave" or "detail") from its ONNX file."""
+    """The network of a stage ("base" or a finer one) from its ONNX file."""
     return base_from_onnx(model) if stage == "base" else upsampler_from_onnx(model)
 
 

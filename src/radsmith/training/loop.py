@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
+from radsmith.stages import FINER
 from radsmith.training.adversarial import Weights, critic_loss, freeze, generator_loss, penalty
 from radsmith.training.batches import Batch, make_batch
 from radsmith.training.choosing import Material, figures
@@ -27,7 +28,7 @@ from radsmith.training.data import balance
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
 from radsmith.training.flow import base_loss
 from radsmith.training.network import BaseDenoiser, BaseParams, Upsampler, UpsamplerParams
-from radsmith.training.refining import STEPS, ask, squared_loss
+from radsmith.training.refining import ask, squared_loss
 from radsmith.training.state import (
     Beginning,
     Run,
@@ -38,7 +39,9 @@ from radsmith.training.state import (
     saved_step,
 )
 
-STAGES = ("base", *STEPS)
+STAGES = ("base", *FINER)
+CHANNELS = {"octave-32": 96}
+"""Of finer stages that take others than usual: where the grid is small, they cost little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,8 @@ def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
     if stage == "base":
         return BaseDenoiser(BaseParams(concepts=concepts, **sizes))
-    return Upsampler(UpsamplerParams(concepts=concepts, scale=STEPS[stage].scale, **sizes))
+    sizes = {"channels": CHANNELS.get(stage, UpsamplerParams.channels)} | sizes
+    return Upsampler(UpsamplerParams(concepts=concepts, scale=FINER[stage].scale, **sizes))
 
 
 def start(
@@ -176,7 +180,7 @@ def _loss(
             return base_loss(
                 run.network, batch, material.prior, material.component, rng, run.device
             )
-        asked = ask(STEPS[recipe.stage], batch, rng, run.device, whole=False)
+        asked = ask(FINER[recipe.stage], batch, rng, run.device, whole=False)
         return squared_loss(run.network, asked)
 
 
@@ -193,7 +197,7 @@ def adversarial_step(
     """
     critic, critic_optimizer = run.critic, run.critic_optimizer
     assert critic is not None and critic_optimizer is not None
-    asked = ask(STEPS[recipe.stage], batch, rng, run.device, whole=False)
+    asked = ask(FINER[recipe.stage], batch, rng, run.device, whole=False)
     weights = recipe.weights
     with _half(run):
         drawn = asked.drawn(run.network)
@@ -209,7 +213,7 @@ def adversarial_step(
         return told
     freeze(critic, True)
     with _half(run):
-        loss = generator_loss(critic, asked, drawn, weights, STEPS[recipe.stage].scale)
+        loss = generator_loss(critic, asked, drawn, weights, FINER[recipe.stage].scale)
         if besides is not None:
             loss = loss + besides()
     norm = _descend(loss, run.network, run.optimizer)

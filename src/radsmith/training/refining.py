@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from radsmith.resize import enlarge, shrink
-from radsmith.stages import DETAIL, OCTAVE, FinerStep, finer_mean
+from radsmith.stages import FinerStep, finer_mean
 from radsmith.training.batches import Array, Batch, content_mask, hole_masks, tensors
 from radsmith.training.data import SIDE
 
-STEPS = {"octave": OCTAVE, "detail": DETAIL}
 CROP = 32
 VARIED = 0.25
 """Share of the samples that begin at some t below 1."""

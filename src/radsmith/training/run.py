@@ -2,14 +2,14 @@
 
 data = "DATA"          # folder with train.csv and its shards, or a list (new ones last)
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
-stages = ["octave", "detail", "base"]   # in this order; one process each is faster
+stages = ["base", "octave-32"]   # in this order, also octave-64, detail; one process each is faster
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
                        # checkpoints/default.safetensors, which says what it was trained on
 model = "FOLDER"       # with `initial`: the model it belongs to, if not the shipped one
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
 [recipe.detail]        # the same for one stage alone
-[sizes.base]           # fields of network.BaseParams; sizes.octave, sizes.detail of UpsamplerParams
+[sizes.base]           # fields of network.BaseParams; [sizes.detail] of UpsamplerParams
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import make, plan
 from radsmith.generation import Request
 from radsmith.prior import Prior
-from radsmith.stages import OCTAVE
 from radsmith.training.choosing import Material
 from radsmith.training.data import Corpus, balance, load_corpus
 from radsmith.training.export import export_model
@@ -45,6 +44,7 @@ from radsmith.training.loop import STAGES, Recipe, last_entry, start, train
 from radsmith.training.state import Beginning, Run, use_best
 
 FEWEST_IMAGES = 5
+BASE_SIDE = 32
 SAMPLES = (
     "chest x-ray, PA view, adult, normal",
     "chest x-ray, AP view, child, bacterial pneumonia",
@@ -233,7 +233,7 @@ def _prior(corpus: Corpus, state: Path, config: dict[str, Any]) -> tuple[Prior, 
     path, labels = state / "prior.safetensors", state / "prior-labels.npy"
     if not path.exists():
         size = PriorSize(**config.get("prior", {}))
-        fitted, component = fit_prior(corpus, balance(corpus), OCTAVE.low_side, size, 0)
+        fitted, component = fit_prior(corpus, balance(corpus), BASE_SIDE, size, 0)
     else:
         fitted, component = Prior.from_arrays(load_file(path)), np.load(labels)
         if len(component) > len(corpus):

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from torch import nn
 
-from radsmith.adapters.model_files import PRIOR, STAGES, SUFFIX
+from radsmith.adapters.model_files import PRIOR, SUFFIX
 from radsmith.errors import InvalidInput
 from radsmith.onnx_engine import ModelFiles
 from radsmith.prior import Prior
+from radsmith.stages import FINER
 from radsmith.training.data import Corpus
 from radsmith.training.export import component_tables, model_parts, stored_network
 from radsmith.training.from_onnx import base_from_onnx
@@ -173,6 +174,6 @@ def files_of(parts: dict[str, bytes], material: Material) -> ModelFiles:
     """The parts as the engine takes them."""
     return ModelFiles(
         config=json.loads(parts["model.json"]),
-        networks={stage: parts[f"{stage}.onnx"] for stage in STAGES},
+        networks={stage: parts[f"{stage}.onnx"] for stage in ("base", *FINER)},
         arrays=load(parts[PRIOR]),
     )
