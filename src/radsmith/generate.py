@@ -151,7 +151,7 @@ def _beyond(size: tuple[int, int] | None, facts: ModelFacts) -> Iterator[str]:
     side = facts.learned_side
     if size is not None and side is not None and max(size) > side:
         yield (
-            f"the model learned from images of {side} pixels: its upsampler draws what is finer at"
+            f"the model learned from images of {side} pixels: its last stage draws what is finer at"
             f" {size[0]}x{size[1]}, and never saw such detail"
         )
 

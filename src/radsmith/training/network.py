@@ -34,7 +34,7 @@ class BaseParams:
 
 @dataclass(frozen=True, kw_only=True)
 class UpsamplerParams:
-    """Sizes of the upsampler: residual blocks on the low grid, `scale` times finer output."""
+    """Sizes of a finer stage: residual blocks on the low grid, `scale` times finer output."""
 
     concepts: int
     channels: int = 64
