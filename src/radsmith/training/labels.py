@@ -170,6 +170,8 @@ VIEW = {
     "short axis": ["view:short-axis"],
     "apical two-chamber": ["view:apical-two-chamber"],
     "apical four-chamber": ["view:apical-four-chamber"],
+    "Towne": ["view:towne"],
+    "Waters": ["view:waters"],
     "coronal (Graf standard plane)": ["view:graf-plane"],
     "coronal (off standard plane)": ["view:coronal"],
     "subcostal sweep": ["view:subcostal"],
