@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
+from scipy import ndimage
 
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.projection import (
@@ -55,19 +56,21 @@ _PAD = 40.0
 class _View:
     """azimuth and tilt: mean and standard deviation, in degrees.  either: from left or right.
 
-    mirrored: shown as if facing the patient.
+    mirrored: shown as if facing the patient.  along: the axis of the volume that the rays follow
+    closely, if one; samples can then stand for slabs across it.
     """
 
     azimuth: tuple[float, float] = (0.0, 4.0)
     tilt: tuple[float, float] = (0.0, 4.0)
     either: bool = False
     mirrored: bool = False
+    along: int | None = None
 
 
 _VIEWS = {
-    "AP": _View(),
-    "PA": _View(azimuth=(180.0, 4.0), mirrored=True),
-    "lateral": _View(azimuth=(90.0, 4.0), either=True),
+    "AP": _View(along=1),
+    "PA": _View(azimuth=(180.0, 4.0), mirrored=True, along=1),
+    "lateral": _View(azimuth=(90.0, 4.0), either=True, along=2),
     "oblique": _View(azimuth=(42.0, 8.0), either=True),
     "Towne": _View(tilt=(30.0, 3.0)),
     "Waters": _View(azimuth=(180.0, 4.0), tilt=(38.0, 3.0), mirrored=True),
@@ -77,11 +80,23 @@ _FRONTAL = ("AP", "PA")
 
 @dataclass(frozen=True, kw_only=True)
 class _Body:
-    """mu: attenuation in 1/mm, padded by `_PAD` at head and feet.  open_top: air above the body."""
+    """mu: attenuation in 1/mm, padded by `_PAD` at head and feet.  open_top: air above the body.
+
+    step: between samples along a ray, in mm.
+    """
 
     mu: Array
     spacing: tuple[float, float, float]
     open_top: bool
+    step: float
+
+    def for_view(self, view: str) -> _Body:
+        """Means over slabs of three voxels, at whose distance samples then suffice."""
+        axis = _VIEWS[view].along
+        if axis is None:
+            return self
+        mu = ndimage.uniform_filter1d(self.mu, 3, axis=axis)
+        return replace(self, mu=mu, step=3 * self.spacing[axis])
 
 
 def simulate(volumes: Path, folder: Path, count: int, seed: int, workers: int = 1) -> int:
@@ -136,10 +151,11 @@ def _region_images(task: tuple[Any, ...]) -> list[Drawn]:
     body = _body(volumes / f"{region.volume}.npz", region)
     found = []
     for view in region.views:
+        seen = body.for_view(view)
         for number in range(count * region.weight):
             own = zlib.crc32(_name(region, view).encode())
             rng = np.random.default_rng([seed, own, number])
-            found.append((region, view, number, _draw(body, region, view, rng)))
+            found.append((region, view, number, _draw(seen, region, view, rng)))
     return found
 
 
@@ -154,6 +170,7 @@ def _body(path: Path, region: Region) -> _Body:
         mu=np.pad(mu, ((pad, pad), (0, 0), (0, 0)), mode="edge"),
         spacing=(depth, rows, columns),
         open_top=float((mu[0] > 0).mean()) < 0.01,
+        step=1.5 * min(depth, rows, columns),
     )
 
 
@@ -188,7 +205,7 @@ def _path(body: _Body, beam: Beam) -> Array:
     width, height = beam.size
     pixel = max(beam.pixel, _FINEST * min(body.spacing))
     size = (round(width * beam.pixel / pixel), round(height * beam.pixel / pixel))
-    path = project(body.mu, body.spacing, replace(beam, size=size, pixel=pixel), step=3.0)
+    path = project(body.mu, body.spacing, replace(beam, size=size, pixel=pixel), step=body.step)
     enlarged = Picture.fromarray(path).resize(beam.size, Picture.Resampling.BICUBIC)
     return np.maximum(np.asarray(enlarged, np.float32), 0)
 
