@@ -192,7 +192,7 @@ TECH = [  # regex on lower-cased technique -> id
     (r"non-contrast|without contrast", "technique:non-contrast"),
     (r"dynamic contrast-enhanced", "technique:dynamic-contrast-enhanced"),
     (
-        r"contrast ct|(?<!dynamic )contrast-enhanced(?! examination)|with contrast|, contrast,",
+        r"contrast ct|contrast-enhanced(?! examination)|with contrast|, contrast,",
         "technique:contrast-enhanced",
     ),
     (r"arterial phase", "technique:arterial-phase"),
