@@ -42,7 +42,9 @@ def export_encoder(file: Path) -> None:
 @click.command("simulate")
 @click.argument("volumes", type=click.Path(path_type=Path))
 @click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
-@click.option("-n", "count", type=click.IntRange(1), default=50, help="Per region and view.")
+@click.option(
+    "-n", "count", type=click.IntRange(1), default=50, help="Per region and view, or twice."
+)
 @click.option("--seed", type=int, default=0)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
 def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:

@@ -170,6 +170,8 @@ VIEW = {
     "short axis": ["view:short-axis"],
     "apical two-chamber": ["view:apical-two-chamber"],
     "apical four-chamber": ["view:apical-four-chamber"],
+    "Towne": ["view:towne"],
+    "Waters": ["view:waters"],
     "coronal (Graf standard plane)": ["view:graf-plane"],
     "coronal (off standard plane)": ["view:coronal"],
     "subcostal sweep": ["view:subcostal"],
@@ -190,7 +192,7 @@ TECH = [  # regex on lower-cased technique -> id
     (r"non-contrast|without contrast", "technique:non-contrast"),
     (r"dynamic contrast-enhanced", "technique:dynamic-contrast-enhanced"),
     (
-        r"contrast ct|(?<!dynamic )contrast-enhanced(?! examination)|with contrast|, contrast,",
+        r"contrast ct|contrast-enhanced(?! examination)|with contrast|, contrast,",
         "technique:contrast-enhanced",
     ),
     (r"arterial phase", "technique:arterial-phase"),
