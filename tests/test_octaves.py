@@ -207,6 +207,14 @@ def test_a_kind_is_read_or_refused(text, words):
         kind_of(text)
 
 
+def test_one_patient_never_makes_a_half(real):
+    whose = [*real.patients[:60], *["often"] * 16]
+    crowded = RealSet(images=real.images, concepts=real.concepts, patients=whose)
+    options = OctaveOptions(kinds=(kind_of("chest x-ray"),), each=38)
+    found = compare_octaves(Haze(), crowded, {}, options)
+    assert found.report["kinds"][0]["n"] == 32  # of 60 patients and 5 of the 16 images
+
+
 def test_too_few_images_are_refused_with_their_number(real):
     for kinds, words in (
         ((kind_of("chest x-ray, child"),), "16 real images.* 8 each"),
