@@ -22,7 +22,7 @@ from radsmith.training.network import Upsampler, UpsamplerParams
 from radsmith.training.refining import CROP, ask, squared_loss
 from radsmith.training.run import run
 
-OCTAVE, DETAIL = FINER["octave-64"], FINER["detail"]
+OCTAVE, DETAIL = FINER["octave"], FINER["detail"]
 CPU = torch.device("cpu")
 TINY = DiscriminatorParams(channels=(8, 8))
 
@@ -119,11 +119,11 @@ def test_copies_are_counted_against_held_out_images():
 CONFIG = """
 data = "{data}"
 state = "{state}"
-stages = ["octave-64"]
+stages = ["octave"]
 [prior]
 basis = 8
 rank = 4
-[sizes.octave-64]
+[sizes.octave]
 channels = 8
 depth = 1
 [recipe]
@@ -131,7 +131,7 @@ batch_size = 4
 max_steps = {steps}
 save_every_s = 0
 half = false
-[recipe.octave-64]
+[recipe.octave]
 squared_steps = 2
 critic_warmup = 1
 """
@@ -158,14 +158,12 @@ def test_a_run_killed_while_saving_ends_where_it_would_have(tmp_path):
         if name == "killed":
             done = subprocess.run([sys.executable, "-c", KILLED, str(config)], capture_output=True)
             assert done.returncode == -signal.SIGKILL, done.stderr
-            assert json.loads((tmp_path / name / "run/octave-64.json").read_text())["step"] == 4
+            assert json.loads((tmp_path / name / "run/octave.json").read_text())["step"] == 4
         run(config)
         folder = tmp_path / name / "run"
-        state = json.loads((folder / "octave-64.json").read_text())
+        state = json.loads((folder / "octave.json").read_text())
         ends.append(load_file(folder / state["tensors"]))
-        log = [
-            json.loads(line) for line in (folder / "octave-64.log.jsonl").read_text().splitlines()
-        ]
+        log = [json.loads(line) for line in (folder / "octave.log.jsonl").read_text().splitlines()]
     assert [entry["phase"] for entry in log][1:] == ["squared error", *["adversarial"] * 4]
     assert 0 <= log[-1]["critic_right"] <= 1
     assert ends[0].keys() == ends[1].keys()

@@ -346,7 +346,7 @@ def test_a_whole_training_run_takes_the_augmented_folder(data, tmp_path, monkeyp
     config.write_text(
         f'data = "{out}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave-32]\nchannels = 8\ndepth = 1\n[sizes.octave-64]\nchannels = 8\n"
+        "[sizes.octave]\nchannels = 8\n"
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
         "batch_size = 4\nmax_steps = 1\n"
     )

@@ -70,7 +70,7 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     text = (
         f'data = "{tmp_path}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave-32]\nchannels = 8\ndepth = 1\n[sizes.octave-64]\nchannels = 8\n"
+        "[sizes.octave]\nchannels = 8\n"
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
         "batch_size = 4\nmax_steps = "
     )
@@ -94,7 +94,7 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     text = (
         f'state = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave-32]\nchannels = 8\ndepth = 1\n[sizes.octave-64]\nchannels = 8\n"
+        "[sizes.octave]\nchannels = 8\n"
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
         "batch_size = 4\nmax_steps = "
     )
@@ -153,7 +153,7 @@ def test_onnx_gives_what_torch_gives(tmp_path):
 def test_a_network_comes_back_from_its_onnx_file(tmp_path):
     torch.manual_seed(0)
     sizes = {"base": {"channels": (8, 16), "width": 32, "depth": 2, "heads": 4}}
-    sizes["octave-32"] = sizes["detail"] = {"channels": 16, "depth": 2}
+    sizes["octave"] = sizes["detail"] = {"channels": 16, "depth": 2}
     for stage, size in sizes.items():
         network = build(stage, 5, size).to(memory_format=torch.channels_last)
         for parameter in network.parameters():

@@ -18,7 +18,7 @@ from radsmith.conditional import Conditional
 from radsmith.editing import Mask, Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.engine import SIDE, Given
 from radsmith.generation import Settings
-from radsmith.letterbox import box_of, inside
+from radsmith.letterbox import box_of, inside, on_grid
 from radsmith.prior import Prior
 from radsmith.resize import enlarge, resize, shrink
 from radsmith.stages import LOW_SIDE, SCALE, BaseStage, Beginning, FinerStage, Noise
@@ -220,8 +220,12 @@ def _component(
 
 
 def _coarse(component: int, square: Array, hole: Mask, job: _Job) -> Array:
-    """The whole image completed at 64x64."""
-    mask = coarser(hole, SCALE).astype(np.float32)
+    """The whole image completed at 64x64; cells that are half bar are drawn, too."""
+    height, width = job.given.mask.shape
+    box = box_of(width / height)
+    rim = np.zeros_like(hole)
+    inside(rim, on_grid(box))[:], inside(rim, box)[:] = True, False
+    mask = coarser(hole | rim, SCALE).astype(np.float32)
     known = shrink(square, SCALE)
     begin = Beginning(image=known, first=job.given.strength)
     low = job.model.coarse(component, job.ids, known, mask, begin, job.settings, job.rng)

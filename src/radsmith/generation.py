@@ -17,13 +17,14 @@ SAMPLER_NAMES = ("euler", "heun")
 class Settings:
     """How to sample. Defaults are the shipped model's recommended ones.
 
-    num_steps: denoising steps, 1-100.  guidance_scale: 1 = off, up to 10.
+    num_steps: denoising steps, 1-100; of the default model's base, its finer stages take one call.
+    guidance_scale: 1 = off, up to 10.
     sampler: "euler", or "heun" (second order, twice the work a step).
     size: (width, height) in pixels, or None for the natural aspect of what is drawn.
     """
 
-    num_steps: int = 4
-    guidance_scale: float = 1.5
+    num_steps: int = 8
+    guidance_scale: float = 1.0
     sampler: str = "euler"
     size: tuple[int, int] | None = None
 

@@ -21,7 +21,7 @@ from radsmith.engine import SIDE, Given, ModelFacts, StageFacts, check_size
 from radsmith.enlarging import larger
 from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
-from radsmith.letterbox import box_of, content_mask, inside
+from radsmith.letterbox import box_of, content_mask, inside, on_grid
 from radsmith.prior import Prior
 from radsmith.prompt import Prompt
 from radsmith.resize import resample, resize
@@ -105,8 +105,9 @@ class OnnxEngine:
             )
             box = box_of(aspect or model.components.aspect(component))
             ids = model.encode((*concepts, *model.components.style(component)))
-            bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(box, SIDE)
-            dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(box, LOW_SIDE)
+            whole = on_grid(box)
+            bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(whole, SIDE)
+            dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(whole, LOW_SIDE)
             begin = Beginning(image=dark, first=1)
             low = model.coarse(component, ids, dark, mask, begin, settings, rng)
             noise = Noise.of(low.shape, rng)
@@ -183,7 +184,7 @@ class OnnxEngine:
                 f" {', '.join(f'{s.name} for sides of {s.input_side}' for s in self.stages)}"
             )
         stage, side = self._finer[name], asked.output_side
-        shown = content_mask(box_of(aspect), side)
+        shown = content_mask(on_grid(box_of(aspect)), side)
         noise = Noise.of(low.shape, np.random.default_rng(seed), stage.step.scale)
         with threadpool_limits(1):
             fine = stage.draw(

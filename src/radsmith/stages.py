@@ -43,8 +43,7 @@ class FinerStep:
 
 
 FINER = {
-    "octave-32": FinerStep(scale=2, low_side=16, spread=0.11, noise=0.03, most_noise=0.1),
-    "octave-64": FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1),
+    "octave": FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1),
     DETAIL: FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15),
 }
 """The finer stages by name, from coarse to fine; all but the last make the coarse image."""

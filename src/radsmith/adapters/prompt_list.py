@@ -109,7 +109,7 @@ def parse_steps(text: str) -> list[int]:
     """ "4,25" as whole numbers of steps, without repeats."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() and 1 <= int(part) <= 100 for part in parts):
-        raise InvalidInput(f"steps must be whole numbers 1-100 such as 4 or 4,25, got {text!r}")
+        raise InvalidInput(f"steps must be whole numbers 1-100 such as 8 or 8,16, got {text!r}")
     return list(dict.fromkeys(int(part) for part in parts))
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--octaves", is_flag=True, help="The octave table alone: at which scale images fail.")
 @click.option("--kind", "kinds", multiple=True, help="Of --octaves: such as “adult chest x-ray”.")
 @click.option("-n", "each", type=click.IntRange(30), help="Of --octaves: images a kind; 60.")
-@click.option("--steps", help="Denoising steps; further numbers (4,25) are compared.")
+@click.option("--steps", help="Denoising steps; further numbers (8,16) are compared.")
 @GUIDANCE
 @ENGINE
 @click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")

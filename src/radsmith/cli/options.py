@@ -9,7 +9,7 @@ ENGINE = click.option(
     metavar="ENGINE",
     help="onnx (default), diffusers:PATH_OR_ID or openai:MODEL@BASE_URL.",
 )
-STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 4, diffusers 30.")
+STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 8, diffusers 30.")
 GUIDANCE = click.option(
     "--guidance", type=float, help="Guidance scale, 0-10, 1 is off; default 1.5, diffusers 7."
 )

@@ -26,8 +26,8 @@ from radsmith.training.refining import ask, squared_loss
 from radsmith.training.state import Run
 
 HELD_OUT_IMAGES = 160
-SAMPLING_STEPS = 4
-START = 0.8
+SAMPLING_STEPS = 8
+START = 0.5
 COMPARED = 1000
 """Training images that drawn ones are compared with, at most."""
 NULL_PERCENTILE = 1.0
@@ -146,7 +146,9 @@ def _sampled(run: Run, batch: Batch, material: Material, rng: np.random.Generato
     """As the engine draws: from the mixture, noised, denoised in a few steps. (b, side, side)."""
     prior, component = material.prior, material.component[batch.index]
     side, count = prior.side, len(batch.fine)
-    mask = content_mask(batch.box, side)
+    cell = SIDE // side
+    outer = np.array([0, 0, cell - 1, cell - 1])  # whole cells, as the engine draws
+    mask = content_mask((batch.box + outer) // cell * cell, side)
     known = np.full_like(mask, -1)
     draw = np.concatenate([prior.draw(int(k), rng) for k in component]).reshape(mask.shape)
     draw = np.where(mask > 0, np.clip(draw, -1.2, 1.2), np.float32(-1))

@@ -40,8 +40,6 @@ from radsmith.training.state import (
 )
 
 STAGES = ("base", *FINER)
-CHANNELS = {"octave-32": 96}
-"""Of finer stages that take others than usual: where the grid is small, they cost little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +81,6 @@ def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
     if stage == "base":
         return BaseDenoiser(BaseParams(concepts=concepts, **sizes))
-    sizes = {"channels": CHANNELS.get(stage, UpsamplerParams.channels)} | sizes
     return Upsampler(UpsamplerParams(concepts=concepts, scale=FINER[stage].scale, **sizes))
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from radsmith.components import Components
 from radsmith.conditional import Conditional
 from radsmith.generation import Settings
-from radsmith.letterbox import box_of, content_mask
+from radsmith.letterbox import box_of, content_mask, on_grid
 from radsmith.onnx_engine import ModelFiles
 from radsmith.prior import Prior
 from radsmith.stages import BaseStage, Beginning
@@ -54,7 +54,7 @@ def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
     stage = BaseStage(files.networks["base"], prior, files.config["sampling"])
     images = np.asarray(files.arrays["component_images"], np.float64)
     counts = np.asarray(files.arrays["component_counts"], np.float64)
-    settings = Settings(num_steps=4, guidance_scale=1.0)
+    settings = Settings()
     drawn: dict[str, list[NDArray[np.generic]]] = {n: [] for n in ("low", "mask", "rows")}
     which = []
     with threadpool_limits(1):
@@ -64,7 +64,7 @@ def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
             share = counts[k] / images[k]
             ids = [c for c, row in table.items() if rng.random() < share[row - 1]]
             rows = encode(ids, table)[None]
-            mask = content_mask(box_of(components.aspect(k)), stage.side)
+            mask = content_mask(on_grid(box_of(components.aspect(k))), stage.side)
             beside = Conditional(prior, np.full_like(mask, -1).ravel(), mask.ravel())
             start = np.clip(prior.draw(k, rng).reshape(mask.shape), -1.2, 1.2)
             begin = Beginning(

@@ -2,7 +2,7 @@
 
 data = "DATA"          # folder with train.csv and its shards, or a list (new ones last)
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
-stages = ["base", "octave-32"]   # in this order, also octave-64, detail; one process each is faster
+stages = ["octave", "detail", "base"]   # in this order; one process each is faster
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
                        # checkpoints/default.safetensors, which says what it was trained on
