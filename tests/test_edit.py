@@ -255,8 +255,8 @@ def test_a_hole_asks_little_more_of_the_finer_stage_than_an_image(engine, monkey
     mask[side // 2 - 128 : side // 2 + 128, side // 2 - 128 : side // 2 + 128] = True
     mask[0] = False
     pixels = picture((side, side)).astype(np.float32) / 255
-    engine.fill(Given(pixels=pixels, mask=mask), (), 0, Settings(num_steps=4))
-    assert sum(spent) <= 1.2 * 64 * 64
+    engine.fill(Given(pixels=pixels, mask=mask), (), 0, Settings(num_steps=1))
+    assert sum(spent) <= 1.4 * 64 * 64  # a third of what an image costs is this stage's
 
 
 def test_little_strength_changes_little(engine):

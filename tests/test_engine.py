@@ -88,7 +88,7 @@ def test_tiles_draw_what_one_piece_would(engine, monkeypatch):
     tiled = engine.generate(CHEST, 3, asked)
     monkeypatch.setattr(enlarging, "TILE", 128)
     whole = engine.generate(CHEST, 3, asked)
-    assert 0 < (tiled - whole).std() < 0.1 * detail(whole, 2).std()
+    assert 0 < (tiled - whole).std() < 0.15 * detail(whole, 2).std()  # norms are of a tile
 
 
 def test_any_larger_size_can_be_asked_for(engine):

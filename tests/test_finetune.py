@@ -272,7 +272,7 @@ def test_low_rank_changes_begin_at_nothing_and_merge_into_the_old_form():
     network = BaseDenoiser(BaseParams(concepts=7, channels=(8, 8, 8), width=16, depth=1, heads=2))
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
-    given = (torch.randn(2, 5, 64, 64), torch.rand(2), torch.zeros(2, 4),
+    given = (torch.randn(2, 5, 32, 32), torch.rand(2), torch.zeros(2, 4),
              torch.randint(0, 7, (2, 16)))  # fmt: skip
     before = network(*given)
     whole = sum(p.numel() for p in network.parameters())
@@ -291,7 +291,7 @@ def test_low_rank_changes_begin_at_nothing_and_merge_into_the_old_form():
 def test_replay_holds_the_network_to_its_old_answers(base):
     files = load_files(base)
     replay = draw_replay(files, 4, 0)
-    assert replay.low.shape == (4, 64, 64) and np.abs(replay.low).max() < 4
+    assert replay.low.shape == (4, 32, 32) and np.abs(replay.low).max() < 4
     from radsmith.prior import Prior
 
     prior, teacher = Prior.from_arrays(files.arrays), base_from_onnx(files.networks["base"])

@@ -64,7 +64,7 @@ def hazy(image, scale):
 class Haze(FakeEngine):
     """Draws as nature does, but nothing finer than 64x64."""
 
-    steps = 4
+    steps = Settings().num_steps
 
     def generate(self, concepts, seed, settings, absent=(), prompt=None):
         assert settings.num_steps == self.steps

@@ -9,7 +9,7 @@ from radsmith.adapters.model_files import load_engine
 from radsmith.conditional import Conditional
 from radsmith.evidence import log_evidence
 from radsmith.prior import Prior
-from radsmith.sampling import sample_euler, sample_heun, timesteps, velocity_of
+from radsmith.sampling import sample_euler, sample_multistep, timesteps, velocity_of
 
 
 def small_prior(rng, rest_variance=0.01, pixels=36, basis=8, rank=3):
@@ -100,18 +100,18 @@ def test_known_pixels_with_harsh_variances_equal_dense_algebra(known_pixels, t):
     assert np.allclose(got, wanted, atol=2e-3)
 
 
-@pytest.mark.parametrize("hole", [(28, 36), (16, 48), (1, 64), (0, 62)])
+@pytest.mark.parametrize("hole", [(14, 18), (8, 24), (1, 32), (0, 31)])
 def test_the_shipped_prior_is_solved_as_plain_algebra_would(hole):
     """Within 1/10 of an 8-bit gray level, from a few unknown pixels to a few known ones."""
     prior = load_engine()._model.prior
     rng = np.random.default_rng(3)
-    mask = np.zeros((64, 64), np.float32)
+    mask = np.zeros((32, 32), np.float32)
     mask[hole[0] : hole[1], hole[0] : hole[1]] = 1
     component = 5
     known = np.clip(prior.draw(component, rng)[0], -1, 1)
     beside = Conditional(prior, known, mask.ravel())
     for t in (0.8, 0.2):
-        x_t = ((1 - t) * known + t * rng.standard_normal(4096)).astype(np.float32)
+        x_t = ((1 - t) * known + t * rng.standard_normal(1024)).astype(np.float32)
         wanted = posterior_mean(prior, known, mask.ravel(), x_t, t, component)
         assert np.abs(beside.denoise(x_t, t, component) - wanted).max() < 0.1 * 2 / 255
 
@@ -126,10 +126,21 @@ def test_half_precision_leaves_the_shipped_covariances_positive():
 def test_samplers_are_exact_on_straight_paths():
     target = np.full((1, 4, 4), 0.3, np.float32)
     noise = np.random.default_rng(2).standard_normal((1, 4, 4)).astype(np.float32)
-    for sampler in (sample_euler, sample_heun):
+    for sampler in (sample_euler, sample_multistep):
         for steps in (1, 3, 8):
             end = sampler(velocity_of(lambda x, t: target), noise, timesteps(steps))
             assert np.allclose(end, target, atol=1e-5)
+
+
+def test_multistep_errs_by_the_square_of_the_step():
+    """dx/dt = x: the error of the end falls fourfold where steps are halved, Euler's twofold."""
+    begun = np.ones((1, 2, 2), np.float32)
+
+    def error(sampler, steps):
+        return abs(float(sampler(lambda x, t: x, begun, timesteps(steps))[0, 0, 0]) - np.exp(-1))
+
+    for sampler, least, most in ((sample_multistep, 3.5, 4.5), (sample_euler, 1.9, 2.2)):
+        assert least < error(sampler, 16) / error(sampler, 32) < most
 
 
 def test_evidence_and_conditional_draws_equal_dense_algebra():

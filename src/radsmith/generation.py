@@ -10,7 +10,7 @@ from radsmith.errors import InvalidInput
 
 NOTICE = "Synthetic image made by radsmith. Not for diagnosis."
 MAX_SEED = 2**63 - 1
-SAMPLER_NAMES = ("euler", "heun")
+SAMPLER_NAMES = ("multistep", "euler")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +19,13 @@ class Settings:
 
     num_steps: denoising steps, 1-100; of the default model's base, its finer stages take one call.
     guidance_scale: 1 = off, up to 10.
-    sampler: "euler", or "heun" (second order, twice the work a step).
+    sampler: "multistep" (second order), or "euler" (first), one call a step each.
     size: (width, height) in pixels, or None for the natural aspect of what is drawn.
     """
 
     num_steps: int = 8
     guidance_scale: float = 1.0
-    sampler: str = "euler"
+    sampler: str = "multistep"
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:

@@ -55,15 +55,18 @@ def sample_euler(velocity: Velocity, x: Array, times: list[float]) -> Array:
     return x
 
 
-def sample_heun(velocity: Velocity, x: Array, times: list[float]) -> Array:
-    """Second order (arXiv 2206.00364, algorithm 1 without churn): two calls a step but the last."""
+def sample_multistep(velocity: Velocity, x: Array, times: list[float]) -> Array:
+    """Second order from the step before (Adams-Bashforth; PLMS, arXiv 2202.09778, eq. 12): one call
+    a step, as Euler, and exact on parabolas once it has begun."""
+    before, last = None, 0.0
     for t, t_next in pairwise(times):
-        slope = velocity(x, t)
-        ahead = x + np.float32(t_next - t) * slope
-        if t_next > 0:
-            slope = np.float32(0.5) * (slope + velocity(ahead, t_next))
-        x = x + np.float32(t_next - t) * slope
+        slope, step = velocity(x, t), t_next - t
+        ahead = slope
+        if before is not None:
+            ahead = slope + np.float32(step / (2 * last)) * (slope - before)
+        x = x + np.float32(step) * ahead
+        before, last = slope, step
     return x
 
 
-SAMPLERS = {"euler": sample_euler, "heun": sample_heun}
+SAMPLERS = {"multistep": sample_multistep, "euler": sample_euler}

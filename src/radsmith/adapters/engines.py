@@ -39,7 +39,7 @@ def settings_for(
     choice: Choice,
     steps: int | None,
     guidance: float | None,
-    sampler: str = "euler",
+    sampler: str = Settings.sampler,
     size: tuple[int, int] | None = None,
 ) -> Settings:
     """Settings with the engine's usual steps and guidance where none are asked for."""

@@ -28,7 +28,7 @@ INTERRUPTED = 130
 @click.option("--seed", type=int, default=0, help="Seed of the first image; the rest count up.")
 @STEPS
 @GUIDANCE
-@click.option("--sampler", default="euler", help="euler or heun (twice the work a step).")
+@click.option("--sampler", default="multistep", help="multistep (second order) or euler.")
 @click.option("--size", "size_text", help="WIDTHxHEIGHT; default: as is natural.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="png")
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out"))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from radsmith.prior import Prior
 from radsmith.resize import enlarge, shrink
-from radsmith.sampling import keeping, sample_euler, timesteps, velocity_of
+from radsmith.sampling import keeping, sample_multistep, timesteps, velocity_of
 from radsmith.stages import FINER
 from radsmith.texture import Standard, texture_distance, texture_space
 from radsmith.training.batches import Array, Batch, content_mask, make_batch, tensors
@@ -162,7 +162,9 @@ def _sampled(run: Run, batch: Batch, material: Material, rng: np.random.Generato
 
     velocity = keeping(velocity_of(denoise), known, noise, mask)
     begun = np.asarray((1 - START) * draw + START * noise, np.float32)
-    return np.asarray(sample_euler(velocity, begun, timesteps(SAMPLING_STEPS, START)), np.float32)
+    return np.asarray(
+        sample_multistep(velocity, begun, timesteps(SAMPLING_STEPS, START)), np.float32
+    )
 
 
 def copies(drawn: Array, held_out: Array, known: Array) -> float:
