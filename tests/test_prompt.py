@@ -187,7 +187,7 @@ def test_the_model_knows_only_concepts_of_the_vocabulary() -> None:
         ("effusion left and pneumothorax right, cxr", "chest x-ray, left pleural effusion,"
          " right pneumothorax"),
         ("CT abdomen with contrast; MRI-like", "abdomen CT, contrast-enhanced"),
-        ("ct of the brain in a 3 month old girl", "head CT, 0-year-old, female"),
+        ("ct of the brain in a 3 month old girl", "head CT, 3-month-old, female"),
         ("fracture of the left clavicle, chest film", "chest x-ray, left fracture in the clavicle"),
     ],
 )  # fmt: skip

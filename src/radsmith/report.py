@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from radsmith.errors import InvalidInput
+from radsmith.mentions import Mention
 from radsmith.prompt import NORMAL, NOT_ABNORMAL
 from radsmith.report_cues import HEAD
-from radsmith.report_sentences import Mention, read_sentence
+from radsmith.report_sentences import read_sentence
 from radsmith.vocabulary import default_vocabulary
 from radsmith.words import items_of
 
@@ -170,13 +171,15 @@ def state(
     sentence: str, section: str, modality: str | None, body_part: str | None
 ) -> list[Statement]:
     """The statements of one sentence."""
-    mentions = read_sentence(sentence, [c for c in (body_part, modality) if c])
+    mentions, _ = read_sentence(sentence, [c for c in (body_part, modality) if c])
     return [_statement(mention, section, sentence) for mention in mentions]
 
 
 def _statement(mention: Mention, section: str, sentence: str) -> Statement:
-    status = mention.status
-    if section == "recommendation" and status == "present":
+    status: Status = "present" if mention.status == "present" else "uncertain"
+    if mention.status == "absent":
+        status = "absent"
+    elif section == "recommendation":
         status = "uncertain"
     return Statement(
         concept=mention.concept,

@@ -56,7 +56,7 @@ def reading_table(reading: Reading) -> Table:
         table.add_column(heading, overflow="fold")
     for span in reading.spans:
         if not span.concepts:
-            table.add_row(Text(span.text), f"{reading.prompt.age_years} years", "age", "")
+            table.add_row(Text(span.text), reading.prompt.age_in_words, "age", "")
         for concept_id in span.concepts:
             concept = vocabulary[concept_id.removeprefix(ABSENT)]
             absent = concept_id.startswith(ABSENT) or concept.id in reading.prompt.absent

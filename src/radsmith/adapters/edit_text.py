@@ -115,7 +115,7 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
         kept += [absent] if rest else [Finding(concept=NORMAL), absent]
     else:
         kept.append(finding)
-    prompt, _ = complete(settled(vars(shown) | {"findings": kept, "age_years": None}))
+    prompt, _ = complete(settled(vars(shown) | {"findings": kept, "age_years": None, "age": None}))
     vocabulary = default_vocabulary()
     name = vocabulary[finding.concept].name
     return Wanted(prompt=prompt, finding=finding, text=render(prompt), label=name)
