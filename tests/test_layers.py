@@ -20,6 +20,7 @@ GROUPS = (
         "mentions",
         "language",
         "reading",
+        "contradiction",
         "own_words",
         "report",
         "report_cues",

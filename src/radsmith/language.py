@@ -109,7 +109,7 @@ _LIKELY: dict[str, tuple[str, ...]] = {
     "Polish": ("na", "ze"),
     "Czech": ("je", "na", "se"),
     "Turkish": ("bir", "ile", "sol", "var", "ve"),
-    "Swedish": ("av", "en", "ett", "med", "og", "på", "är"),
+    "Swedish": ("av", "en", "med", "og", "på", "är"),
     "Norwegian": ("av", "er", "med", "og", "på"),
     "Danish": ("af", "er", "med", "og", "på"),
     "Romanian": ("cu", "de", "este", "la", "nu", "pe", "în"),
@@ -188,7 +188,7 @@ def foreign_language(text: str) -> str:
 
 def only_english(language: str) -> str:
     """The one sentence for a text in another language."""
-    return f"this seems to be {language}, of which nothing is read: write it in English"
+    return f"this seems to be {language}; only English is read, so write it in English"
 
 
 @cache

@@ -9,9 +9,10 @@ for the caller to say: a prompt is written in clauses, a report in sentences.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from radsmith.prompt import NORMAL
 from radsmith.vocabulary import ABSENT
 from radsmith.words import Item
 
@@ -66,12 +67,15 @@ class Row:
 class _State:
     """Where the reading of a row stands.
 
-    cue: the forward cue in force; once: for the next finding alone; wide: over a list to the end
-    of the sentence.  group: mentions that a cue behind them would reach; clause: those of this
-    clause.  closed, complete: the next finding, or the next clause, begins a group of its own.
+    at, start: the item that is read, and the first of its clause.  cue: the forward cue in force;
+    once: for the next finding alone; wide: over a list to the end of the sentence.
+    group: mentions that a cue behind them would reach; clause: those of this clause.
+    closed, complete: the next finding, or the next clause, begins a group of its own.
     """
 
     items: Sequence[Item]
+    at: int = 0
+    start: int = 0
     mentions: list[Mention] = field(default_factory=list)
     group: list[Mention] = field(default_factory=list)
     clause: list[Mention] = field(default_factory=list)
@@ -94,6 +98,7 @@ def read_row(items: Sequence[Item], goes_on: GoesOn, resolve: Resolve, main: str
     """Findings in order. main: the body part imaged, which is no site of a finding."""
     state = _State(items)
     for at, item in enumerate(items):
+        state.at = at
         if at in state.used:
             continue
         if item.ids:
@@ -108,6 +113,7 @@ def read_row(items: Sequence[Item], goes_on: GoesOn, resolve: Resolve, main: str
             _join(state, at, goes_on)
         else:
             _cue(state, at)
+    state.at = len(items)
     _flush(state)
     for mention in state.mentions:
         _settle_sides(mention)
@@ -125,7 +131,7 @@ def ahead(items: Sequence[Item], at: int) -> Iterator[tuple[int, Item]]:
     for place in range(at + 1, len(items)):
         kind = items[place].kind
         depth += (kind == "open") - (kind == "close")
-        if kind in ("break", "turn") or depth < 0:
+        if kind in ("break", "turn", "except") or depth < 0:
             return
         if kind not in ("open", "close"):
             yield place, items[place]
@@ -189,7 +195,9 @@ def _cue(state: _State, at: int) -> None:
         for mention in state.clause[-1:]:
             mention.status = "uncertain"
         state.cue = "doubt"
-    elif kind == "turn":
+    elif kind == "except" and not _something_to_except(state.items[:at]):
+        state.cue, state.once = "negation", False
+    elif kind in ("turn", "except"):
         _flush(state, turning=True)
         state.cue, state.clause, state.wide = None, [], False
         state.closed = True
@@ -203,10 +211,19 @@ def _cue(state: _State, at: int) -> None:
         state.backward = bool(state.clause)
 
 
+def _something_to_except(before: Sequence[Item]) -> bool:
+    """Whether "except" follows what is normal, denied or unchanged, so that it affirms."""
+    kinds = ("negation", "denial", "gone", "neutral", "opens", "change")
+    return any(i.kind in kinds or NORMAL in i.ids for i in before)
+
+
 def _deny(state: _State, at: int) -> None:
     """A denial: of what follows, of what stands before, of a side, of a view; or none at all."""
     kind = state.items[at].kind
     coming = list(ahead(state.items, at))
+    if not coming and kind == "negation" and _shows(state.items[at + 1 : at + 2]):
+        state.used.add(at + 1)  # "not showing"
+        coming = list(ahead(state.items, at + 1))
     first = next((n for n, (_, item) in enumerate(coming) if item.finds), len(coming))
     if state.clause:  # "effusion is not seen and pneumonia is": the pneumonia is another matter
         joint = (n for n, (_, item) in enumerate(coming[:first]) if item.kind in _JOINING)
@@ -228,14 +245,22 @@ def _deny(state: _State, at: int) -> None:
         for mention in _reach(state, at):
             mention.status, mention.signed = "absent", True
         state.closed = True
+        state.used |= {place for place, item in coming if item.kind in ("doubt", "gone", "affirm")}
     elif kind != "gone":
         state.cue, state.once = "negation", False
 
 
+def _shows(items: Sequence[Item]) -> bool:
+    """Whether the next word only seems to turn from the denial before it."""
+    return bool(items) and items[0].kind == "turn" and items[0].text.lower() in _SHOWING
+
+
+_SHOWING = ("showing", "demonstrating", "revealing", "having", "including", "with", "there is")
+
+
 def _bare(state: _State, at: int, coming: Sequence[tuple[int, Item]]) -> bool:
     """Whether a negation has no object of its own, so that it denies what stands before."""
-    first = state.items[at].text.lower().split()[-1]
-    return first == "not" or all(
+    return "not" in state.items[at].text.lower().split() or all(
         item.kind in (*_THIN, "affirm", "gone", "place") or item.ids for _, item in coming
     )
 
@@ -254,9 +279,10 @@ _BETWEEN = ("filler", "article", "verb", "unknown", "opens", "affirm", "doubt")
 def _turned(state: _State, at: int, before: Sequence[tuple[int, Item]], finds: bool) -> bool:
     """Whether words after "no" or "not" make it something else: "no change in", "not excluded",
     "not absent", "not displaced"."""
-    for n, (place, item) in enumerate(before):
+    for place, item in before:
         if item.kind == "change":
-            if finds and not (n + 1 < len(before) and before[n + 1][1].kind == "place"):
+            after = state.items[place + 1]
+            if finds and not (after.kind == "place" or after.text.lower().startswith("in ")):
                 return False
             state.cue = None
         elif item.kind in ("excluded", "exclude"):
@@ -438,7 +464,7 @@ def _break(state: _State, at: int, goes_on: GoesOn) -> None:
     if mark in _SENTENCE_ENDS or not (mark == "," or state.clause):
         state.group = list(state.clause) if answered else []
     state.joined = state.joined and mark in _STANDING_FOR
-    state.clause, state.backward = [], False
+    state.clause, state.backward, state.start = [], False, at + 1
 
 
 def _only_answer(items: Sequence[Item], at: int) -> bool:
@@ -453,6 +479,10 @@ def _flush(state: _State, *, turning: bool = False) -> None:
     """Modifiers that found no finding after them go to the clause's last one, or to one that was
     denied on the other side, or are left over."""
     last = (state.clause or state.group)[-1:]
+    if not state.clause and last and not turning and _other_side(state, last[0]):
+        last = [replace(last[0], status="present", side=None, severity=None)]
+        state.mentions.append(last[0])
+        state.clause = last
     elsewhere = last and last[0].not_sides and any(c.startswith("side:") for c, _ in state.pending)
     if state.clause or elsewhere:
         _modify(state, last[0], state.pending)
@@ -461,6 +491,20 @@ def _flush(state: _State, *, turning: bool = False) -> None:
     elif not turning:
         state.loose += state.pending
     state.pending = []
+
+
+def _other_side(state: _State, denied: Mention) -> bool:
+    """ "no effusion on the right, small on the left": a clause of nothing but another side."""
+    sides = {c for c, _ in state.pending if c.startswith("side:")}
+    words = state.items[state.start : state.at]
+    return (
+        denied.status == "absent"
+        and denied.side is not None
+        and bool(sides)
+        and denied.side not in sides
+        and all(i.kind in (*_THIN, "break", "affirm") or i.ids for i in words)
+        and sum(bool(i.ids) for i in words) == len(state.pending)
+    )
 
 
 def _settle_sides(mention: Mention) -> None:

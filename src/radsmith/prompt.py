@@ -243,6 +243,19 @@ def complete(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
     return prompt, tuple(notes)
 
 
+def filled(asked: Prompt, shown: Prompt) -> Prompt:
+    """The prompt with the modality and body part of what is shown, where it names none."""
+    if asked.modality is not None and asked.body_part is not None:
+        return asked
+    return settled(
+        vars(asked)
+        | {
+            "modality": asked.modality or shown.modality,
+            "body_part": asked.body_part or shown.body_part,
+        }
+    )
+
+
 def settled(fields: Mapping[str, Any]) -> Prompt:
     """A Prompt from fields that need not agree yet.
 

@@ -19,7 +19,7 @@ _OPENING = (
     "verb", "turn", "opens", "article", "neutral", "negation", "doubt", "history", "comparison",
 )  # fmt: skip
 _PREDICATE = re.compile(
-    r"\b((?:[A-Za-z-]+ ){1,3})(?:is|are|was|were|appears?|remains?) "
+    r"\b([A-Za-z-]+(?: [A-Za-z-]+){0,2})(?: (?:is|are|was|were|appears?|remains?) |\s?: )"
     r"((?:not|no longer|mildly|moderately|severely|markedly|slightly|again) )?"
     rf"({'|'.join(ADJECTIVES)})\b",
     re.IGNORECASE,
@@ -62,7 +62,7 @@ def read_sentence(sentence: str, context: Sequence[str]) -> tuple[list[Mention],
 
 
 def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
-    """ "The heart is enlarged" as "enlarged heart" where that names a concept."""
+    """ "The heart is enlarged", "Heart: enlarged" as "enlarged heart" where that is a concept."""
 
     def turned(match: re.Match[str]) -> str:
         subject, degree, adjective = match.group(1).split(), match.group(2) or "", match.group(3)

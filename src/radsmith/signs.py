@@ -15,8 +15,13 @@ MARKS = NOT_NEXT + NOT + YES + PERHAPS
 _LINE = r"(?:^|(?<=\n))"
 _END = r"(?=\s*(?:[,;.:)\]|/\n]|$))"
 _ANSWER = r"(?:no|none|nil|absent|negative|neg|not|nad|yes|present|positive|false|true)\b"
+_TESTS = "smear|culture|sputum|hiv|pcr|afb|antigen"
 _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("[\u2010\u2011\u2043\u2212\ufe63\uff0d]"), "-"),
+    (
+        re.compile(r"\b(smear|culture|sputum|hiv|pcr|afb|antigen)[- ](?=(?:nega|posi)tive)", re.I),
+        r"\1 ",
+    ),
     (re.compile(r"(?<![\w)])[-–]\s?ve\b", re.I), " negative "),
     (re.compile(r"(?<!\w)\+\s?ve\b", re.I), " positive "),
     (re.compile(r"\(\s*(?:\+\s?/\s?-|±|\?+)\s*\)"), PERHAPS),

@@ -29,6 +29,7 @@ _REWRITES = (
     (re.compile(r"\b[ai]/w\b", re.I), "with"),
     (re.compile(r"\bd/t\b", re.I), "due to"),
     (re.compile(r"\bw/", re.I), "with "),
+    (re.compile(r"\b(?:ex[- ])?\d\d[- ]?weekers?\b", re.I), "preterm newborn"),
     (re.compile(r"\b(?:can['’]?t|cannot)\b", re.I), "can not"),
     (re.compile(r"\bwon['’]t\b", re.I), "will not"),
     (re.compile(r"\bain['’]t\b", re.I), "is not"),
@@ -46,6 +47,12 @@ _BRACKETS = dict.fromkeys("([{", "open") | dict.fromkeys(")]}", "close")
 _PREGNANCY = frozenset(
     f"body_part:{part}" for part in ("fetus", "fetal-head", "placenta", "uterus")
 ) | {"age_group:fetus", "finding:twin-pregnancy", "finding:placenta-previa"}
+_NORMAL, _NO = "finding:normal", ("no", "not", "without", "nothing")
+_OF_SOMETHING = frozenset(
+    ("of", "for", "to", "suggest", "suggesting", "suggestive", "indicating", "indicative", "like",
+     "such", "concerning", "consistent", "compatible", "suspiciou")
+)  # fmt: skip
+"""Words after "no findings" that make it the denial of what follows."""
 _BESIDE_ZERO = ("break", "open", "close", "minus", "plus")
 
 
@@ -76,9 +83,10 @@ def items_of(text: str, vocabulary: Vocabulary, context: Sequence[str] = ()) -> 
     context: ids of what is known of the image besides the text.
     """
     items = list(_items(text, vocabulary))
-    _read_numbers(items)
     known = {c for item in items for c in item.ids} | set(context)
-    return [_in_context(item, known, vocabulary) for item in items]
+    items = [_in_context(item, known, vocabulary) for item in items]
+    _read_numbers(items)
+    return items
 
 
 def _items(text: str, vocabulary: Vocabulary) -> Iterator[Item]:
@@ -103,6 +111,8 @@ def _items(text: str, vocabulary: Vocabulary) -> Iterator[Item]:
             shorter = lexicon.get(tuple(folded[at : at + length - 1]))
             if shorter and after[0] == "concept" and after[2] > 1:
                 (kind, ids), length = shorter, length - 1  # no + focal consolidation …
+        if ids == (_NORMAL,) and folded[at] in _NO and _OF_SOMETHING & {*folded[at + length :][:1]}:
+            kind, ids, length = _longest(folded[at : at + 1], 0, lexicon, 1)
         start, end = tokens[at].start(), tokens[at + length - 1].end()
         quantity = quantity_at(bare, start)
         if quantity is not None and not (kind == "concept" and end >= quantity.end):

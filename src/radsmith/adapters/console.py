@@ -94,6 +94,16 @@ def report_table(report: Report) -> Table:
     return table
 
 
+def say_reading(console: Console, report: Report) -> None:
+    """What of a report was not read, and what was guessed."""
+    for warning in report.warnings:
+        printable = "".join(c for c in warning if c.isprintable())
+        console.print(Text(f"  ! {printable}", style="yellow"), soft_wrap=True)
+    if report.unknown:
+        words = ", ".join("".join(c for c in w if c.isprintable()) for w in report.unknown)
+        console.print(Text(f"  not understood: {words}", style="dim"), soft_wrap=True)
+
+
 def probe_table(answers: Sequence[Answer]) -> Table:
     """The 17 prompts, how well each was learned and how often the judge agrees."""
     table = Table(title="Probe", title_justify="left")
