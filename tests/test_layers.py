@@ -18,6 +18,8 @@ GROUPS = (
         "cues",
         "words",
         "mentions",
+        "denial",
+        "rows",
         "language",
         "reading",
         "contradiction",

@@ -2,7 +2,7 @@
 
 Cues follow the idea of NegEx (Chapman et al. 2001) and ConText (Harkema et al. 2009): a cue before
 a finding reaches forwards, one after it backwards, until something ends its reach. What a cue means
-beside others ("not" before "excluded", "no" before "change") is decided in `mentions.py`.
+beside others ("not" before "excluded", "no" before "change") is decided in `denial.py`.
 """
 
 from __future__ import annotations

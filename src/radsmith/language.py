@@ -13,7 +13,7 @@ from collections import Counter
 from functools import cache
 
 # fmt: off
-_SURE: dict[str, tuple[str, ...]] = {
+SURE: dict[str, tuple[str, ...]] = {
     "German": (
         "aufnahme", "ausgeschlossen", "ausschluss", "befund", "beidseits", "beurteilung",
         "brustkorb", "erguss", "kein", "keine", "keinem", "keinen", "keiner", "keinerlei",
@@ -84,14 +84,14 @@ _SURE: dict[str, tuple[str, ...]] = {
     "Icelandic": ("ekki", "engin", "hægri", "vinstri"),
 }
 """Words that one meets in no English text about images."""
-_LIKELY: dict[str, tuple[str, ...]] = {
+LIKELY: dict[str, tuple[str, ...]] = {
     "German": (
         "auf", "bei", "das", "dem", "den", "der", "des", "die", "ein", "eine", "einem",
         "einer", "für", "herz", "im", "ist", "links", "mit", "nach", "von", "wird", "zu",
         "zum", "zur",
     ),
     "French": (
-        "au", "aux", "ce", "cette", "chez", "de", "des", "droit", "du", "en", "est", "et",
+        "au", "aux", "ce", "cette", "chez", "de", "des", "droit", "du", "en", "est",
         "la", "le", "les", "par", "pour", "sur", "un", "une",
     ),
     "Spanish": (
@@ -103,7 +103,7 @@ _LIKELY: dict[str, tuple[str, ...]] = {
         "si", "un", "una",
     ),
     "Portuguese": (
-        "ao", "com", "das", "de", "dos", "em", "fratura", "na", "no", "para", "um", "uma",
+        "ao", "com", "das", "de", "dos", "em", "fratura", "na", "para", "um", "uma",
     ),
     "Dutch": ("aan", "bij", "de", "en", "links", "met", "van", "voor"),
     "Polish": ("na", "ze"),
@@ -195,7 +195,7 @@ def only_english(language: str) -> str:
 def _table(name: str) -> dict[str, tuple[str, ...]]:
     """Words to the languages they are of."""
     table: dict[str, tuple[str, ...]] = {}
-    for language, words in {"sure": _SURE, "likely": _LIKELY}[name].items():
+    for language, words in {"sure": SURE, "likely": LIKELY}[name].items():
         for word in words:
             table[word] = (*table.get(word, ()), language)
     return table

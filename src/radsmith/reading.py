@@ -14,8 +14,9 @@ from itertools import pairwise
 
 from radsmith.errors import InvalidInput
 from radsmith.language import foreign_language, only_english
-from radsmith.mentions import Mention, Row, read_row
+from radsmith.mentions import Mention
 from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
+from radsmith.rows import Row, read_row
 from radsmith.vocabulary import ABSENT, Vocabulary, default_vocabulary
 from radsmith.words import Item, items_of
 

@@ -1,6 +1,6 @@
 """One sentence of a report: its findings with status, side, site and severity.
 
-`mentions` reads it; here is what is peculiar to sentences: statements turned into names, and where
+`rows` reads it; here is what is peculiar to sentences: statements turned into names, and where
 a list or a statement of its own begins.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from radsmith.mentions import Mention, read_row
+from radsmith.mentions import Mention
 from radsmith.prompt import NORMAL
 from radsmith.report_cues import ADJECTIVES
+from radsmith.rows import read_row
 from radsmith.vocabulary import Vocabulary, default_vocabulary
 from radsmith.words import Item, items_of
 

@@ -1,6 +1,6 @@
 """Free text as a row of known words: concepts by longest match, cues of grammar, quantities.
 
-Knows nothing of findings or prompts; `mentions.py` makes sense of the row.
+Knows nothing of findings or prompts; `rows.py` makes sense of the row.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _PREGNANCY = frozenset(
 _NORMAL, _NO = "finding:normal", ("no", "not", "without", "nothing")
 _OF_SOMETHING = frozenset(
     ("of", "for", "to", "suggest", "suggesting", "suggestive", "indicating", "indicative", "like",
-     "such", "concerning", "consistent", "compatible", "suspiciou")
+     "such", "concerning", "consistent", "compatible", "suspicious")
 )  # fmt: skip
 """Words after "no findings" that make it the denial of what follows."""
 _BESIDE_ZERO = ("break", "open", "close", "minus", "plus")
