@@ -14,58 +14,60 @@ from radsmith.vocabulary import default_vocabulary
 from radsmith.words import items_of
 
 VOCABULARY = default_vocabulary()
-FINDINGS = [
-    c for c in VOCABULARY.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL
-]
+FINDINGS = [c for c in VOCABULARY.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL]
 # X is the finding; lesion, nodule and mass effect are others, denied with it
 BEFORE = """
 no X|without X|without any X|without evidence of X|no evidence of X|no signs of X|no sign of any X
 no radiographic evidence of X|no convincing features to suggest X|no suggestion of X|no trace of X
-nothing to suggest X|negative for X|neg for X|-ve for X|free of X|free from X|clear of X|devoid of X
-absence of X|absent X|lack of X|lacks X|lacking X|resolved X|complete resolution of X|not X|not a X
-never X|nil X|zero X|0 X|minus X|sans X|w/o X|w/out X|no e/o X|ø X|(-) X|!X|[ ] X|☐ X|✗ X|❌ X
-denies X|excludes X|excluding X|ruling out X|omit X|leave out X|avoid X|do not draw X|don't show any X
-doesn't show X|there is no X|there isn't any X|there are no X|has no X|having no X|with no X|but no X
-shows no X|not showing X|fails to show X|failed to demonstrate X|cannot see X|can't see any X
-unable to identify X|not even X|hardly any X|anything but X|everything but X|instead of X|rather than X
-no longer any X|no more X|no finding of X|no findings suspicious for X|no abnormality such as X
-no left X|no right-sided X|no large X|no acute X|no new X|no significant X|no residual or recurrent X
-non-X|interval removal of X|no history of X|neither X nor mass effect|neither mass effect nor X
-no mass effect or X|no mass effect nor X|no mass effect, nodule or X|no mass effect, X or nodule
+nothing to suggest X|negative for X|neg for X|-ve for X|free of X|free from X|clear of X
+devoid of X|absence of X|absent X|lack of X|lacks X|lacking X|resolved X|complete resolution of X
+not X|not a X|never X|nil X|zero X|0 X|minus X|sans X|w/o X|w/out X|no e/o X|ø X|(-) X|!X|[ ] X
+☐ X|✗ X|❌ X|denies X|excludes X|excluding X|ruling out X|omit X|leave out X|avoid X|do not draw X
+don't show any X|doesn't show X|there is no X|there isn't any X|there are no X|has no X
+having no X|with no X|but no X|shows no X|not showing X|fails to show X|failed to demonstrate X
+cannot see X|can't see any X|unable to identify X|not even X|hardly any X|anything but X
+everything but X|instead of X|rather than X|no longer any X|no more X|no finding of X
+no findings suspicious for X|no abnormality such as X|no left X|no right-sided X|no large X
+no acute X|no new X|no significant X|no residual or recurrent X|non-X|interval removal of X
+no history of X|neither X nor mass effect|neither mass effect nor X|no mass effect or X
+no mass effect nor X|no mass effect, nodule or X|no mass effect, X or nodule
 no X, mass effect or nodule|no mass effect, nodule, or X|no mass effect and X|no mass effect/X
 no mass effect, nodule and X|none of the following: nodule, X, mass effect|absent: nodule, X
 not seen: nodule, X|pertinent negatives: nodule, X|negative findings: X, nodule|no: X
 """
 AFTER = """
-X: no|X: none|X: nil|X: absent|X: negative|X: neg|X: not seen|X: not present|X: no evidence|X: false
-X: none seen|X: 0|X: -|X: N|X :no|X = no|X=0|X - no|X - none|X – absent|X — none|X—none|X -- not seen
-X-none|X (-)|X (–)|X (0)|X -|X -ve|X neg|X 0|X (no)|X (none)|X (absent)|X (resolved)|X [not seen]
-X no|X none|X nil|X absent|X is absent|X are absent|X was absent|X not present|X not seen|X isn't seen
-X is not seen|X are not seen|X isn't present|X not there|X not visible|X not visualised|X unseen
-X has not been identified|X could not be identified|X cannot be seen|X can't be seen|X not evident
-X is not apparent|X not appreciated|X not detected|X not found|X not shown|X not noted|X not suspected
-X is not depicted|X was not clearly seen|X no longer seen|X is no longer present|X no longer visible
-X ruled out|X is ruled out|X has been ruled out|X excluded|X is excluded|X has been excluded|X unlikely
-X resolved|X has resolved|X has since resolved|X has completely resolved|X has cleared|X gone|X is gone
-X has disappeared|X removed|X has been removed|X free|X-free|X missing|X is nowhere to be seen
-X, none|X, absent|X, not seen|X, now resolved|X, which has resolved|X, which is no longer seen|X; none
-X. None.|X? No.|X? none|X	no|X ... none|X ❌|nodule and X absent|nodule or X: none
+X: no|X: none|X: nil|X: absent|X: negative|X: neg|X: not seen|X: not present|X: no evidence
+X: false|X: none seen|X: 0|X: -|X: N|X :no|X = no|X=0|X - no|X - none|X – absent|X — none|X—none
+X -- not seen|X-none|X (-)|X (–)|X (0)|X -|X -ve|X neg|X 0|X (no)|X (none)|X (absent)|X (resolved)
+X [not seen]|X no|X none|X nil|X absent|X is absent|X are absent|X was absent|X not present
+X not seen|X isn't seen|X is not seen|X are not seen|X isn't present|X not there|X not visible
+X not visualised|X unseen|X has not been identified|X could not be identified|X cannot be seen
+X can't be seen|X not evident|X is not apparent|X not appreciated|X not detected|X not found
+X not shown|X not noted|X not suspected|X is not depicted|X was not clearly seen|X no longer seen
+X is no longer present|X no longer visible|X ruled out|X is ruled out|X has been ruled out
+X excluded|X is excluded|X has been excluded|X unlikely|X resolved|X has resolved
+X has since resolved|X has completely resolved|X has cleared|X gone|X is gone|X has disappeared
+X removed|X has been removed|X free|X-free|X missing|X is nowhere to be seen|X, none|X, absent
+X, not seen|X, now resolved|X, which has resolved|X, which is no longer seen|X; none|X. None.
+X? No.|X? none|X ... none|X ❌|nodule and X absent|nodule or X: none
 nodule, mass effect and X are absent|nodule, X, mass effect: none|nodule and X are not seen
-neither nodule nor X is seen|X not on the left|X is not a feature|X does not exist|X not to be drawn
-the X is not there any more|the X seen previously has resolved|X must not be visible|previous X, now gone
+neither nodule nor X is seen|X not on the left|X is not a feature|X does not exist
+X not to be drawn|the X is not there any more|the X seen previously has resolved
+X must not be visible|previous X, now gone
 """
-DENIALS = [t for t in (BEFORE + AFTER).replace("\n", "|").split("|") if t] + ["X | none"]
+DENIALS = [t for t in (BEFORE + AFTER).replace("\n", "|").split("|") if t] + ["X | none", "X\tno"]
 AFFIRMATIONS = [
     t
     for t in """
-X|there is X|X is seen|X: yes|X: present|X: positive|X: 1|X (+)|+X|X+|X present|X +ve|no lesion but X
-no lesion. X.|lesion absent, X present|lesion: no, X: yes|lesion: no X: yes|lesion: none; X: present
-lesion -, X +|lesion (-) X (+)|-lesion +X|lesion 0, X 1|lesion=0; X=1|[ ] lesion [x] X|☐ lesion ☑ X
-X without lesion|X, no lesion|X; lesion none|X and no lesion|lesion has resolved, X remains
-lesion is not seen and X is seen|lesion ruled out. X|lesion-free, X|(no lesion) X|X (no lesion)
-X unchanged|no change in X|no significant interval change in the X|X has not resolved|not without X
-no increase in X|X not displaced|X is not enlarged|X without change|normal except X|no contrast, X
-no abnormality other than X|without contrast, X|X 6 mm|X not severe|X is not excluded|cannot exclude X
+X|there is X|X is seen|X: yes|X: present|X: positive|X: 1|X (+)|+X|X+|X present|X +ve
+no lesion but X|no lesion. X.|lesion absent, X present|lesion: no, X: yes|lesion: no X: yes
+lesion: none; X: present|lesion -, X +|lesion (-) X (+)|-lesion +X|lesion 0, X 1|lesion=0; X=1
+[ ] lesion [x] X|☐ lesion ☑ X|X without lesion|X, no lesion|X; lesion none|X and no lesion
+lesion has resolved, X remains|lesion is not seen and X is seen|lesion ruled out. X|lesion-free, X
+(no lesion) X|X (no lesion)|X unchanged|no change in X|no significant interval change in the X
+X has not resolved|not without X|no increase in X|X not displaced|X is not enlarged
+X without change|normal except X|no contrast, X|no abnormality other than X|without contrast, X
+X 6 mm|X not severe|X is not excluded|cannot exclude X
 """.replace("\n", "|").split("|")
     if t
 ]

@@ -112,40 +112,16 @@ LIKELY: dict[str, tuple[str, ...]] = {
     "Swedish": ("av", "en", "med", "og", "på", "är"),
     "Norwegian": ("av", "er", "med", "og", "på"),
     "Danish": ("af", "er", "med", "og", "på"),
-    "Romanian": ("cu", "de", "este", "la", "nu", "pe", "în"),
+    "Romanian": ("cu", "de", "este", "la", "nu", "în"),
     "Hungarian": ("az", "bal", "egy"),
     "Indonesian": ("ada", "dan", "dengan", "di", "pada", "yang"),
 }
 """Words of grammar that an English text may hold, too, in a name or by chance."""
+_ENGLISH = frozenset((
+    "the", "of", "with", "and", "is", "are", "was", "were", "there", "this", "that", "without",
+    "from", "shows", "by", "has", "have", "not", "seen", "at", "for", "which", "an", "to",
+))
 # fmt: on
-_ENGLISH = frozenset(
-    (
-        "the",
-        "of",
-        "with",
-        "and",
-        "is",
-        "are",
-        "was",
-        "were",
-        "there",
-        "this",
-        "that",
-        "without",
-        "from",
-        "shows",
-        "by",
-        "has",
-        "have",
-        "not",
-        "seen",
-        "at",
-        "for",
-        "which",
-        "an",
-        "to",
-    )
-)  # fmt: skip
 _ENDINGS = ("keit", "heit", "ungen", "zione", "zioni", "cion", "ciones", "cao", "coes", "amento")
 _SCRIPTS = {
     "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",

@@ -124,7 +124,7 @@ class Prompt:
     def _check_age(self) -> None:
         if self.age is not None:
             object.__setattr__(self, "age_years", self.age.years)
-            if self.age.unit == "year" or self.age_years >= WHOLE_YEARS:
+            if self.age.unit == "year" or self.age.years >= WHOLE_YEARS:
                 object.__setattr__(self, "age", None)
         if self.age_years is None:
             return
