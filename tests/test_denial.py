@@ -7,6 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from radsmith.cues import CONTROL
+from radsmith.own_words import meant as meant_by
+from radsmith.own_words import new_words
 from radsmith.prompt import NOT_ABNORMAL, render
 from radsmith.reading import read_prompt
 from radsmith.report import read_report
@@ -210,6 +212,16 @@ def test_a_table_and_a_list_without_bullets_are_read_line_by_line():
         "finding:cardiomegaly": 1,
         "finding:pleural-effusion": 0,
     }
+
+
+def test_a_denied_finding_is_no_word_of_ones_own():
+    assert meant_by("finding", "no pneumothorax") == ()
+    assert meant_by("finding", "pneumothorax (-)") == ()
+    assert meant_by("finding", "pneumothorax") == ("finding:pneumothorax",)
+    assert meant_by("finding", "no acute disease") == ("finding:normal",)
+    assert meant_by("finding", "ceramic crown") == ("finding:ceramic-crown",)
+    rows = [{"modality": "x-ray", "findings": "no pneumothorax; blorp"}]
+    assert "no-pneumothorax" not in new_words(rows) and "[finding.blorp]" in new_words(rows)
 
 
 KNOWN = [w for w, _ in VOCABULARY.all_forms()] + [w for _, words in CONTROL for w in words]
