@@ -110,7 +110,8 @@ _CUES: dict[str, tuple[str, ...]] = {
         "is negative", "are negative", "discounted", "refuted", "disproved", "disproven",
         "nowhere to be seen", "is no more", "omitted", "left out", "n", "unseen", "undetected",
         "is nil", "unidentified", "is none", "remains absent", "remain absent", "false",
-        "ruled against", "dismissed", "was absent", "were absent",
+        "ruled against", "dismissed", "was absent", "were absent", "removal", "resolution",
+        "clearance",
     ),
     "excluded": (
         "excluded", "is excluded", "are excluded", "was excluded", "were excluded",

@@ -121,7 +121,11 @@ def list_goes_on(items: Sequence[Item], at: int) -> bool:
 
 
 def _bare_clause(items: Sequence[Item], at: int) -> bool | None:
-    """Whether the clause after a comma holds an "and" or "or"; None where it is no bare list."""
+    """Whether the clause after a comma closes a list with "and" or "or"; None where it is none.
+
+    Before "or" the list may hold any words, before "and" bare findings only: "no A, mild B and C"
+    begins with a denial that does not go on.
+    """
     clause = []
     for item in items[at + 1 :]:
         if item.kind == "break":
@@ -129,10 +133,11 @@ def _bare_clause(items: Sequence[Item], at: int) -> bool | None:
         clause.append(item)
     words = [i for i in clause if i.kind not in ("filler", "article")]
     kinds = {i.kind for i in words}
-    plain = kinds <= {"concept", "or", "and", "nor", "place"} and all(
-        c.startswith(("finding:", "site:", "side:")) for i in words for c in i.ids
-    )
-    return bool(kinds & {"or", "and", "nor"}) if plain and words else None
+    parts = {c.removeprefix(ABSENT).partition(":")[0] for i in words for c in i.ids}
+    if kinds <= {"concept", "or", "nor", "place", "opens", "unknown"} and kinds & {"or", "nor"}:
+        return True if parts <= {"finding", "site", "side", "severity", "body_part"} else None
+    plain = kinds <= {"concept", "and", "place"} and parts <= {"finding", "site", "side"}
+    return "and" in kinds if plain and words else None
 
 
 def _whole_sentence(items: Sequence[Item], at: int) -> bool:

@@ -249,7 +249,8 @@ def _flush(state: State, *, turning: bool = False) -> None:
         last = [replace(last[0], status="present", side=None, severity=None)]
         state.mentions.append(last[0])
         state.clause = last
-    elsewhere = last and last[0].not_sides and any(c.startswith("side:") for c, _ in state.pending)
+    sided = any(c.startswith("side:") for c, _ in state.pending)
+    elsewhere = last and ((last[0].not_sides and sided) or _is_answered(state))
     if state.clause or elsewhere:
         modify(state, last[0], state.pending)
     elif turning and state.cue is None:
@@ -257,6 +258,18 @@ def _flush(state: State, *, turning: bool = False) -> None:
     elif not turning:
         state.loose += state.pending
     state.pending = []
+
+
+def _is_answered(state: State) -> bool:
+    """ "effusion: small, left": a clause of nothing but modifiers after a colon."""
+    words = state.items[state.start : state.at]
+    mark = state.items[state.start - 1] if state.start else None
+    return (
+        mark is not None
+        and mark.text in STANDING_FOR
+        and all(i.kind in (*THIN, "affirm") or i.ids for i in words)
+        and sum(bool(i.ids) for i in words) == len(state.pending)
+    )
 
 
 def _other_side(state: State, denied: Mention) -> bool:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 
 from radsmith.cues import CONTROL
@@ -119,7 +120,10 @@ def _items(text: str, vocabulary: Vocabulary) -> Iterator[Item]:
             yield from _quantity(quantity, text[start : quantity.end], clause)
             at += sum(start <= token.start() < quantity.end for token in tokens)
             continue
-        yield Item(kind or "unknown", text[start:end], ids, clause)
+        meant = "" if kind else _mistyped(folded[at])
+        note = f"“{text[start:end]}” is read as “{meant}”" if meant else ""
+        kind = kind or (lexicon[(meant,)][0] if meant else "unknown")
+        yield Item(kind, text[start:end], ids, clause, note=note)
         at += length
 
 
@@ -146,6 +150,16 @@ def _quantity(found: Quantity, written: str, clause: int) -> Iterator[Item]:
     else:
         kind = "concept" if found.kind == "gestation" else found.kind
         yield Item(kind, written, found.ids, clause)
+
+
+_DENYING = ("without", "absent", "negative", "resolved", "excluded")
+
+
+@cache
+def _mistyped(word: str) -> str:
+    """The word of denial that a word nearly is ("wihtout"): it must not be passed over."""
+    near = get_close_matches(word, _DENYING, 1, 0.84) if len(word) > 4 else []
+    return near[0] if near else ""
 
 
 Lexicon = dict[tuple[str, ...], tuple[str, tuple[str, ...]]]
