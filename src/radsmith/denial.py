@@ -48,10 +48,11 @@ def deny(state: State, at: int) -> None:
     heads = not state.clause and at + 1 < len(state.items) and state.items[at + 1].text == ":"
     standing = state.clause or state.group
     if finds and (kind == "negation" or (kind == "denial" and not state.clause)):
-        state.cue, state.once = "negation", False
+        state.cue, state.once, state.said = "negation", False, state.items[at].text.lower()
     elif standing and not heads and not (finds and not state.clause):
         for mention in reach(state, at):
-            mention.status, mention.signed = "absent", True
+            again = mention.denied_by.startswith(_LACKS) and kind == "negation"
+            mention.status, mention.signed = "uncertain" if again else "absent", True
         state.closed = True
         state.used |= {place for place, item in coming if item.kind in ("doubt", "gone", "affirm")}
     elif kind != "gone":
@@ -63,6 +64,8 @@ def _shows(items: Sequence[Item]) -> bool:
     return bool(items) and items[0].kind == "turn" and items[0].text.lower() in _SHOWING
 
 
+_LACKS = ("absence", "lack", "resolution", "clearing", "removal")
+"""Denials that may be denied: "absence of an effusion can not be confirmed"."""
 _SHOWING = ("showing", "demonstrating", "revealing", "having", "including", "with", "there is")
 
 
@@ -180,7 +183,9 @@ def _denies_others(state: State, at: int, coming: Sequence[tuple[int, Item]]) ->
     if state.clause or any(item.finds for _, item in coming):
         return False
     for place, item in coming:
-        if kind == "negation" and item.ids and item.ids[0].partition(":")[0] in _OTHERS:
+        name = item.ids[0].partition(":")[0] if item.ids else ""
+        part_of_list = name == "body_part" and _finds_later(state.items, at)
+        if kind == "negation" and name in _OTHERS and not part_of_list:
             state.denied.add(place)
             return True
         if item.kind not in ("filler", "article"):

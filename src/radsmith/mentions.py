@@ -19,7 +19,11 @@ STANDING_FOR = (":", "|", "=", "\t")
 
 @dataclass
 class Mention:
-    """A finding where it is named: at this place of its row. not_sides: sides that were denied."""
+    """A finding where it is named: at this place of its row.
+
+    not_sides: sides that were denied.  denied_by: the words before it that deny it.
+    signed: a sign or an answer stands at it.
+    """
 
     concept: str
     status: Status
@@ -29,6 +33,7 @@ class Mention:
     severity: str | None = None
     not_sides: frozenset[str] = frozenset()
     signed: bool = False
+    denied_by: str = ""
 
 
 @dataclass
@@ -36,7 +41,7 @@ class State:
     """Where the reading of a row stands.
 
     at, start: the item that is read, and the first of its clause.  cue: the forward cue in force;
-    once: for the next finding alone; wide: over a list to the end of the sentence.
+    said: its words; once: for the next finding alone; wide: over a list to the end of the sentence.
     group: mentions that a cue behind them would reach; clause: those of this clause.
     closed, complete: the next finding, or the next clause, begins a group of its own.
     """
@@ -48,12 +53,13 @@ class State:
     group: list[Mention] = field(default_factory=list)
     clause: list[Mention] = field(default_factory=list)
     pending: list[tuple[str, str]] = field(default_factory=list)
-    loose: list[tuple[str, str]] = field(default_factory=list)
+    loose: list[tuple[str, str, int]] = field(default_factory=list)
     denied: set[int] = field(default_factory=set)
     used: set[int] = field(default_factory=set)
     unused: list[str] = field(default_factory=list)
     brackets: list[str | None] = field(default_factory=list)
     cue: str | None = None
+    said: str = ""
     once: bool = False
     wide: bool = False
     backward: bool = False

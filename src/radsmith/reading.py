@@ -169,7 +169,7 @@ def _findings(
     row: Row, vocabulary: Vocabulary, warnings: list[str]
 ) -> tuple[list[Finding], list[tuple[str, str]]]:
     """Findings to draw or to leave away, and modifiers that belong to none."""
-    findings, lone = [], list(row.loose)
+    findings, lone = [], [(concept, words) for concept, words, _ in row.loose]
     for mention in row.mentions:
         name = vocabulary[mention.concept].name
         if mention.status == "asked":
@@ -293,6 +293,8 @@ def _settle(
     findings = _merged(found, vocabulary, warnings)
     side: set[str] = set()
     present = [n for n, f in enumerate(findings) if f.present and f.concept != NORMAL]
+    if paired and (lone or any(findings[n].side for n in present)):
+        findings = [f if f.present else replace(f, side=None) for f in findings]
     for concept, words in lone:
         if concept.startswith("side:") and paired:
             side.add(concept)

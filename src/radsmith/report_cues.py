@@ -31,5 +31,6 @@ ADJECTIVES = (
     "enlarged", "dilated", "widened", "elevated", "thickened", "tortuous", "deviated", "fractured",
     "collapsed", "calcified", "hyperinflated", "hyperexpanded", "dislocated", "narrowed",
     "inflamed", "torn", "ruptured", "prominent", "intubated", "atrophic", "sharp", "clear",
+    "fatty", "cirrhotic", "bulky", "aneurysmal", "distended", "swollen",
 )  # fmt: skip
 """What is said of an organ after "is": looked up again before the organ ("enlarged heart")."""

@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from radsmith.mentions import Mention
 from radsmith.prompt import NORMAL
 from radsmith.report_cues import ADJECTIVES
-from radsmith.rows import read_row
+from radsmith.rows import Row, read_row
 from radsmith.vocabulary import Vocabulary, default_vocabulary
 from radsmith.words import Item, items_of
 
 _OPENING = (
     "verb", "turn", "opens", "article", "neutral", "negation", "doubt", "history", "comparison",
 )  # fmt: skip
+_IS = r"(?: (?:is|are|was|were|appears?|remains?) |\s?: )"
+_NOT = r"(?:not|no longer|none|mildly|moderately|severely|markedly|slightly|again)"
 _PREDICATE = re.compile(
-    r"\b([A-Za-z-]+(?: [A-Za-z-]+){0,2})(?: (?:is|are|was|were|appears?|remains?) |\s?: )"
-    r"((?:not|no longer|mildly|moderately|severely|markedly|slightly|again) )?"
-    rf"({'|'.join(ADJECTIVES)})\b",
+    rf"\b([A-Za-z-]+(?: [A-Za-z-]+){{0,2}}?)(?:{_IS}({_NOT} )?| (not ))({'|'.join(ADJECTIVES)})\b",
     re.IGNORECASE,
 )
 _SIDE_INSIDE = re.compile(
@@ -32,6 +32,7 @@ _SIDE_INSIDE = re.compile(
 )
 """A side that would cut a name in two ("blunting of the left costophrenic angle")."""
 
+_GENERAL = ("finding:lesion", "finding:mass")
 _BOTH_SIDES = ("bibas", "bilateral", "biapic")
 
 
@@ -48,12 +49,16 @@ def read_sentence(sentence: str, context: Sequence[str]) -> tuple[list[Mention],
         return vocabulary.resolve(concept, _context(items, at, context))
 
     row = read_row(items, _goes_on, resolve, None)
+    _place(row, items)
     said: dict[tuple[str, str], Mention] = {}
-    for mention in row.mentions:
+    for mention in _named(row.mentions):
         if mention.status == "past" or (mention.concept == NORMAL and mention.status != "present"):
             continue
         if mention.status == "absent":
             mention.severity = None  # "no large effusion" grades nothing
+        if mention.severity == "severity:doubtful":
+            mention.severity = None
+            mention.status = "uncertain" if mention.status == "present" else mention.status
         if items[mention.at].text.lower().startswith(_BOTH_SIDES):
             mention.side = mention.side or "side:bilateral"
         same = said.setdefault((mention.concept, mention.status), mention)
@@ -62,16 +67,49 @@ def read_sentence(sentence: str, context: Sequence[str]) -> tuple[list[Mention],
     return list(said.values()), items
 
 
+def _place(row: Row, items: Sequence[Item]) -> None:
+    """Give modifiers without a finding to the one that they describe: "nodule, right upper lobe";
+    "loss of sliding on the left, pneumothorax possible"."""
+    for concept, _, start in row.loose:
+        clause = [i for i in items if i.clause == items[start].clause and i.kind != "break"]
+        bare = all(i.ids or i.kind in ("filler", "article", "place") for i in clause)
+        words = {i.kind for i in clause} | {i.text.lower() for i in clause}
+        if words & {"clear", "normal", "negation", "denial"} or any(
+            NORMAL in i.ids for i in clause
+        ):
+            continue
+        before = [m for m in row.mentions if m.at < start]
+        after = [m for m in row.mentions if m.at > start]
+        for mention in before[-1:] if bare else after[:1]:
+            if concept.startswith("side:") and mention.side is None:
+                mention.side = concept
+            elif concept.startswith("severity:") and bare and mention.severity is None:
+                mention.severity = concept
+
+
+def _named(mentions: Sequence[Mention]) -> list[Mention]:
+    """Without the general words for what the sentence then names ("lesion, a teratoma")."""
+    kept = []
+    for n, mention in enumerate(mentions):
+        named = next((m for m in mentions[n + 1 :] if m.status == "present"), None)
+        if mention.concept in _GENERAL and mention.status == "present" and named is not None:
+            named.side = named.side or mention.side
+        else:
+            kept.append(mention)
+    return kept
+
+
 def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
     """ "The heart is enlarged", "Heart: enlarged" as "enlarged heart" where that is a concept."""
 
     def turned(match: re.Match[str]) -> str:
-        subject, degree, adjective = match.group(1).split(), match.group(2) or "", match.group(3)
+        subject, adjective = match[1].split(), match[4]
+        degree = match[2] or match[3] or ""
         for start in range(len(subject)):
             noun = " ".join(subject[start:])
             if vocabulary.find(f"{adjective} {noun}"):
                 word = degree.strip().lower()
-                word = "no" if word in ("not", "no longer") else word
+                word = "no" if word in ("not", "no longer", "none") else word
                 return " ".join((*subject[:start], word, adjective, noun))
         return match.group()
 

@@ -45,7 +45,7 @@ _ANSWERS = ("denial", "gone", "excluded", "minus", "plus", "affirm", "negation")
 
 @dataclass(frozen=True)
 class Row:
-    """What a row says. loose: modifiers that belong to no finding, with their words.
+    """What a row says. loose: modifiers that belong to no finding, with their words and place.
 
     denied: places of items that are no findings and are denied ("not a lateral view").
     unused: words of modifiers that were denied without their finding ("not severe"), and of second
@@ -53,7 +53,7 @@ class Row:
     """
 
     mentions: tuple[Mention, ...]
-    loose: tuple[tuple[str, str], ...]
+    loose: tuple[tuple[str, str, int], ...]
     denied: frozenset[int]
     unused: tuple[str, ...]
 
@@ -65,6 +65,8 @@ def read_row(items: Sequence[Item], goes_on: GoesOn, resolve: Resolve, main: str
         state.at = at
         if at in state.used:
             continue
+        if state.cue == "comparison" and _is_study(item):
+            state.cue = None
         if item.ids:
             _concepts(state, at, resolve, main)
         elif item.kind == "break":
@@ -79,14 +81,22 @@ def read_row(items: Sequence[Item], goes_on: GoesOn, resolve: Resolve, main: str
             _cue(state, at)
     state.at = len(items)
     _flush(state)
-    for mention in state.mentions:
-        _settle_sides(mention)
+    for mention in list(state.mentions):
+        state.mentions += _settle_sides(mention)
     return Row(
         mentions=tuple(state.mentions),
         loose=tuple(state.loose),
         denied=frozenset(state.denied),
         unused=tuple(state.unused),
     )
+
+
+def _is_study(item: Item) -> bool:
+    """Whether a comparison is with another examination, so that what follows is said of this."""
+    return item.text.lower() in _STUDIES or any(c.startswith("modality:") for c in item.ids)
+
+
+_STUDIES = ("study", "exam", "examination", "scan", "image", "images", "studies", "imaging")
 
 
 def _concepts(state: State, at: int, resolve: Resolve, main: str | None) -> None:
@@ -108,6 +118,7 @@ def _concepts(state: State, at: int, resolve: Resolve, main: str | None) -> None
 def _add(state: State, at: int, concept: str, denied: bool) -> None:
     status: Status = "absent" if denied else _FORWARD.get(state.cue or "", "present")
     mention = Mention(concept, status, at, signed=state.once)
+    mention.denied_by = state.said if status == "absent" and not denied else ""
     modify(state, mention, state.pending)
     graded = mention.severity or any(m.severity for m in state.group)
     if state.closed or (not state.clause and (state.complete or graded)):
@@ -159,6 +170,9 @@ def _signed(state: State, at: int) -> None:
     """A sign stands at the finding before it, or at that which follows."""
     kind = state.items[at].kind
     last = (state.clause or state.group)[-1:]
+    following = state.items[at + 1 : at + 2]
+    if state.items[at].text.lower() == "non" and following and not following[0].finds:
+        return  # "non-specific"
     if kind == "one" or not last or last[0].signed:
         follows = next((i for _, i in ahead(state.items, at)), None)
         if kind in ("one", "minus") and follows is not None:
@@ -203,10 +217,23 @@ def _join(state: State, at: int, goes_on: GoesOn) -> None:
         _flush(state)
     state.backward = False
     state.joined = True
-    if state.items[at].kind == "nor" and state.cue is None:
+    if state.items[at].kind == "or" and state.cue is None:
+        _doubt_alternatives(state, at)
+    elif state.items[at].kind == "nor" and state.cue is None:
         state.cue, state.once = "negation", False
     elif state.cue and not goes_on(state.items, at):
         state.cue = None
+
+
+def _doubt_alternatives(state: State, at: int) -> None:
+    """ "thymoma or lymphoma": what is one of two is certain for neither."""
+    follows = any(item.finds for _, item in ahead(state.items, at))
+    before = state.items[at - 1] if at else None
+    if not follows or before is None or before.kind in ("and", "turn", "place"):
+        return
+    for mention in state.clause[-1:]:
+        mention.status = "uncertain" if mention.status == "present" else mention.status
+    state.cue, state.once = "doubt", False
 
 
 def _break(state: State, at: int, goes_on: GoesOn) -> None:
@@ -223,7 +250,7 @@ def _break(state: State, at: int, goes_on: GoesOn) -> None:
     answered = _only_answer(state.items, at)
     if mark == "?" and not answered:
         set_status(state.clause, "uncertain")
-    if mark == ",":
+    if mark == "," and state.cue != "comparison":
         state.cue = state.cue if state.wide or goes_on(state.items, at) else None
     else:
         state.cue, state.wide = None, False
@@ -237,7 +264,10 @@ def _only_answer(items: Sequence[Item], at: int) -> bool:
     """Whether the clause after a break is a mere yes or no to what stands before it."""
     coming = [item for _, item in ahead(items, at)]
     return any(i.kind in _ANSWERS for i in coming) and all(
-        i.kind in (*_ANSWERS, *THIN, "unknown") and not i.ids for i in coming
+        i.kind in (*_ANSWERS, *THIN, "unknown")
+        or all(c.startswith(("side:", "site:")) for c in i.ids)
+        for i in coming
+        if i.ids or i.kind != "concept"
     )
 
 
@@ -256,7 +286,7 @@ def _flush(state: State, *, turning: bool = False) -> None:
     elif turning and state.cue is None:
         return  # "right but not left effusion"
     elif not turning:
-        state.loose += state.pending
+        state.loose += [(*pair, state.start) for pair in state.pending]
     state.pending = []
 
 
@@ -286,10 +316,11 @@ def _other_side(state: State, denied: Mention) -> bool:
     )
 
 
-def _settle_sides(mention: Mention) -> None:
-    """Denied on one side and said on the other: there. Denied where it was said: absent."""
+def _settle_sides(mention: Mention) -> list[Mention]:
+    """Denied on one side and said on the other: there, and absent here. Denied where it was said:
+    absent."""
     if not mention.not_sides or mention.status != "present":
-        return
+        return []
     if mention.side == "side:bilateral" and len(mention.not_sides) == 1:
         other = {"side:left": "side:right", "side:right": "side:left"}
         mention.side = other.get(next(iter(mention.not_sides)))
@@ -297,3 +328,6 @@ def _settle_sides(mention: Mention) -> None:
         sides = mention.not_sides | ({mention.side} if mention.side else set())
         mention.side = next(iter(sides)) if len(sides) == 1 else "side:bilateral"
         mention.status = "absent"
+        return []
+    denied = next(iter(mention.not_sides)) if len(mention.not_sides) == 1 else "side:bilateral"
+    return [replace(mention, status="absent", side=denied, sites=(), severity=None)]

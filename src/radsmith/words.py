@@ -211,7 +211,7 @@ def _in_context(item: Item, known: set[str], vocabulary: Vocabulary) -> Item:
             f"modality:{m}" in known for m in ("x-ray", "ct", "mri")
         )
         if known & _PREGNANCY or not other:
-            return replace(item, kind="concept")
+            return item
         note = f"“{item.text}” may be an age or of a pregnancy: write “… weeks old” or “… weeks of"
         return replace(item, kind="time", ids=(), note=f"{note} gestation”")
     if item.kind != "abbreviation":
