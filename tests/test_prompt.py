@@ -7,9 +7,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from radsmith.errors import InvalidInput
-from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, complete, render, settled
+from radsmith.prompt import (
+    NORMAL,
+    NOT_ABNORMAL,
+    Age,
+    Finding,
+    Prompt,
+    complete,
+    render,
+    settled,
+)  # fmt: skip
 from radsmith.reading import read_prompt
-from radsmith.vocabulary import default_vocabulary
+from radsmith.vocabulary import default_vocabulary, parse_vocabulary
 
 VOCABULARY = default_vocabulary()
 
@@ -20,6 +29,9 @@ def ids(kind: str) -> list[str]:
 
 def maybe(kind: str) -> st.SearchStrategy[str | None]:
     return st.none() | st.sampled_from(ids(kind))
+
+
+AGES = st.builds(Age.of, st.integers(0, 110), st.sampled_from(("year", "month", "week", "day")))
 
 
 @st.composite
@@ -53,6 +65,7 @@ def prompts(draw: st.DrawFn) -> Prompt:
                 "techniques": draw(st.lists(st.sampled_from(ids("technique")), max_size=2)),
                 "age_group": draw(maybe("age_group")),
                 "age_years": draw(st.none() | st.integers(0, 120)),
+                "age": draw(st.none() | AGES),
                 "sex": draw(maybe("sex")),
                 "findings": findings,
             }
@@ -187,7 +200,7 @@ def test_the_model_knows_only_concepts_of_the_vocabulary() -> None:
         ("effusion left and pneumothorax right, cxr", "chest x-ray, left pleural effusion,"
          " right pneumothorax"),
         ("CT abdomen with contrast; MRI-like", "abdomen CT, contrast-enhanced"),
-        ("ct of the brain in a 3 month old girl", "head CT, 0-year-old, female"),
+        ("ct of the brain in a 3 month old girl", "head CT, 3-month-old, female"),
         ("fracture of the left clavicle, chest film", "chest x-ray, left fracture in the clavicle"),
     ],
 )  # fmt: skip
@@ -264,3 +277,87 @@ def test_what_is_missing_is_filled_in_and_said() -> None:
     assert prompt.body_part == "body_part:chest"
     assert prompt.findings[0].side == "side:left"
     assert len(notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("R knee AP", "right knee x-ray, AP view"),
+        ("XR L hip lat", "left hip x-ray, lateral view"),
+        ("xr r foot obl", "right foot x-ray, oblique view"),
+        ("LMLO", "left breast x-ray, MLO view"),
+        ("RMLO and RCC", "right breast x-ray, CC view, MLO view"),
+        ("mammogram RCC", "right breast x-ray, CC view"),
+        ("LCC mammogram, dense breasts", "left breast x-ray, CC view, dense breast tissue"),
+        ("CT abdomen, RCC", "abdomen CT, renal cell carcinoma"),
+        ("CXR, RLL PNA", "chest x-ray, right pneumonia in the lower lobe"),
+        ("CXR: LUL and RUL mass", "chest x-ray, bilateral lung mass in the upper lobe"),
+        ("CXR, RML atelectasis", "chest x-ray, right atelectasis in the middle lobe"),
+        ("CXR effusions b/l", "chest x-ray, bilateral pleural effusion"),
+        ("hand x-ray, RA", "hand x-ray, rheumatoid arthritis"),
+        ("echo, MS", "heart ultrasound, valvular heart disease"),
+        ("MRI brain, MS", "brain MRI, multiple sclerosis"),
+        ("noncon CT abd/pelvis", "abdomen CT, non-contrast"),
+        ("CT A/P w/ contrast", "abdomen CT, contrast-enhanced"),
+        ("USG abd, RUQ abscess", "abdomen ultrasound, right abscess in the upper quadrant"),
+        ("45 yo M, XR L knee AP/lat", "left knee x-ray, AP view, lateral view, 45-year-old, male"),
+        ("67F CXR", "chest x-ray, 67-year-old, female"),
+        ("6-month-old, chest x-ray", "chest x-ray, 6-month-old"),
+        ("CXR of an 18 month old boy", "chest x-ray, 18-month-old, male"),
+        ("CXR, six-week-old", "chest x-ray, 6-week-old"),
+        ("CXR, 2.5 years old", "chest x-ray, 30-month-old"),
+        ("CXR, aged 40 months", "chest x-ray, 3-year-old"),
+        ("CXR, age: 70", "chest x-ray, 70-year-old"),
+        ("28-weeker, CXR", "chest x-ray, newborn"),
+        ("fetal ultrasound, 20 weeks", "fetus ultrasound, second trimester"),
+        ("obstetric scan at 34 weeks' gestation", "fetus ultrasound, third trimester"),
+        ("fetus, 12w3d, ultrasound", "fetus ultrasound, first trimester"),
+        ("fetus ultrasound, 20+3 weeks", "fetus ultrasound, second trimester"),
+        ("CXR, pneumonia, follow-up in 6 weeks", "chest x-ray, pneumonia"),
+        ("CXR 3 months after pneumonia", "chest x-ray, pneumonia"),
+        ("chest CT, 6 mm nodule", "chest CT, lung nodule"),
+    ],
+)  # fmt: skip
+def test_abbreviations_and_ages_of_every_day(text: str, canonical: str) -> None:
+    reading = read_prompt(text)
+    prompt, _ = complete(reading.prompt)
+    assert render(prompt) == canonical
+    assert not reading.unknown
+
+
+def test_a_newborn_is_younger_than_four_weeks() -> None:
+    groups = {
+        words: read_prompt(f"CXR, {words} old").prompt.age_group
+        for words in ("3 days", "27 days", "3 weeks", "5 weeks", "23 months", "2 years")
+    }
+    assert [g and g.partition(":")[2] for g in groups.values()] == [
+        "newborn", "newborn", "newborn", "infant", "infant", "child",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("chest x-ray, RA", "“RA” may mean “right atrium” or “rheumatoid arthritis”"),
+        ("RCC", "“RCC” is read as “renal cell carcinoma”"),
+        ("MS", "“MS” is read as “multiple sclerosis”: write “mitral stenosis”"),
+        ("chest x-ray, 20 weeks", "may be an age or of a pregnancy"),
+        ("chest CT, 6 mm nodule, in 3 months", "not drawn: “6 mm”, “3 months”"),
+    ],
+)
+def test_what_had_to_be_guessed_or_cannot_be_drawn_is_said(text: str, warning: str) -> None:
+    assert any(warning in w for w in read_prompt(text).warnings)
+
+
+def test_an_abbreviation_nobody_can_tell_is_no_near_miss() -> None:
+    (unknown,) = read_prompt("chest x-ray, RA").unknown
+    assert (unknown.word, unknown.suggestions) == ("RA", ())
+    assert read_prompt("chest x-ray, RA").prompt.findings == ()
+
+
+def test_a_broken_table_of_abbreviations_is_refused() -> None:
+    table = '[[abbreviation]]\nform = "XX"\nsenses = [{ words = "x", near = ["side:left"] }]\n'
+    known = default_vocabulary()
+    for broken in (table, table.replace("side:left", "side:nowhere").replace("near", "means")):
+        with pytest.raises(InvalidInput):
+            parse_vocabulary(broken, known)

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from radsmith import __version__
+from radsmith.contradiction import contradictions
 from radsmith.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation import Generation, Request
 from radsmith.image import Image, Window
-from radsmith.prompt import Prompt, complete, render
-from radsmith.reading import read_prompt
+from radsmith.language import only_english
+from radsmith.prompt import Prompt, complete, filled, render
+from radsmith.reading import Reading, read_prompt
 from radsmith.vocabulary import default_vocabulary
 
 LONGEST_STEM = 80
@@ -66,12 +68,33 @@ def plan(
     """Read a prompt and say what this model will make of it, at this (width, height).
 
     strict: words not understood, contradictions and concepts with fewer than WEAK training
-    images raise InvalidInput instead of a warning. So does a prompt with nothing to draw.
+    images raise InvalidInput instead of a warning. So do a prompt with nothing to draw and one in
+    another language than English.
     """
-    reading = read_prompt(text)
-    prompt, notes = complete(reading.prompt)
+    return plan_of(read_prompt(text), facts, strict=strict, size=size)
+
+
+def plan_of(
+    reading: Reading,
+    facts: ModelFacts,
+    *,
+    shown: Prompt | None = None,
+    strict: bool = False,
+    size: tuple[int, int] | None = None,
+) -> Plan:
+    """As `plan`, of a prompt that was read.
+
+    shown: what an image to be edited shows; it fills in the modality and body part that the
+    prompt leaves open, and what the prompt says against it is a warning.
+    """
+    text = reading.text
+    if reading.language:
+        raise InvalidInput(f"“{text[:80]}”: {only_english(reading.language)}")
+    prompt = reading.prompt if shown is None else filled(reading.prompt, shown)
+    against = [] if shown is None else contradictions(reading.prompt, shown)
+    prompt, notes = complete(prompt)
     concerns = [f"not understood: {unknown}" for unknown in reading.unknown]
-    concerns += [*reading.warnings, *_coverage(prompt, facts)]
+    concerns += [*against, *reading.warnings, *_coverage(prompt, facts)]
     if strict and concerns:
         raise InvalidInput(f"strict mode refuses “{text}”: " + "; ".join(concerns))
     if not prompt.concepts:

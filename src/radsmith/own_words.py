@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from radsmith.reading import LONGEST_TEXT, read_prompt
 from radsmith.vocabulary import (
     LEARNABLE,
     default_vocabulary,
@@ -30,11 +31,14 @@ def phrases(row: Row) -> list[tuple[str, str]]:
 
 
 def meant(kind: str, phrase: str) -> tuple[str, ...]:
-    """Ids that a phrase or id stands for; a new one where the vocabulary has no such words."""
+    """Ids that a phrase or id stands for; a new one where the vocabulary has no such words.
+
+    None for the denial of findings ("no effusion").
+    """
     vocabulary = default_vocabulary()
     if phrase in vocabulary.concepts or phrase.startswith("severity:"):
         return (phrase,)
-    if not slug(phrase):
+    if not slug(phrase) or (kind == "finding" and _denied(phrase)):
         return ()
     own = phrase if _ID.fullmatch(phrase) else f"{kind}:{slug(phrase)}"
     if own in vocabulary.concepts:
@@ -42,6 +46,14 @@ def meant(kind: str, phrase: str) -> tuple[str, ...]:
     words = own.partition(":")[2].replace("-", " ")
     found = vocabulary.find(phrase) or vocabulary.find(words)
     return tuple(c for c in found if c.partition(":")[0] in LEARNABLE) or (own,)
+
+
+def _denied(phrase: str) -> bool:
+    """Whether the words name findings, and all of them as absent."""
+    if default_vocabulary().find(phrase) or len(phrase) > LONGEST_TEXT:
+        return False
+    findings = read_prompt(phrase).prompt.findings
+    return bool(findings) and not any(finding.present for finding in findings)
 
 
 def new_words(rows: Iterable[Row]) -> str:

@@ -18,6 +18,9 @@ NOT_ABNORMAL = frozenset(
     (NORMAL, "finding:first-trimester", "finding:second-trimester", "finding:third-trimester")
 )
 OLDEST = 120
+NEWBORN_DAYS = 28
+WHOLE_YEARS = 3
+"""From this age on months do not count."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -46,11 +49,46 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Age:
+    """An age as it is said. unit: "year", "month", "week" or "day"; number: of whole units."""
+
+    number: int
+    unit: str
+
+    def __post_init__(self) -> None:
+        if self.unit not in _DAYS or not 0 <= self.days <= (OLDEST + 1) * _DAYS["year"]:
+            raise InvalidInput(f"an age is 0-{OLDEST} years, got {self.number} {self.unit}s")
+
+    @classmethod
+    def of(cls, number: float, unit: str) -> Age:
+        """Halves as whole smaller units where they are that, whole years from three on."""
+        if unit == "year" and number * 12 == int(number * 12) != 12 * int(number):
+            number, unit = number * 12, "month"
+        if unit != "year" and number * _DAYS[unit] >= WHOLE_YEARS * _DAYS["year"]:
+            number, unit = number * _DAYS[unit] / _DAYS["year"] + 1e-6, "year"
+        return cls(number=int(number), unit=unit)
+
+    @property
+    def days(self) -> float:
+        """About so many days."""
+        return self.number * _DAYS[self.unit]
+
+    @property
+    def years(self) -> int:
+        """Whole years."""
+        return int(self.days / _DAYS["year"] + 1e-6)
+
+
+_DAYS = {"year": 365.25, "month": 365.25 / 12, "week": 7.0, "day": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
     """One image asked for, as concept ids; None or empty where the words are silent.
 
     side: of a paired body part; its findings then have none.  age_years: 0-120; the age group
-    follows from it.  Views, techniques and findings are kept sorted and without repeats.
+    follows from it.  age: in months, weeks or days, where it is said so; age_years follows from it.
+    Views, techniques and findings are kept sorted and without repeats.
     Raises InvalidInput for ids of the wrong kind and for combinations without one reading.
     """
 
@@ -61,6 +99,7 @@ class Prompt:
     techniques: tuple[str, ...] = ()
     age_group: str | None = None
     age_years: int | None = None
+    age: Age | None = None
     sex: str | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -83,11 +122,17 @@ class Prompt:
         self._check_findings()
 
     def _check_age(self) -> None:
+        if self.age is not None:
+            object.__setattr__(self, "age_years", self.age.years)
+            if self.age.unit == "year" or self.age.years >= WHOLE_YEARS:
+                object.__setattr__(self, "age", None)
         if self.age_years is None:
             return
         if not 0 <= self.age_years <= OLDEST:
             raise InvalidInput(f"age must be 0-{OLDEST} years, got {self.age_years}")
-        object.__setattr__(self, "age_group", group_of_age(self.age_years))
+        newborn = self.age is not None and self.age.days < NEWBORN_DAYS
+        group = "age_group:newborn" if newborn else group_of_age(self.age_years)
+        object.__setattr__(self, "age_group", group)
 
     def _check_places(self) -> None:
         paired = self.paired
@@ -121,6 +166,13 @@ class Prompt:
         return self.body_part is not None and default_vocabulary()[self.body_part].paired
 
     @property
+    def age_in_words(self) -> str:
+        """Such as "45 years" or "6 months"; empty where no age is said."""
+        if self.age is not None:
+            return f"{self.age.number} {self.age.unit}{'' if self.age.number == 1 else 's'}"
+        return "" if self.age_years is None else f"{self.age_years} years"
+
+    @property
     def concepts(self) -> tuple[str, ...]:
         """Ids to draw, implied ones included; never one of an absent finding."""
         present = [f for f in self.findings if f.present]
@@ -150,7 +202,9 @@ def render(prompt: Prompt) -> str:
     """The canonical sentence; empty for an empty prompt."""
     head = _words((prompt.side, prompt.body_part, prompt.modality))
     clauses = [head, *(_words((c,)) for c in (*prompt.views, *prompt.techniques))]
-    if prompt.age_years is not None:
+    if prompt.age is not None:
+        clauses.append(f"{prompt.age.number}-{prompt.age.unit}-old")
+    elif prompt.age_years is not None:
         clauses.append(f"{prompt.age_years}-year-old")
     else:
         clauses.append(_words((prompt.age_group,)))
@@ -187,6 +241,19 @@ def complete(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
             prompt = settled(vars(prompt) | {"modality": f"modality:{modality}"})
             notes.append(f"no modality was named; taken to be: {modality}")
     return prompt, tuple(notes)
+
+
+def filled(asked: Prompt, shown: Prompt) -> Prompt:
+    """The prompt with the modality and body part of what is shown, where it names none."""
+    if asked.modality is not None and asked.body_part is not None:
+        return asked
+    return settled(
+        vars(asked)
+        | {
+            "modality": asked.modality or shown.modality,
+            "body_part": asked.body_part or shown.body_part,
+        }
+    )
 
 
 def settled(fields: Mapping[str, Any]) -> Prompt:

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from radsmith.errors import InvalidInput
+from radsmith.language import foreign_language, only_english
+from radsmith.mentions import Mention
 from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
+from radsmith.rows import Row, read_row
 from radsmith.vocabulary import ABSENT, Vocabulary, default_vocabulary
 from radsmith.words import Item, items_of
 
@@ -41,36 +45,34 @@ class Unknown:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A prompt as it was understood."""
+    """A prompt as it was understood. language: another than English, of which nothing was read."""
 
     text: str
-    prompt: Prompt
-    spans: tuple[Span, ...]
-    unknown: tuple[Unknown, ...]
-    warnings: tuple[str, ...]
+    prompt: Prompt = field(default_factory=Prompt)
+    spans: tuple[Span, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+    warnings: tuple[str, ...] = ()
+    language: str = ""
 
 
-_MODIFIERS = ("side", "site", "severity")
-
-
-@dataclass
-class _Found:
-    """What pass two gathers."""
-
-    findings: list[Finding] = field(default_factory=list)
-    lone: list[tuple[str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+_DENIED_AS = {"technique:contrast-enhanced": "technique:non-contrast"}
 
 
 def read_prompt(text: str) -> Reading:
-    """Read free text. Raises InvalidInput for empty or overlong text; never for unknown words."""
+    """Read free text. Raises InvalidInput for empty or overlong text; never for unknown words.
+
+    Of a text in another language than English nothing is read; a warning says so.
+    """
     if not text.strip():
         raise InvalidInput('the prompt is empty: say what to draw, such as "chest x-ray, normal"')
     if len(text) > LONGEST_TEXT:
         raise InvalidInput(f"the prompt has {len(text)} characters; at most {LONGEST_TEXT}")
     vocabulary = default_vocabulary()
-    items = list(items_of(text, vocabulary))
-    warnings: list[str] = []
+    items = items_of(text, vocabulary)
+    language = foreign_language(text)
+    if language:
+        return Reading(text=text, language=language, warnings=(only_english(language),))
+    warnings = _leave_out_denied(items)
     modality = _only(items, "modality", vocabulary, warnings)
     said = part = _main_part(items, vocabulary, modality)
     if part and modality:
@@ -83,21 +85,153 @@ def read_prompt(text: str) -> Reading:
             else (str(part) if i == said else i)
             for i in item.ids
         )
-    found = _gather(items, part)
-    warnings += found.warnings
-    prompt = _settle(items, found, modality, part, vocabulary, warnings)
-    warnings += _misfits(prompt, vocabulary)
+    row = read_row(items, list_goes_on, lambda concept, _: concept, part)
+    findings, lone = _findings(row, vocabulary, warnings)
+    warnings += _ambiguous(items, row.mentions, vocabulary)
+    prompt = _settle(items, findings, lone, modality, part, vocabulary, warnings)
+    warnings += [*_misfits(prompt, vocabulary), *_notes(items, row)]
     return Reading(
         text=text,
         prompt=prompt,
         spans=tuple(Span(text=i.text, concepts=i.ids) for i in items if i.ids or i.kind == "age"),
         unknown=tuple(
-            Unknown(word=i.text, suggestions=vocabulary.suggest(i.text))
+            Unknown(word=i.text, suggestions=() if i.note else vocabulary.suggest(i.text))
             for i in items
             if i.kind == "unknown"
         ),
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def list_goes_on(items: Sequence[Item], at: int) -> bool:
+    """Whether a denial goes on: over "and" and "or"; over a comma only where a bare list follows
+    that closes with one of these, or that makes up its sentence ("CXR. No A, B, C.")."""
+    if items[at].kind != "break":
+        return True
+    for place in range(at, len(items)):
+        if items[place].kind == "break":
+            if items[place].text != ",":
+                return _whole_sentence(items, at)
+            closing = _bare_clause(items, place)
+            if closing is None:
+                return False
+            if closing:
+                return True
+    return _whole_sentence(items, at)
+
+
+def _bare_clause(items: Sequence[Item], at: int) -> bool | None:
+    """Whether the clause after a comma closes a list with "and" or "or"; None where it is none.
+
+    Before "or" the list may hold any words, before "and" bare findings only: "no A, mild B and C"
+    begins with a denial that does not go on.
+    """
+    clause = []
+    for item in items[at + 1 :]:
+        if item.kind == "break":
+            break
+        clause.append(item)
+    words = [i for i in clause if i.kind not in ("filler", "article")]
+    kinds = {i.kind for i in words}
+    parts = {c.removeprefix(ABSENT).partition(":")[0] for i in words for c in i.ids}
+    if kinds <= {"concept", "or", "nor", "place", "opens", "unknown"} and kinds & {"or", "nor"}:
+        return True if parts <= {"finding", "site", "side", "severity", "body_part"} else None
+    plain = kinds <= {"concept", "and", "place"} and parts <= {"finding", "site", "side"}
+    return "and" in kinds if plain and words else None
+
+
+def _whole_sentence(items: Sequence[Item], at: int) -> bool:
+    """Whether the sentence around a comma begins with a denial and has neighbours, so that its
+    commas part a list and not the clauses of the prompt."""
+    ends = [n for n, i in enumerate(items) if i.kind == "break" and i.text in ".;:\n"]
+    start = max((n for n in ends if n < at), default=-1)
+    first = next((i for i in items[start + 1 :] if i.kind not in ("filler", "article")), None)
+    return bool(ends) and first is not None and first.kind in ("negation", "denial")
+
+
+def _leave_out_denied(items: Sequence[Item]) -> list[str]:
+    """Take away what is no finding and denied ("not a lateral view"); what is to be said of it."""
+    row = read_row(items, list_goes_on, lambda concept, _: concept, None)
+    warnings = []
+    for place in sorted(row.denied):
+        item = items[place]
+        alone = len({c for i in items for c in i.ids if c.startswith("body_part:")}) < 2
+        if item.ids[0].startswith("body_part:") and alone:
+            continue
+        instead = tuple(_DENIED_AS[c] for c in item.ids if c in _DENIED_AS)
+        if not instead:
+            warnings.append(f"“{item.text}” is denied and left out")
+        item.ids = instead
+    return warnings
+
+
+def _findings(
+    row: Row, vocabulary: Vocabulary, warnings: list[str]
+) -> tuple[list[Finding], list[tuple[str, str]]]:
+    """Findings to draw or to leave away, and modifiers that belong to none."""
+    findings, lone = [], [(concept, words) for concept, words, _ in row.loose]
+    for mention in row.mentions:
+        name = vocabulary[mention.concept].name
+        if mention.status == "asked":
+            warnings.append(f"“{name}” is asked about, not stated, and left out")
+        elif mention.status == "past":
+            warnings.append(f"“{name}” is history or comparison, and left out")
+        elif mention.concept == NORMAL:
+            if mention.status in ("absent", "unlikely"):
+                warnings.append("“normal” is denied and left out: say the finding instead")
+                continue
+            findings.append(Finding(concept=NORMAL))
+            lone += [(mention.side, vocabulary[mention.side].name)] if mention.side else []
+            amiss = [c for c in (*mention.sites, mention.severity) if c]
+            amiss = [vocabulary[c].name for c in amiss if not c.startswith("body_part:")]
+            warnings += [f"“{words}” does not go with normal; ignored" for words in amiss]
+        else:
+            findings.append(_finding(mention))
+        if mention.status == "uncertain":
+            warnings.append("an uncertain finding is drawn as present: leave it out if unwanted")
+    return findings, lone
+
+
+def _finding(mention: Mention) -> Finding:
+    return Finding(
+        concept=mention.concept,
+        present=mention.status not in ("absent", "unlikely"),
+        side=mention.side,
+        sites=mention.sites,
+        severity=mention.severity,
+    )
+
+
+def _ambiguous(
+    items: Sequence[Item], mentions: Sequence[Mention], vocabulary: Vocabulary
+) -> Iterator[str]:
+    """What could be meant the other way: "no A, B" and "no A and severe B"."""
+    after: list[str] = []
+    for one, two in pairwise(mentions):
+        name = vocabulary[two.concept].name
+        between = items[one.at + 1 : two.at]
+        breaks = "".join(i.text for i in between if i.kind == "break")
+        bare = breaks == "," and all(i.kind in ("break", "article", "filler") for i in between)
+        if two.status == "present" and bare and (after or one.status == "absent"):
+            after.append(name)
+        joined = not breaks and any(i.kind == "and" for i in between)
+        if two.status == one.status == "absent" and two.severity and joined:
+            yield f"“{name}” after “no … and” is read as denied: write “but” if it is there"
+    if after:
+        yield (
+            f"“{', '.join(after)}” after “no …,” is read as present: write “no … or"
+            f" {' or '.join(after)}” to deny it"
+        )
+
+
+def _notes(items: Sequence[Item], row: Row) -> Iterator[str]:
+    """What was guessed, and what is understood but cannot be drawn."""
+    yield from (item.note for item in items if item.note)
+    numbers = [f"“{i.text}”" for i in items if i.kind in ("size", "time") and not i.note]
+    if numbers:
+        yield f"sizes, settings and times are not drawn: {', '.join(numbers)}"
+    for words in row.unused:
+        yield f"“{words}” is denied, or one of two severities for one finding; ignored"
 
 
 def _resolved(concept: str, context: Sequence[str], vocabulary: Vocabulary) -> str:
@@ -145,129 +279,10 @@ def _main_part(items: Sequence[Item], vocabulary: Vocabulary, modality: str | No
     return order[min(ranked)[2]]
 
 
-def _gather(items: Sequence[Item], main: str | None) -> _Found:
-    """Pass two: findings with their modifiers and negation, clause by clause."""
-    found = _Found()
-    listed = _lists(items)
-    negated = False
-    for clause in range(max((i.clause for i in items), default=0) + 1):
-        inside = [i for i in items if i.clause == clause and i.kind != "break"]
-        negated = negated and clause in listed
-        negated = _read_clause(inside, main, negated, found)
-    return found
-
-
-def _lists(items: Sequence[Item]) -> set[int]:
-    """Clauses that go on with the list of the clause before: "no A, B or C"."""
-    clauses: dict[int, list[Item]] = {}
-    for item in items:
-        clauses.setdefault(item.clause, []).append(item)
-    listed: set[int] = set()
-    run: list[int] = []
-    for number in sorted(clauses):
-        here = clauses[number]
-        opens = here[0]
-        words = [i for i in here if i.kind not in ("break", "filler")]
-        kinds = {i.kind for i in words}
-        plain_list = kinds <= {"concept", "or", "and", "place"} and all(
-            c.startswith(("finding:", "site:", "side:")) for i in words for c in i.ids
-        )
-        if not (opens.kind == "break" and opens.text == "," and plain_list and words):
-            run = []
-            continue
-        run.append(number)
-        if "or" in kinds:
-            listed |= set(run)
-            run = []
-    return listed
-
-
-def _read_clause(items: Sequence[Item], main: str | None, negated: bool, found: _Found) -> bool:
-    """Read one clause into `found`; whether a negation was still open at its end."""
-    mine: list[Finding] = []
-    pending: list[tuple[str, str]] = []
-    backward = doubtful = False
-    if found.findings and items and all(i.kind in ("denial", "filler") for i in items):
-        if any(i.kind == "denial" for i in items):
-            found.findings[-1] = _absent(found.findings[-1], found)
-        return False
-    for item in items:
-        if item.kind == "negation" or (item.kind == "denial" and not mine):
-            negated = True
-        elif item.kind == "denial":
-            mine = [_absent(f, found) for f in mine]
-        elif item.kind in ("and", "or", "turn"):
-            if pending and mine:
-                mine[-1], pending = _modified(mine[-1], pending, found), []
-            backward = False
-            negated = negated and item.kind != "turn"
-        elif item.kind == "place":
-            backward = bool(mine)
-        elif item.kind == "doubt":
-            doubtful = True
-        for concept in item.ids:
-            kind = concept.removeprefix(ABSENT).partition(":")[0]
-            if kind == "finding":
-                mine.append(_finding(concept, negated, pending, found))
-                pending, backward = [], False
-            elif kind in _MODIFIERS or (kind == "body_part" and concept != main):
-                pair = (concept, item.text)
-                if backward and mine:
-                    mine[-1] = _modified(mine[-1], [pair], found)
-                else:
-                    pending.append(pair)
-            elif negated and all(f.present for f in mine):
-                found.warnings.append(f"only findings can be negated; “{item.text}” was kept")
-    if pending and mine:
-        mine[-1], pending = _modified(mine[-1], pending, found), []
-    if doubtful and mine:
-        found.warnings.append("an uncertain finding is drawn as present: leave it out if unwanted")
-    found.findings += mine
-    found.lone += pending
-    return negated
-
-
-def _finding(
-    concept: str, negated: bool, pending: Sequence[tuple[str, str]], found: _Found
-) -> Finding:
-    present = not negated and not concept.startswith(ABSENT)
-    if concept == NORMAL and negated:
-        present = True
-    finding = Finding(concept=concept.removeprefix(ABSENT), present=present)
-    return _modified(finding, pending, found)
-
-
-def _absent(finding: Finding, found: _Found) -> Finding:
-    if finding.concept == NORMAL:
-        found.warnings.append("“normal” cannot be negated: say the finding instead")
-        return finding
-    return replace(finding, present=False)
-
-
-def _modified(finding: Finding, pairs: Sequence[tuple[str, str]], found: _Found) -> Finding:
-    """The finding with side, sites and severity; what does not fit is said."""
-    for concept, words in pairs:
-        if finding.concept == NORMAL:
-            if not concept.startswith(("body_part:", "side:")):
-                found.warnings.append(f"“{words}” does not go with normal; ignored")
-            elif concept.startswith("side:"):
-                found.lone.append((concept, words))
-        elif concept.startswith("side:"):
-            both = finding.side not in (None, concept)
-            finding = replace(finding, side="side:bilateral" if both else concept)
-        elif concept.startswith("severity:"):
-            if finding.severity not in (None, concept):
-                found.warnings.append(f"two severities for one finding; “{words}” ignored")
-            else:
-                finding = replace(finding, severity=concept)
-        else:
-            finding = replace(finding, sites=(*finding.sites, concept))
-    return finding
-
-
 def _settle(
     items: Sequence[Item],
-    found: _Found,
+    found: Sequence[Finding],
+    lone: Sequence[tuple[str, str]],
     modality: str | None,
     part: str | None,
     vocabulary: Vocabulary,
@@ -275,22 +290,25 @@ def _settle(
 ) -> Prompt:
     """One consistent Prompt; every compromise is a warning."""
     paired = part is not None and vocabulary[part].paired
-    findings = _merged(found.findings, vocabulary, warnings)
+    findings = _merged(found, vocabulary, warnings)
     side: set[str] = set()
     present = [n for n, f in enumerate(findings) if f.present and f.concept != NORMAL]
-    for concept, words in found.lone:
+    if paired and (lone or any(findings[n].side for n in present)):
+        findings = [f if f.present else replace(f, side=None) for f in findings]
+    for concept, words in lone:
         if concept.startswith("side:") and paired:
             side.add(concept)
         elif len(present) == 1:
             at = present[0]
-            findings[at] = _modified(findings[at], [(concept, words)], found)
+            findings[at] = _modified(findings[at], concept, words, warnings)
         elif concept.startswith("body_part:"):
             warnings.append(f"one image has one body part; “{words}” was ignored")
         else:
             warnings.append(f"“{words}” belongs to no one finding; put it next to its finding")
-    ages = sorted({i.years for i in items if i.kind == "age"})
+    ages = sorted({i.age for i in items if i.age is not None}, key=lambda age: age.days)
     if len(ages) > 1:
-        warnings.append(f"several ages ({', '.join(map(str, ages))}); reading {ages[0]}")
+        said = ", ".join(i.text for i in items if i.age is not None)
+        warnings.append(f"several ages ({said}); the lowest is read")
     return settled(
         {
             "modality": modality,
@@ -299,11 +317,25 @@ def _settle(
             "views": _ids(items, "view"),
             "techniques": _ids(items, "technique"),
             "age_group": _only(items, "age_group", vocabulary, warnings),
-            "age_years": ages[0] if ages else None,
+            "age_years": ages[0].years if ages else None,
+            "age": ages[0] if ages else None,
             "sex": _only(items, "sex", vocabulary, warnings),
             "findings": findings,
         }
     )
+
+
+def _modified(finding: Finding, concept: str, words: str, warnings: list[str]) -> Finding:
+    """The one finding that is shown, with a modifier that stood elsewhere."""
+    if concept.startswith("side:"):
+        both = finding.side not in (None, concept)
+        return replace(finding, side="side:bilateral" if both else concept)
+    if not concept.startswith("severity:"):
+        return replace(finding, sites=(*finding.sites, concept))
+    if finding.severity not in (None, concept):
+        warnings.append(f"two severities for one finding; “{words}” ignored")
+        return finding
+    return replace(finding, severity=concept)
 
 
 def _merged(
@@ -330,6 +362,8 @@ def _merged(
 
 
 def _both(one: Finding, two: Finding, warnings: list[str]) -> Finding:
+    if one.present != two.present and {one.side, two.side} == {"side:left", "side:right"}:
+        return one if one.present else two  # on the left, none on the right
     if one.present != two.present:
         name = default_vocabulary()[one.concept].name
         warnings.append(f"“{name}” is said to be both present and absent; read as absent")

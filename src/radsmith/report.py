@@ -11,12 +11,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 from radsmith.errors import InvalidInput
+from radsmith.language import foreign_language, only_english
+from radsmith.mentions import Mention
 from radsmith.prompt import NORMAL, NOT_ABNORMAL
 from radsmith.report_cues import HEAD
-from radsmith.report_sentences import Mention, read_sentence
+from radsmith.report_sentences import read_sentence
 from radsmith.vocabulary import default_vocabulary
 from radsmith.words import items_of
 
@@ -33,6 +36,17 @@ _NOT_AN_END = re.compile(
     r"(?:\b(?:dr|mr|mrs|ms|prof|approx|e\.g|i\.e|fig|no|vs|st)|\b[A-Z]|(?:^|\s)\d{1,2})\.$", re.I
 )
 _BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)])\s+")
+_GLUED_BULLET = re.compile(r"\s*-(?!ve\b)(?=(?P<first>[^\W\d_]))")
+_NEW_LINE = re.compile(r"\s*[A-Z0-9+(\[\u2610-\u2612\u2713-\u2718]")
+_TABLE_LINE = re.compile(r"\s*[A-Z][^\n:|=\t]{0,60}(?:[:|=\t]|\s[-\u2013]\s)")
+SHORT_LINE, SHORT_SHARE = 50, 0.75
+"""Lines up to this many letters, or this share of the longest, are not broken for width."""
+_ANSWER = re.compile(
+    r"(?:no|none|nil|absent|negative|(?:not|none) (?:seen|present|identified|visible)|yes|present)"
+    r"\W*",
+    re.I,
+)
+"""A mere answer to the sentence before it ("Pneumothorax? None.")."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +73,8 @@ class Report:
     sections: (name, text) in the order of the report; text before any head is "findings".
     statements: everything said, sentence by sentence.  findings: one per concept, the
     impression's word before the findings', present before uncertain before absent.
+    language: another than English, of which nothing was read.  unknown: words of the sections that
+    state something which were not understood, each once.  warnings: for people.
     """
 
     text: str
@@ -66,6 +82,9 @@ class Report:
     body_part: str | None
     sections: tuple[tuple[str, str], ...]
     statements: tuple[Statement, ...]
+    language: str = ""
+    unknown: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Statement, ...]:
@@ -121,20 +140,51 @@ def read_report(text: str, modality: str | None = None, body_part: str | None = 
     modality, body_part = modality or found[0], body_part or found[1]
     if modality and body_part:
         body_part = default_vocabulary().resolve(body_part, [modality])
-    statements = [
-        statement
-        for name, body in sections
-        if name in _STATING
-        for sentence in split_sentences(body)
-        for statement in state(sentence, name, modality, body_part)
-    ]
-    return Report(
+    stating = [(name, body) for name, body in sections if name in _STATING]
+    report = Report(
         text=text,
         modality=modality,
         body_part=body_part,
         sections=tuple(sections),
-        statements=tuple(statements),
+        statements=(),
     )
+    whole, foreign = _languages([body for _, body in stating or sections])
+    if whole:
+        return replace(report, language=whole, warnings=(only_english(whole),))
+    warnings = {
+        f"“{sentence[:60]}” seems to be {language}, and was not read": None
+        for sentence, language in foreign.items()
+    }
+    statements: list[Statement] = []
+    unknown: dict[str, None] = {}
+    context = [c for c in (body_part, modality) if c]
+    for name, sentence in ((n, s) for n, body in stating for s in split_sentences(body)):
+        if sentence not in foreign:
+            mentions, items = read_sentence(sentence, context)
+            statements += [_statement(mention, name, sentence) for mention in mentions]
+            unknown |= {i.text: None for i in items if i.kind == "unknown"}
+            warnings |= {i.note: None for i in items if i.note}
+    return replace(
+        report,
+        statements=tuple(statements),
+        unknown=tuple(unknown),
+        warnings=tuple(warnings),
+    )
+
+
+def report_language(text: str) -> str:
+    """Another language than English in which a report is written; "" for English."""
+    sections = split_sections(text)
+    return _languages([b for n, b in sections if n in _STATING] or [b for _, b in sections])[0]
+
+
+def _languages(bodies: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The language of half the sentences or more, and of each sentence that is not in English."""
+    said = [sentence for body in bodies for sentence in split_sentences(body)]
+    foreign = {sentence: foreign_language(sentence) for sentence in said}
+    foreign = {sentence: language for sentence, language in foreign.items() if language}
+    whole = foreign_language("\n".join(bodies)) if 2 * len(foreign) >= len(said) else ""
+    return whole, foreign
 
 
 def split_sections(text: str) -> list[tuple[str, str]]:
@@ -156,27 +206,44 @@ def split_sections(text: str) -> list[tuple[str, str]]:
 
 def split_sentences(text: str) -> list[str]:
     """Sentences and list items, without bullets; lines broken for width are joined."""
+    text = _lines_apart(text)
     pieces, start = [], 0
     for match in _SENTENCE_END.finditer(text):
         if not _NOT_AN_END.search(text[start : match.start()]):
             pieces.append(text[start : match.start()])
             start = match.end()
     pieces.append(text[start:])
-    bare = (" ".join(_BULLET.sub("", piece).split()) for piece in pieces)
-    return [piece for piece in bare if re.search(r"\w", piece)]
+    bare = [" ".join(_BULLET.sub("", piece).split()) for piece in pieces]
+    sentences: list[str] = []
+    for piece in bare:
+        if sentences and _ANSWER.fullmatch(piece):
+            sentences[-1] += f" {piece}"
+        elif re.search(r"\w", piece):
+            sentences.append(piece)
+    return sentences
 
 
-def state(
-    sentence: str, section: str, modality: str | None, body_part: str | None
-) -> list[Statement]:
-    """The statements of one sentence."""
-    mentions = read_sentence(sentence, [c for c in (body_part, modality) if c])
-    return [_statement(mention, section, sentence) for mention in mentions]
+def _lines_apart(text: str) -> str:
+    """The text with a blank line after each line that ends before the width, where the next
+    begins like a statement of its own: lists without bullets, tables."""
+    lines = text.split("\n")
+    glued = [match for line in lines if (match := _GLUED_BULLET.match(line))]
+    if "+" not in text and (len(glued) > 1 or any(match["first"].isupper() for match in glued)):
+        lines = [_GLUED_BULLET.sub("- ", line) for line in lines]
+    width = max(len(line.rstrip()) for line in lines)
+    short = width if width <= SHORT_LINE else SHORT_SHARE * width
+    parted = [lines[0]]
+    for before, line in pairwise(lines):
+        apart = len(before.rstrip()) <= short and _NEW_LINE.match(line)
+        parted += ["", line] if apart or _TABLE_LINE.match(line) else [line]
+    return "\n".join(parted)
 
 
 def _statement(mention: Mention, section: str, sentence: str) -> Statement:
-    status = mention.status
-    if section == "recommendation" and status == "present":
+    status: Status = "present" if mention.status == "present" else "uncertain"
+    if mention.status == "absent":
+        status = "absent"
+    elif section == "recommendation":
         status = "uncertain"
     return Statement(
         concept=mention.concept,

@@ -1,32 +1,30 @@
 """One sentence of a report: its findings with status, side, site and severity.
 
-A cue before a finding reaches forwards to the end of its clause, to "but" or "with", or over a
-list; one after it reaches back over the findings of the clauses before it that have no verb.
+`rows` reads it; here is what is peculiar to sentences: statements turned into names, and where
+a list or a statement of its own begins.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
+from radsmith.mentions import Mention
 from radsmith.prompt import NORMAL
-from radsmith.report_cues import ADJECTIVES, REPORT_CONTROL
-from radsmith.vocabulary import ABSENT, Vocabulary, default_vocabulary
+from radsmith.report_cues import ADJECTIVES
+from radsmith.rows import Row, read_row
+from radsmith.vocabulary import Vocabulary, default_vocabulary
 from radsmith.words import Item, items_of
 
-_FORWARD = {"negation": "absent", "doubt": "uncertain", "hypothetical": "uncertain"}
-_SILENT = ("history", "comparison")
-_MODIFIERS = ("side", "site", "severity", "body_part")
-_OPENING = ("verb", "turn", "opens", "article", "neutral", "negation", "doubt", *_SILENT)
+_OPENING = (
+    "verb", "turn", "opens", "article", "neutral", "negation", "doubt", "history", "comparison",
+)  # fmt: skip
+_IS = r"(?: (?:is|are|was|were|appears?|remains?) |\s?: )"
+_NOT = r"(?:not|no longer|none|mildly|moderately|severely|markedly|slightly|again)"
 _PREDICATE = re.compile(
-    r"\b((?:[A-Za-z-]+ ){1,3})(?:is|are|was|were|appears?|remains?) "
-    r"((?:not|no longer|mildly|moderately|severely|markedly|slightly|again) )?"
-    rf"({'|'.join(ADJECTIVES)})\b",
+    rf"\b([A-Za-z-]+(?: [A-Za-z-]+){{0,2}}?)(?:{_IS}({_NOT} )?| (not ))({'|'.join(ADJECTIVES)})\b",
     re.IGNORECASE,
 )
-
 _SIDE_INSIDE = re.compile(
     r"\b(blunting|elevation|enlargement|fracture|tear|rupture|thickening|stenosis|opacification)"
     r" of (?:the )?(left|right) ",
@@ -34,204 +32,114 @@ _SIDE_INSIDE = re.compile(
 )
 """A side that would cut a name in two ("blunting of the left costophrenic angle")."""
 
-
-@dataclass
-class Mention:
-    """A finding of a sentence while it is read."""
-
-    concept: str
-    status: Literal["present", "absent", "uncertain"]
-    side: str | None = None
-    sites: tuple[str, ...] = ()
-    severity: str | None = None
+_GENERAL = ("finding:lesion", "finding:mass")
+_BOTH_SIDES = ("bibas", "bilateral", "biapic")
 
 
-@dataclass
-class _State:
-    """Where the reading of a sentence stands.
+def read_sentence(sentence: str, context: Sequence[str]) -> tuple[list[Mention], list[Item]]:
+    """Mentions of findings, in order, and the row of words they were read from.
 
-    cue: the forward cue in force.  group: mentions that a cue behind them would reach.
-    pending: modifiers that wait for their finding.  complete: the clause had a verb or cue.
+    context: ids of the examined body part and modality.  What is of the past or "normal" but for
+    something is left out.
     """
-
-    mentions: list[Mention] = field(default_factory=list)
-    group: list[Mention] = field(default_factory=list)
-    clause: list[Mention] = field(default_factory=list)
-    pending: list[str] = field(default_factory=list)
-    cue: str | None = None
-    backward: bool = False
-    complete: bool = False
-
-
-def read_sentence(sentence: str, context: Sequence[str]) -> list[Mention]:
-    """Mentions of findings, in order. context: ids of the examined body part and modality."""
     vocabulary = default_vocabulary()
-    items = list(items_of(_predicates(sentence, vocabulary), vocabulary, REPORT_CONTROL))
-    state = _State()
-    for at, item in enumerate(items):
-        if item.kind == "break":
-            _end_clause(state, item.text, items[at + 1 :])
-        elif item.ids:
-            _read_concepts(state, item, _context(items, item, context, vocabulary), vocabulary)
+    items = items_of(_predicates(sentence, vocabulary), vocabulary, context)
+
+    def resolve(concept: str, at: int) -> str:
+        return vocabulary.resolve(concept, _context(items, at, context))
+
+    row = read_row(items, _goes_on, resolve, None)
+    _place(row, items)
+    said: dict[tuple[str, str], Mention] = {}
+    for mention in _named(row.mentions):
+        if mention.status == "past" or (mention.concept == NORMAL and mention.status != "present"):
+            continue
+        if mention.status == "absent":
+            mention.severity = None  # "no large effusion" grades nothing
+        if mention.severity == "severity:doubtful":
+            mention.severity = None
+            mention.status = "uncertain" if mention.status == "present" else mention.status
+        if items[mention.at].text.lower().startswith(_BOTH_SIDES):
+            mention.side = mention.side or "side:bilateral"
+        same = said.setdefault((mention.concept, mention.status), mention)
+        same.side = same.side or mention.side
+        same.severity = same.severity or mention.severity
+    return list(said.values()), items
+
+
+def _place(row: Row, items: Sequence[Item]) -> None:
+    """Give modifiers without a finding to the one that they describe: "nodule, right upper lobe";
+    "loss of sliding on the left, pneumothorax possible"."""
+    for concept, _, start in row.loose:
+        clause = [i for i in items if i.clause == items[start].clause and i.kind != "break"]
+        bare = all(i.ids or i.kind in ("filler", "article", "place") for i in clause)
+        words = {i.kind for i in clause} | {i.text.lower() for i in clause}
+        if words & {"clear", "normal", "negation", "denial"} or any(
+            NORMAL in i.ids for i in clause
+        ):
+            continue
+        before = [m for m in row.mentions if m.at < start]
+        after = [m for m in row.mentions if m.at > start]
+        for mention in before[-1:] if bare else after[:1]:
+            if concept.startswith("side:") and mention.side is None:
+                mention.side = concept
+            elif concept.startswith("severity:") and bare and mention.severity is None:
+                mention.severity = concept
+
+
+def _named(mentions: Sequence[Mention]) -> list[Mention]:
+    """Without the general words for what the sentence then names ("lesion, a teratoma")."""
+    kept = []
+    for n, mention in enumerate(mentions):
+        named = next((m for m in mentions[n + 1 :] if m.status == "present"), None)
+        if mention.concept in _GENERAL and mention.status == "present" and named is not None:
+            named.side = named.side or mention.side
         else:
-            _read_cue(state, item.kind, items[at + 1 :])
-    _flush(state)
-    return state.mentions
+            kept.append(mention)
+    return kept
 
 
 def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
-    """ "The heart is enlarged" as "enlarged heart" where that names a concept."""
+    """ "The heart is enlarged", "Heart: enlarged" as "enlarged heart" where that is a concept."""
 
     def turned(match: re.Match[str]) -> str:
-        subject, degree, adjective = match.group(1).split(), match.group(2) or "", match.group(3)
+        subject, adjective = match[1].split(), match[4]
+        degree = match[2] or match[3] or ""
         for start in range(len(subject)):
             noun = " ".join(subject[start:])
             if vocabulary.find(f"{adjective} {noun}"):
                 word = degree.strip().lower()
-                word = "no" if word in ("not", "no longer") else word
+                word = "no" if word in ("not", "no longer", "none") else word
                 return " ".join((*subject[:start], word, adjective, noun))
         return match.group()
 
     return _PREDICATE.sub(turned, _SIDE_INSIDE.sub(r"\2 \1 of the ", sentence))
 
 
-def _context(
-    items: Sequence[Item], item: Item, context: Sequence[str], vocabulary: Vocabulary
-) -> list[str]:
+def _context(items: Sequence[Item], at: int, context: Sequence[str]) -> list[str]:
     """Body parts of the item's clause, nearest first, then the examination's."""
-    at = next(n for n, other in enumerate(items) if other is item)
     near = sorted(
         (abs(n - at), concept)
         for n, other in enumerate(items)
-        if other.clause == item.clause
+        if other.clause == items[at].clause
         for concept in other.ids
         if concept.startswith("body_part:")
     )
     return [concept for _, concept in near] + list(context)
 
 
-def _read_concepts(
-    state: _State, item: Item, context: Sequence[str], vocabulary: Vocabulary
-) -> None:
-    for concept in item.ids:
-        bare = concept.removeprefix(ABSENT)
-        kind = bare.partition(":")[0]
-        if kind == "finding":
-            _add(state, vocabulary.resolve(bare, context), concept.startswith(ABSENT))
-        elif kind in _MODIFIERS:
-            if state.backward and state.clause:
-                _modify(state.clause[-1], concept)
-            else:
-                state.pending.append(concept)
-                if kind == "site" and item.text.lower().startswith("bi"):
-                    state.pending.append("side:bilateral")  # bibasilar, biapical
-
-
-def _add(state: _State, concept: str, denied: bool) -> None:
-    if state.cue in _SILENT:
-        state.pending = []
-        return
-    status = "absent" if denied else _FORWARD.get(state.cue or "", "present")
-    if concept == NORMAL and status != "present":
-        return
-    mention = Mention(concept, status)  # type: ignore[arg-type]
-    for modifier in state.pending:
-        _modify(mention, modifier)
-    if state.complete and not state.clause:
-        state.group, state.complete = [], False
-    state.pending, state.backward = [], False
-    for kept in (state.mentions, state.group, state.clause):
-        kept.append(mention)
-
-
-def _modify(mention: Mention, concept: str) -> None:
-    """Give a side, site or severity; a second side makes both, a second severity is ignored."""
-    if concept.startswith("side:"):
-        both = mention.side not in (None, concept)
-        mention.side = "side:bilateral" if both else concept
-    elif concept.startswith("severity:"):
-        mention.severity = mention.severity or concept
-    else:
-        mention.sites = (*mention.sites, concept)
-
-
-def _read_cue(state: _State, kind: str, rest: Sequence[Item]) -> None:
-    if kind == "denial" and state.group:
-        for mention in state.group:
-            mention.status = "absent"
-    elif kind == "doubted" or (kind == "doubt" and state.clause and not _finding_ahead(rest)):
-        for mention in state.group:
-            mention.status = "uncertain"
-    elif kind in ("negation", "denial"):
-        state.cue = "negation"
-    elif kind in ("doubt", "hypothetical"):
-        if state.cue != "negation" or state.clause:
-            state.cue = "doubt" if state.cue != "negation" else state.cue
-    elif kind in _SILENT:
-        state.cue = kind
-    elif kind == "versus":
-        for mention in state.clause[-1:]:
-            mention.status = "uncertain"
-        state.cue = "doubt"
-    elif kind == "turn":
-        _flush(state)
-        state.cue, state.group, state.clause = None, [], []
-    elif kind == "neutral":
-        state.cue = None if state.cue == "negation" else state.cue
-    elif kind in ("and", "or"):
-        _join(state, kind, rest)
-    elif kind == "place":
-        state.backward = bool(state.clause)
-    elif kind == "verb":
-        state.complete = True
-
-
-def _join(state: _State, kind: str, rest: Sequence[Item]) -> None:
-    """ "And" ends a negation where a new statement begins; modifiers before it stay behind."""
-    if state.pending and state.clause:
-        _flush(state)
-    state.backward = False
-    if kind == "and" and state.cue and _begins_anew(rest):
-        state.cue = None
-
-
-def _end_clause(state: _State, mark: str, rest: Sequence[Item]) -> None:
-    _flush(state)
-    goes_on = mark == "," and not _begins_anew(rest)
-    if not goes_on:
-        state.cue = None
-    if mark != ",":
-        state.group, state.complete = [], False
-    state.clause, state.backward = [], False
-
-
-def _begins_anew(rest: Sequence[Item]) -> bool:
-    """Whether the next clause states something of its own rather than going on with a list."""
+def _goes_on(items: Sequence[Item], at: int) -> bool:
+    """A list goes on over commas and "and" until a statement of its own begins."""
+    if items[at].kind in ("or", "nor"):
+        return True
     clause = []
-    for item in rest:
+    for item in items[at + 1 :]:
         if item.kind == "break":
             break
         clause.append(item)
     for item in clause:
-        if any(c.removeprefix(ABSENT).startswith("finding:") for c in item.ids):
-            return False
+        if item.finds:
+            return True
         if item.kind in _OPENING or any(c.startswith("severity:") for c in item.ids):
-            return True
-    return not any(item.ids for item in clause)
-
-
-def _finding_ahead(rest: Sequence[Item]) -> bool:
-    for item in rest:
-        if item.kind in ("break", "turn"):
             return False
-        if any(c.removeprefix(ABSENT).startswith("finding:") for c in item.ids):
-            return True
-    return False
-
-
-def _flush(state: _State) -> None:
-    """Modifiers that found no finding after them go to the clause's last one, or nowhere."""
-    if state.clause:
-        for modifier in state.pending:
-            _modify(state.clause[-1], modifier)
-    state.pending = []
+    return any(item.ids for item in clause)

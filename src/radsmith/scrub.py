@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from radsmith.cues import CONTROL
 from radsmith.vocabulary import default_vocabulary, fold, fold_word
-from radsmith.words import PROMPT_CONTROL
 
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
@@ -102,5 +102,5 @@ def clean_descriptor(text: str) -> str:
 def _known_words() -> frozenset[str]:
     vocabulary = default_vocabulary()
     forms = {word for words, _ in vocabulary.all_forms() for word in fold(words)}
-    control = {word for _, entries in PROMPT_CONTROL for words in entries for word in fold(words)}
+    control = {word for _, entries in CONTROL for words in entries for word in fold(words)}
     return frozenset(forms | control | {fold_word(w) for w in _PROTOCOL_WORDS.split()})

@@ -77,12 +77,35 @@ class Concept:
         return self.id.partition(":")[2]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sense:
+    """What an abbreviation means next to one of the ids `near`, or anywhere (empty).
+
+    means: ids, none where it had better be asked.  words: the sense written out.
+    """
+
+    words: str
+    means: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Abbreviation:
+    """Letters with several senses; one of these goes anywhere."""
+
+    senses: tuple[Sense, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Concepts by id, in the order of the file, and phrases that mean several of them."""
+    """Concepts by id, in the order of the file, and phrases that mean several of them.
+
+    abbreviations: folded letters -> senses between which the words beside them decide.
+    """
 
     concepts: Mapping[str, Concept]
     phrases: Mapping[str, tuple[str, ...]]
+    abbreviations: Mapping[tuple[str, ...], Abbreviation] = field(default_factory=dict)
 
     def __getitem__(self, concept_id: str) -> Concept:
         try:
@@ -195,7 +218,8 @@ def _grown(learned: tuple[tuple[str, str], ...]) -> Vocabulary:
     grown = shipped_vocabulary()
     for _, text in learned:
         more = parse_vocabulary(text, grown)
-        grown = Vocabulary({**grown.concepts, **more.concepts}, grown.phrases)
+        concepts = {**grown.concepts, **more.concepts}
+        grown = Vocabulary(concepts, grown.phrases, grown.abbreviations)
     return grown
 
 
@@ -246,7 +270,7 @@ def parse_vocabulary(text: str, known: Vocabulary | None = None) -> Vocabulary:
         tables: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"the vocabulary is not TOML: {error}") from error
-    phrases = tables.pop("phrase", [])
+    phrases, letters = tables.pop("phrase", []), tables.pop("abbreviation", [])
     try:
         concepts = {
             f"{kind}:{slug}": Concept(id=f"{kind}:{slug}", **_tuples(entry))
@@ -254,14 +278,24 @@ def parse_vocabulary(text: str, known: Vocabulary | None = None) -> Vocabulary:
             for slug, entry in entries.items()
         }
         meanings = {words: tuple(p["means"]) for p in phrases for words in p["forms"]}
+        short = {fold(a["form"]): _abbreviation(a["senses"]) for a in letters}
     except (TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(f"a vocabulary entry is not as it should be: {error}") from error
     named = [b for c in concepts.values() for b in (*c.broader, *c.within, *c.within.values())]
-    unknown = {i for i in (*named, *(m for ids in meanings.values() for m in ids))}
+    named += [m for ids in meanings.values() for m in ids]
+    named += [i for a in short.values() for s in a.senses for i in (*s.means, *s.near)]
+    unknown = set(named)
     unknown -= set(concepts) | set(known.concepts if known else ())
     if unknown:
         raise InvalidInput(f"the vocabulary refers to unknown concepts: {sorted(unknown)}")
-    return Vocabulary(concepts, meanings)
+    return Vocabulary(concepts, meanings, short)
+
+
+def _abbreviation(senses: list[dict[str, Any]]) -> Abbreviation:
+    found = tuple(Sense(**_tuples(sense)) for sense in senses)
+    if all(sense.near for sense in found):
+        raise KeyError("a sense that goes anywhere")
+    return Abbreviation(found)
 
 
 def _tuples(entry: dict[str, Any]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def test_a_prompt_becomes_images_with_all_their_provenance(page):
     generate(page, CHEST, 2)
     assert page.execute_script(INK) > 10
     record = text(page, "record")
-    for words in (CHEST, "finding:normal", "radsmith-default", "Not for diagnosis", "euler"):
+    for words in (CHEST, "finding:normal", "radsmith-default", "Not for diagnosis", "multistep"):
         assert words in record
     assert "NOT FOR DIAGNOSIS" in text(page, "mark")
     page.find_element(By.TAG_NAME, "body").send_keys("]")

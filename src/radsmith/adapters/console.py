@@ -57,7 +57,7 @@ def reading_table(reading: Reading) -> Table:
         table.add_column(heading, overflow="fold")
     for span in reading.spans:
         if not span.concepts:
-            table.add_row(Text(span.text), f"{reading.prompt.age_years} years", "age", "")
+            table.add_row(Text(span.text), reading.prompt.age_in_words, "age", "")
         for concept_id in span.concepts:
             concept = vocabulary[concept_id.removeprefix(ABSENT)]
             absent = concept_id.startswith(ABSENT) or concept.id in reading.prompt.absent
@@ -93,6 +93,16 @@ def report_table(report: Report) -> Table:
             Text("".join(c for c in found.sentence if c.isprintable())),
         )
     return table
+
+
+def say_reading(console: Console, report: Report) -> None:
+    """What of a report was not read, and what was guessed."""
+    for warning in report.warnings:
+        printable = "".join(c for c in warning if c.isprintable())
+        console.print(Text(f"  ! {printable}", style="yellow"), soft_wrap=True)
+    if report.unknown:
+        words = ", ".join("".join(c for c in w if c.isprintable()) for w in report.unknown)
+        console.print(Text(f"  not understood: {words}", style="dim"), soft_wrap=True)
 
 
 def probe_table(answers: Sequence[Answer]) -> Table:

@@ -40,6 +40,7 @@ from radsmith.adapters.pictures import (
 from radsmith.edit import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.image import Image
+from radsmith.language import foreign_language
 from radsmith.reading import read_prompt
 
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
@@ -244,7 +245,8 @@ def _open_dicom(path: Path) -> Opened:
     found = read_dicom_image(path)
     parts = [_SIDES.get(found.laterality, ""), found.body_part.replace("_", " ").lower()]
     parts.append(MODALITIES.get(found.modality, ""))
-    words = " ".join(p for p in parts if p) + (f", {found.view}" if found.view else "")
+    words = " ".join(p for p in parts if p and not foreign_language(p))
+    words += f", {found.view}" if found.view else ""
     source = Source(
         image=found.image,
         bits=found.bits_stored,

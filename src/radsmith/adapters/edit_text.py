@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from radsmith.edit import Margins, Source
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.generate import Plan, plan
-from radsmith.prompt import NORMAL, Finding, Prompt, complete, render, settled
+from radsmith.generate import Plan, plan_of
+from radsmith.language import only_english
+from radsmith.prompt import NORMAL, Finding, Prompt, complete, filled, render, settled
 from radsmith.reading import read_prompt
 from radsmith.vocabulary import default_vocabulary
 
@@ -65,20 +66,30 @@ def edit_plan(
 ) -> tuple[str, Plan | None]:
     """The prompt of an edit and its reading; None where neither prompt nor file says anything.
 
-    words: what the file says it shows; it fills in modality and body part the prompt leaves open.
+    words: what the file says it shows; it fills in modality and body part the prompt leaves open,
+    and what the prompt says against it is a warning of the plan.
     """
     text = prompt.strip() or words
     if not text:
         return "", None
-    read = read_prompt(text).prompt
-    if prompt.strip() and words and (read.modality is None or read.body_part is None):
-        shown = read_prompt(words).prompt
-        fields = vars(read) | {
-            "modality": read.modality or shown.modality,
-            "body_part": read.body_part or shown.body_part,
-        }
-        text = render(settled(fields))
-    return text, plan(text, facts, strict=strict)
+    reading = read_prompt(text)
+    shown = read_prompt(words).prompt if prompt.strip() and words else None
+    planned = plan_of(reading, facts, shown=shown, strict=strict)
+    if shown is not None and filled(reading.prompt, shown) != reading.prompt:
+        text = render(filled(reading.prompt, shown))
+    return text, planned
+
+
+def understood(prompt: str) -> str:
+    """The prompt of a change as it is. Raises InvalidInput where a word of it is not understood:
+    of such a prompt only what was understood would go on."""
+    reading = read_prompt(prompt) if prompt.strip() else None
+    if reading is not None and reading.language:
+        raise InvalidInput(f"“{prompt[:80]}”: {only_english(reading.language)}")
+    if reading is not None and reading.unknown:
+        near = "; ".join(map(str, reading.unknown))
+        raise InvalidInput(f"not understood in “{prompt}”: {near}")
+    return prompt.strip()
 
 
 def changed_prompt(words: str, add: str | None, remove: str | None, severity: str | None) -> Wanted:
@@ -115,7 +126,7 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
         kept += [absent] if rest else [Finding(concept=NORMAL), absent]
     else:
         kept.append(finding)
-    prompt, _ = complete(settled(vars(shown) | {"findings": kept, "age_years": None}))
+    prompt, _ = complete(settled(vars(shown) | {"findings": kept, "age_years": None, "age": None}))
     vocabulary = default_vocabulary()
     name = vocabulary[finding.concept].name
     return Wanted(prompt=prompt, finding=finding, text=render(prompt), label=name)

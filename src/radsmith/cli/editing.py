@@ -123,11 +123,11 @@ def change(
     """
     from radsmith import edit
     from radsmith.adapters.edit_files import checked_mask
-    from radsmith.adapters.edit_text import changed_prompt
+    from radsmith.adapters.edit_text import changed_prompt, understood
     from radsmith.body_map import ellipse_of
 
     opened = _open(image)
-    words = options["prompt"] or opened.source.words
+    words = understood(options["prompt"]) or opened.source.words
     wanted = changed_prompt(words, add, remove, severity)
     asked = options["mask_file"] or options["box"] or options["polygon"]
     if asked:

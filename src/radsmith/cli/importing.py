@@ -25,13 +25,16 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
 
     from rich.console import Console
 
-    from radsmith.adapters.console import report_table
+    from radsmith.adapters.console import report_table, say_reading
     from radsmith.adapters.reports import report_text
     from radsmith.report import read_report
 
     read = read_report(
         report_text(file), _named("modality", modality), _named("body_part", body_part)
     )
+    if read.language:
+        raise InvalidInput(f"{file}: {read.warnings[0]}")
+    say_reading(Console(stderr=True, highlight=False, markup=False), read)
     if as_json:
         labels = {c: None if math.isnan(v) else int(v) for c, v in read.labels().items()}
         click.echo(json.dumps(labels, indent=1))

@@ -44,7 +44,7 @@ from radsmith.dataset import (
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.generation import Generation
 from radsmith.own_words import new_words
-from radsmith.report import read_report
+from radsmith.report import read_report, report_language
 from radsmith.vocabulary import Concept, learn_concepts, to_toml
 
 Row = Mapping[str, str]
@@ -205,7 +205,12 @@ def _of_picture(unit: Unit, data: bytes, report: str, options: Options) -> Itera
     facts = facts_of_row(row, modality, options.body_part)
     patient = row.get("patient_id") or unit.patient
     entry = _entry(replace(unit, patient=patient), unit.path, pixels, facts, options)
-    entry = replace(_with_labels(entry, row.get("report", "") or report), **_made_by(data))
+    report = row.get("report", "") or report
+    language = report_language(report)
+    if language:
+        reason = f"its report is in {language}: only English is read, so it gives no labels"
+        yield Made(path=unit.path, reason=reason)
+    entry = replace(_with_labels(entry, report), **_made_by(data))
     yield _checked(unit.path, _labelled(entry, row), pixels, options)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from radsmith.adapters.importing.dicom_files import check_inflated, is_deflated,
 from radsmith.adapters.importing.state import Found, FoundReport
 from radsmith.adapters.reports import linked_images, structured_text, text_of
 from radsmith.errors import RadsmithError
+from radsmith.report import report_language
 
 MODALITIES = {
     "CT": "ct", "MR": "mri", "US": "ultrasound", "IVUS": "ultrasound",
@@ -51,7 +53,7 @@ def scan_file(path: Path, only: str = "") -> tuple[Found, FoundReport | None]:
         if name.endswith(PICTURES):
             return _picture(path, head), None
         if name.endswith((".txt", ".xml")):
-            return Found(path=str(path), reason="-"), _report(path)
+            return _in_english(path, _report(path))
         if name.endswith((".csv", ".json", ".tar", ".md")):
             return Found(path=str(path), reason="-"), None
     except (RadsmithError, OSError) as error:
@@ -77,6 +79,15 @@ def _report(path: Path) -> FoundReport:
         text=text,
         patient=f"report:{report or path}" if images else "",
     )
+
+
+def _in_english(path: Path, report: FoundReport) -> tuple[Found, FoundReport]:
+    """A report, but for the words of one in another language: no label is taken from these."""
+    language = report_language(report.text)
+    if not language:
+        return Found(path=str(path), reason="-"), report
+    reason = f"report in {language}: only English is read, so it gives no labels"
+    return Found(path=str(path), reason=reason), replace(report, text="")
 
 
 def _picture(path: Path, head: bytes) -> Found:
@@ -108,9 +119,9 @@ def _described(path: Path, dataset: Dataset, only: str) -> tuple[Found, FoundRep
     study = str(dataset.get("StudyInstanceUID", "") or "")
     if said == "SR" or "SR" in stored.split():
         text = structured_text(dataset)
-        return Found(path=str(path), reason="-" if text else "report without text"), (
-            FoundReport(names=(f"study:{study}",), text=text) if text else None
-        )
+        if not text:
+            return Found(path=str(path), reason="report without text"), None
+        return _in_english(path, FoundReport(names=(f"study:{study}",), text=text))
     reason = _unfit(dataset, said, stored, only)
     frames = _whole(dataset.get("NumberOfFrames"))
     kind = "slice" if said in ("CT", "MR") else "image"

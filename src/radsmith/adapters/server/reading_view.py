@@ -39,8 +39,8 @@ def _chips(reading: Reading, facts: ModelFacts) -> list[dict[str, Any]]:
     chips = []
     for span in reading.spans:
         if not span.concepts:
-            years = f"{reading.prompt.age_years} years"
-            chips.append(_chip(span.text, years, "age", "noted", None, ""))
+            age = reading.prompt.age_in_words
+            chips.append(_chip(span.text, age, "age", "noted", None, ""))
         for concept_id in span.concepts:
             concept = vocabulary[concept_id.removeprefix(ABSENT)]
             absent = concept_id.startswith(ABSENT) or concept.id in reading.prompt.absent

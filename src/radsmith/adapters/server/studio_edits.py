@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from radsmith import __version__
-from radsmith.adapters.edit_text import changed_prompt
+from radsmith.adapters.edit_text import changed_prompt, understood
 from radsmith.adapters.server.access import Caller, ServicesDep, StudioCaller
 from radsmith.adapters.server.drawing import EditAsked, keep_mask, made_from, source_json
 from radsmith.adapters.server.edits_api import checked, form_schema, new_edit, read_form
@@ -76,7 +76,7 @@ def _new(services: Services, caller: Caller, body: StudioEdit, data: bytes | Non
         _check_canvas(services, source, margins)
         mask = None
     if body.operation == "change":
-        words = prompt or source.words
+        words = understood(prompt) or source.words
         wanted = changed_prompt(words, body.add or None, body.remove or None, body.severity)
         prompt = wanted.text
         if mask is None:
