@@ -179,7 +179,8 @@ def _number(value: str) -> Iterator[str]:
     if len(bare) < 3:
         yield rf"(?<![a-z]){_ID_SAID}0*{re.escape(bare)}(?!\w)"
         return
-    spelled = _DIGIT_GAP.join(map(re.escape, bare)) if len(bare) > 4 else re.escape(bare)
+    parts = list(bare) if len(bare) > 4 or bare not in value else [bare]
+    spelled = _DIGIT_GAP.join(map(re.escape, parts))
     begin = r"(?<!\d)(?<!\d[.,])" if bare[0].isdigit() else r"(?<![a-z\d])"
     end = (_UNIT if bare.isdigit() else r"(?!\d)") if bare[-1].isdigit() else r"(?![a-z\d])"
     yield f"{begin}{zeros}{spelled}{end}"
