@@ -4,7 +4,7 @@ python benchmarks/deidentifying.py [--held] [--misses]
 
 Made-up people of `tests/identities.py`: every way to write a name, number or date stands in a
 sentence of a structured report and in a technical attribute; each object goes through
-`adapters.deidentify` whole. Identifiers count once a way; harmless words are those of the sentences.
+`adapters.deidentify` whole. Identifiers count once a way; harmless words are the sentences' own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def report_of(person: Person) -> tuple[Dataset, list[tuple[str, str]]]:
     dataset.PatientBirthDate, dataset.AccessionNumber = person.born, person.accession
     dataset.InstitutionName = person.institution
     mentions = [*person.written, *person.numbers_written, person.institution]
-    said = [(m, person.sentences[n % len(person.sentences)].format(m)) for n, m in enumerate(mentions)]
+    ways = person.sentences
+    said = [(m, ways[n % len(ways)].format(m)) for n, m in enumerate(mentions)]
     items = []
     for text in (*(s for _, s in said), PLAIN):
         item = Dataset()
@@ -47,7 +48,7 @@ def report_of(person: Person) -> tuple[Dataset, list[tuple[str, str]]]:
 
 
 def measure(chosen: list[Person]) -> tuple[Counter, list[tuple[str, str, str]]]:
-    """Counts: identifiers, gone, harmless words, kept; and what stayed (language, mention, text)."""
+    """Counts: identifiers, gone, harmless, kept; and what stayed (language, mention, text)."""
     counts: Counter[str] = Counter()
     misses = []
     for person in chosen:

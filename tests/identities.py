@@ -118,7 +118,8 @@ NATIVE = {  # language: ((Latin, native[, phonetic]) ...) families, given, then 
            (("Nikos", "Νίκος"), ("Eleni", "Ελένη"), ("Dimitris", "Δημήτρης"), ("Sofia", "Σοφία")),
            (("Karagiannis", "Καραγιάννης"), ("Oikonomou", "Οικονόμου"), ("Vlachos", "Βλάχος")),
            (("Giorgos", "Γιώργος"), ("Katerina", "Κατερίνα"), ("Spyros", "Σπύρος"))),
-    "ar": ((("Al-Hassan", "الحسن"), ("Mansour", "منصور"), ("Khalidi", "خالدي"), ("Darwish", "درويش")),
+    "ar": ((("Al-Hassan", "الحسن"), ("Mansour", "منصور"), ("Khalidi", "خالدي"),
+            ("Darwish", "درويش")),
            (("Mohammed", "محمد"), ("Fatima", "فاطمة"), ("Samir", "سمير"), ("Yasmin", "ياسمين")),
            (("Al-Qasim", "القاسم"), ("Barakat", "بركات"), ("Najjar", "نجار")),
            (("Karim", "كريم"), ("Mahmoud", "محمود"), ("Salma", "سلمى"))),
@@ -134,7 +135,8 @@ NATIVE = {  # language: ((Latin, native[, phonetic]) ...) families, given, then 
            (("XiaoDong", "小东"), ("Mei", "梅"), ("Jianguo", "建国"), ("Wenjing", "文静")),
            (("Zhang", "张"), ("Sima", "司马"), ("Bai", "白"), ("Xu", "许")),
            (("Yuhan", "雨涵"), ("Qiang", "强"), ("Zhiyuan", "志远"))),
-    "ja": ((("Yamada", "山田", "やまだ"), ("Itou", "伊藤", "いとう"), ("Saitou", "齋藤", "さいとう"),
+    "ja": ((("Yamada", "山田", "やまだ"), ("Itou", "伊藤", "いとう"),
+            ("Saitou", "齋藤", "さいとう"),
             ("Hara", "原", "はら"), ("Takahashi", "髙橋", "たかはし")),
            (("Tarou", "太郎", "たろう"), ("Youko", "陽子", "ようこ"), ("Ken", "健", "けん"),
             ("Shinichi", "慎一", "しんいち")),
@@ -144,7 +146,8 @@ NATIVE = {  # language: ((Latin, native[, phonetic]) ...) families, given, then 
            (("Gildong", "吉洞", "길동"), ("Min-su", "敏洙", "민수"), ("Ji-young", "智英", "지영"),
             ("Seo-yeon", "瑞姸", "서연")),
            (("Choi", "崔", "최"), ("Jung", "鄭", "정"), ("Kang", "姜", "강")),
-           (("Ha-eun", "夏恩", "하은"), ("Dong-hyun", "東賢", "동현"), ("Jin-woo", "眞雨", "진우"))),
+           (("Ha-eun", "夏恩", "하은"), ("Dong-hyun", "東賢", "동현"),
+            ("Jin-woo", "眞雨", "진우"))),
     "th": ((("Srisuk", "ศรีสุข"), ("Chaiyaphum", "ไชยภูมิ"), ("Thongdee", "ทองดี")),
            (("Somchai", "สมชาย"), ("Malee", "มาลี"), ("Prasert", "ประเสริฐ")),
            (("Wongsawat", "วงศ์สวัสดิ์"), ("Boonmee", "บุญมี")),
@@ -152,14 +155,21 @@ NATIVE = {  # language: ((Latin, native[, phonetic]) ...) families, given, then 
 }
 # fmt: on
 INSTITUTIONS = (
-    "Northfield Chest Hospital", "Klinikum Sankt Wolfhard", "Centre Hospitalier de Vaubrun",
-    "General Hospital for Chest and Heart", "Hospital Santa Eulalina", "Ospedale Maggiore di Trebina",
-    "Brackwater University Medical Center", "東山総合病院", "Szpital Miejski w Brzezince",
+    "Northfield Chest Hospital",
+    "Klinikum Sankt Wolfhard",
+    "Centre Hospitalier de Vaubrun",
+    "General Hospital for Chest and Heart",
+    "Hospital Santa Eulalina",
+    "Ospedale Maggiore di Trebina",
+    "Brackwater University Medical Center",
+    "東山総合病院",
+    "Szpital Miejski w Brzezince",
     "Medizinisches Zentrum Obertann",
 )  # fmt: skip
 _NOT_HEARD = ("ja", "th", "ar", "he", "ko")
 """Where the Latin form of a native name is not looked for, unless the header gives it."""
 PER_LANGUAGE = (14, 8)
+_PLAIN, _OUT = "o O l L d D i ss oe OE ae", "ae oe ue aa oe ss Ae Oe Ue Aa Oe"
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
@@ -269,14 +279,14 @@ def _native(language: str, held: bool) -> Iterator[tuple]:
 
 def bare(text: str) -> str:
     """Without accents, as an old machine writes it."""
-    for letter, plain in zip("øØłŁđĐıßœŒæ", "o O l L d D i ss oe OE ae".split(), strict=True):
+    for letter, plain in zip("øØłŁđĐıßœŒæ", _PLAIN.split(), strict=True):
         text = text.replace(letter, plain)
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text)))
 
 
 def written_out(text: str) -> str:
     """With ae, oe, ue, aa, ss."""
-    for letter, plain in zip("äöüåøßÄÖÜÅØ", "ae oe ue aa oe ss Ae Oe Ue Aa Oe".split(), strict=True):
+    for letter, plain in zip("äöüåøßÄÖÜÅØ", _OUT.split(), strict=True):
         text = text.replace(letter, plain)
     return text
 

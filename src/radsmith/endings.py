@@ -8,19 +8,22 @@ from functools import cache
 from radsmith.spelling import folded
 
 # fmt: off
+_GERMAN = "s es n en us"
+_SLAVIC = (
+    "a u em om ovi owi y i e o ou ove ovou owa owej iego iemu ego emu im ym ej ich ych ach ami"
+)
+_TURKISH = "in un nin nun dan den ta te ya ye"
+_HUNGARIAN = "nak nek val vel t et ot hoz hez ban ben"
+_FINNISH = "lla lta lle sta ssa"
+_CYRILLIC = (
+    "а о у ы и е ю я ь ой ей ом ем ым им ам ям ах ях ью ого его ому ему ии ая яя ую юю ою ею ами"
+    " ями ов ев ові еві єм і ї є ія ію ин ина ино ини ът та то"
+)
+_GREEK = "σ ου ο ε η ησ α ασ ων οι ουσ ιου ιο ιε"
 _ENDINGS = {
-    "latin": (
-        "s es n en us "  # German and Latin
-        "a u em om ovi owi y i e o ou ove ovou owa owej iego iemu ego emu im ym ej ich ych ach ami "
-        "in un nin nun dan den ta te ya ye "  # Turkish
-        "nak nek val vel t et ot hoz hez ban ben "  # Hungarian
-        "lla lta lle sta ssa "  # Finnish
-    ).split(),
-    "cyrillic": (
-        "а о у ы и е ю я ь ой ей ом ем ым им ам ям ах ях ью ого его ому ему ии ая яя ую юю ою ею ами "
-        "ями ов ев ові еві єм і ї є ія ію ин ина ино ини ът та то "
-    ).split(),
-    "greek": "ς σ ου ο ε η ησ α ασ ων οι ουσ ησ ιου ιο ιε ".split(),
+    "latin": f"{_GERMAN} {_SLAVIC} {_TURKISH} {_HUNGARIAN} {_FINNISH}".split(),
+    "cyrillic": _CYRILLIC.split(),
+    "greek": _GREEK.split(),
 }
 _DROPPED = {  # what ends a name as it stands in a header
     "latin": ("a", "o", "e", "y", "i", "us"),
@@ -28,7 +31,10 @@ _DROPPED = {  # what ends a name as it stands in a header
     "greek": ("οσ", "ησ", "ασ", "α", "η", "ο", "ου", "σ"),
 }
 # fmt: on
-_PREFIXES = {"arabic": ("وال", "بال", "لل", "ال", "و", "ب", "ل", "ف", "ك"), "hebrew": (*"הובלמשכ", "ול", "וב", "וה", "ומ", "של", "שה")}  # fmt: skip
+_PREFIXES = {
+    "arabic": ("وال", "بال", "لل", "ال", "و", "ب", "ل", "ف", "ك"),
+    "hebrew": (*"הובלמשכ", "ול", "וב", "וה", "ומ", "של", "שה"),
+}
 _LEAST = {"latin": 4, "cyrillic": 3, "greek": 3, "arabic": 2, "hebrew": 2}
 
 

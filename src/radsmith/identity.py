@@ -1,7 +1,7 @@
 """Who and where a record is of: what is known to identify, and where a text says it.
 
-Names in `person_names` and `spaceless_names`; here numbers, dates and institutions, and all together.
-Common words of radiology never identify an institution by themselves; its name as a whole does.
+Names in `person_names` and `spaceless_names`; here numbers, dates, institutions, and all together.
+Common words of radiology never identify an institution; its name as a whole does.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from radsmith.common_words import is_common
 from radsmith.person_names import Finder, Names, Romanise, names_of
@@ -17,11 +18,12 @@ from radsmith.spaceless_names import spaceless_spans
 from radsmith.spelling import SPACELESS, composed, fold, folded, script_of, tokens
 
 _DIGIT_GAP = "[ \\t.,/_-]?"
-_UNIT = r"(?!\d)(?![ \t]?(?:mm|cm|m|ml|l|cc|hu|kv|kvp|ma|mas|mgy|ms|s|hz|khz|mhz|%|°|deg|kg|g|mg)\b)"
+_UNIT = r"(?!\d)(?![ \t]?(?:mm|cm|m|ml|l|cc|hu|kv|kvp|ma|mas|m\u200b?gy|ms|s|hz|k\u200b?hz|m\u200b?hz|%|°|deg|kg|g|mg)\b)"
 _ID_SAID = r"(?:patient|pat|id|mrn|nr|no|number|case|fall|pid|#)[ \t.:#-]{1,3}"
 _SEPARATOR = "[ \\t./,_年月년월-]{1,3}"
 _PLACE_GAP = re.compile(r"[^\w\n]{0,3}")
-_NEGATIONS = frozenset("no not non nor none kein keine nicht sin ni nao nie ne ei ikke".split())
+_NEGATION_WORDS = "no not non nor none kein keine nicht sin ni nao nie ne ei ikke"
+_NEGATIONS = frozenset(_NEGATION_WORDS.split())
 _HOSPITALS = re.compile(
     "(?:大学|医学院|附属|附屬|第一|第二|人民|中心|総合|總|市立|県立|国立|国際|医科|综合|病院|医院|醫院|医療センター"
     "|センター|診療所|クリニック|诊所|대학교|병원|의원|의료원|센터)+"
@@ -41,8 +43,8 @@ class Identity:
     """What identifies: values as a header holds them.
 
     names: the patient's own ("Doe^Jane=山田^太郎").  others: of other persons.  numbers: of the
-    patient, visits, orders, devices, telephones.  dates: YYYYMMDD.  places: institutions, addresses,
-    stations.  romanise: brings other alphabets to Latin letters.
+    patient, visits, orders, devices, telephones.  dates: YYYYMMDD.  places: institutions,
+    addresses, stations.  romanise: brings other alphabets to Latin letters.
     """
 
     names: frozenset[str] = frozenset()
@@ -140,8 +142,7 @@ class Identity:
                 if words[n] == phrase[0] and tuple(words[n : n + len(phrase)]) == phrase:
                     run = found[n : n + len(phrase)]
                     if all(
-                        _PLACE_GAP.fullmatch(letters[a.end : b.start])
-                        for a, b in zip(run, run[1:], strict=False)
+                        _PLACE_GAP.fullmatch(letters[a.end : b.start]) for a, b in pairwise(run)
                     ):
                         yield run[0].start, run[-1].end
         for phrase in self._places:
@@ -168,7 +169,7 @@ def _phrases(line: str) -> Iterator[tuple[str, ...]]:
 
 
 def _number(value: str) -> Iterator[str]:
-    """Patterns of a number in folded text: with other separators, or none, without leading zeros."""
+    """Patterns of a number in folded text: other separators or none, leading zeros or none."""
     bare = "".join(c for c in value if c.isalnum())
     if not any(c.isdigit() for c in bare) or len(value) > 64:
         return
@@ -201,9 +202,9 @@ def _date(value: str) -> Iterator[str]:
     s = _SEPARATOR
     for order in ((y, m, d), (d, m, y), (m, d, y)):
         yield rf"(?<!\d){s.join(order)}(?:日|일)?(?!\d)"
-    for solid in (f"{year}{month}{day}", f"{day}{month}{year}", f"{month}{day}{year}",
-                  f"{year[2:]}{month}{day}", f"{day}{month}{year[2:]}", f"{month}{day}{year[2:]}"):  # fmt: skip
-        yield rf"(?<!\d){solid}(?!\d)"
+    for told in (year, year[2:]):
+        for solid in (f"{told}{month}{day}", f"{day}{month}{told}", f"{month}{day}{told}"):
+            yield rf"(?<!\d){solid}(?!\d)"
     yield rf"(?<!\d)(?<!\d\.){d}\.{m}\.(?!\d)"
     yield rf"(?<!\d){int(month)}[月월] ?{int(day)}[日일]"
 

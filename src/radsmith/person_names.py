@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from radsmith.common_words import is_common
 from radsmith.endings import stems
@@ -31,18 +31,20 @@ from radsmith.spelling import (
 )
 
 Romanise = Callable[[str], str]
-_TITLES = frozenset(
-    "dr prof md mr mrs ms miss phd jr sr ii iii iv dds rn herr frau mme mlle sir dipl ing med".split()
-)
-_PLACEHOLDERS = frozenset(
-    "anonymized anonymised anonymous anonym anon unknown noname nobody unbekannt".split()
-)
-_PARTICLES = frozenset(
-    "van von der den de del della di da dos das do la le el al bin ibn ben bint abu ter ten zu zum"
-    " zur y e af av st mc mac o d l".split()
+_TITLE_WORDS = """
+    dr prof md mr mrs ms miss phd jr sr ii iii iv dds rn herr frau mme mlle sir dipl ing med
+"""
+_PLACEHOLDER_WORDS = "anonymized anonymised anonymous anonym anon unknown noname nobody unbekannt"
+_PARTICLE_WORDS = """
+    van von der den de del della di da dos das do la le el al bin ibn ben bint abu ter ten zu zum
+    zur y e af av st mc mac o d l
+"""
+_TITLES, _PLACEHOLDERS, _PARTICLES = (
+    frozenset(said.split()) for said in (_TITLE_WORDS, _PLACEHOLDER_WORDS, _PARTICLE_WORDS)
 )
 _LIGHT = re.compile("[ \\t\u00a0\u3000\u200b'’‘ʼ´`._,;·・/^=-]{0,3}")
 _APOSTROPHE = re.compile("['’‘ʼ´`]")
+_ONE_LETTER_WORDS = frozenset("aeioyuàвикосуяі")
 _MOST_JOINED = 5
 ANY = -1
 """As a count of vowels: they are not known."""
@@ -194,6 +196,7 @@ class Finder:
         _strengthen_joined(self.names, text, found, strength)
         initials = [
             len(t.word) == 1
+            and (t.word not in _ONE_LETTER_WORDS or text[t.end : t.end + 1] == ".")
             and (t.word in self.names.initials or self.romanise(t.word)[:1] in self.names.initials)
             for t in found
         ]
@@ -288,10 +291,7 @@ def _strengthen_beside(
     pairs: bool,
 ) -> None:
     """Initials, particles and doubtful words beside a name; endings after an apostrophe."""
-    near = [
-        bool(_LIGHT.fullmatch(text[a.end : b.start]))
-        for a, b in zip(found, found[1:], strict=False)
-    ]
+    near = [bool(_LIGHT.fullmatch(text[a.end : b.start])) for a, b in pairwise(found)]
     for n in range(len(found) - 1 if pairs else 0):
         if near[n] and strength[n] == strength[n + 1] == 1 and found[n].word != found[n + 1].word:
             strength[n] = strength[n + 1] = 2

@@ -46,8 +46,8 @@ _LABELS = "|".join((
     "фио", "дата рождения", "ασθενής",
 ))
 _TITLE = (
-    r"(?:Dr|Prof|Mr|Mrs|Ms|Miss|Herrn?|Frau|Mme|Mlle|Madame|Monsieur|Señora?|Sra?\.|Signora?|Sig\.|Dhr"
-    r"|Mevr(?:ouw)?|Meneer)"
+    r"(?:Dr|Prof|Mr|Mrs|Ms|Miss|Herrn?|Frau|Mme|Mlle|Madame|Monsieur|Señora?|Sra?\.|Signora?"
+    r"|Sig\.|Dhr|Mevr(?:ouw)?|Meneer)"
 )
 # fmt: on
 _DEGREE = r"(?:MD|M\.D\.|DO|PhD|FRCR)\b\.?"
@@ -64,7 +64,8 @@ _SHAPES = (
     r"_{2,}",
     r"\[\*\*.*?\*\*\]",
     rf"(?im:^[ \t]*(?:{_LABELS})[ \t]*[:#：].*$)",
-    r"(?m:^[ \t]*(?:姓名|患者姓名|出生日期|氏名|患者名|生年月日|성명|환자명|생년월일)[ \t]*[:：].*$)",
+    r"(?m:^[ \t]*(?:姓名|患者姓名|出生日期|氏名|患者名|生年月日|성명|환자명|생년월일)"
+    r"[ \t]*[:：].*$)",
     rf"\b(?i:{_LABELS})[ \t]*:?{_WORD_GAP}(?:(?i:dr|prof)\.?{_WORD_GAP})?{_NAME}"
     rf"(?:,?{_WORD_GAP}{_NAME}){{0,3}}(?:,?[ \t]*{_DEGREE})*",
     *_CONTACTS,
@@ -81,9 +82,9 @@ _SHAPES = (
 _PATTERNS = tuple(re.compile(shape) for shape in _SHAPES)
 _CONTACT_PATTERNS = tuple(re.compile(shape) for shape in _CONTACTS)
 _SAID_NAME = re.compile(
-    rf"(?im:^[ \t]*(?:patient(?:'s)?(?: name)?|patientin|pat\.|name|nom|nombre|nome|naam|paciente"
-    rf"|paziente|pacjent(?:ka)?|пациент(?:ка)?|фио|ασθενής|姓名|患者姓名|氏名|患者名|성명|환자명|환자)[ \t]*[:：]"
-    rf"[ \t]*([^\n\d(;|]{{2,60}}))"
+    r"(?im:^[ \t]*(?:patient(?:'s)?(?: name)?|patientin|pat\.|name|nom|nombre|nome|naam|paciente"
+    r"|paziente|pacjent(?:ka)?|пациент(?:ка)?|фио|ασθενής|姓名|患者姓名|氏名|患者名|성명|환자명|환자)"
+    r"[ \t]*[:：][ \t]*([^\n\d(;|]{2,60}))"
 )
 
 

@@ -1,7 +1,7 @@
 """Names of known persons in Chinese, Japanese, Korean and Thai text, where no space ends a word.
 
-A family name of one character or syllable is a common word too (高 is high): it goes where it stands
-alone, before a form of address or with the given name. So do short names in kana.
+A family name of one character or syllable is a common word too (高 is high): it goes where it
+stands alone, before a form of address or with the given name. So do short names in kana.
 """
 
 from __future__ import annotations
@@ -107,19 +107,17 @@ def _heard(
             whole = _kana(run[first:last], romanise) if script == "kana" else "".join(
                 said[first:last]
             )  # fmt: skip
-            if key(whole) in sought.full and last - first > 1:
-                yield place
-            elif script == "hangul" and last - first > 1 and korean_key(whole) in sought.korean:
-                yield place
-            elif key(whole) in sought.families and (
-                re.match(_GAP + f"(?:{_ADDRESS})", text[place[1] :])
-                and (first == 0 or text[: place[0]].endswith(_BEFORE))
-            ):
+            korean = script == "hangul" and korean_key(whole) in sought.korean
+            addressed = bool(re.match(f"{_GAP}(?:{_ADDRESS})", text[place[1] :])) and (
+                first == 0 or text[: place[0]].endswith(_BEFORE)
+            )
+            named = last - first > 1 and (key(whole) in sought.full or korean)
+            if named or (addressed and key(whole) in sought.families):
                 yield place
     if script == "kana":
         for last in range(2, len(run) + 1):
-            addressed = last == len(run) or re.match(_ADDRESS, run[last:])
-            if addressed and key(_kana(run[:last], romanise)) in sought.parts:
+            ends = last == len(run) or re.match(_ADDRESS, run[last:])
+            if ends and key(_kana(run[:last], romanise)) in sought.parts:
                 yield start, start + last
 
 

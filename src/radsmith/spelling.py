@@ -20,15 +20,17 @@ _LETTERS = {
     "ة": "ه", "ہ": "ه", "ۀ": "ه",
     "ך": "כ", "ם": "מ", "ן": "נ", "ף": "פ", "ץ": "צ",
 }
-_SAME_HAN = (
-    "劉刘 張张 陳陈 楊杨 趙赵 黃黄 吳吴 孫孙 馬马 鄭郑 謝谢 許许 鄧邓 馮冯 蕭萧 葉叶 鍾钟 蘇苏 呂吕 盧卢 蔣蒋 賈贾 "
-    "韋韦 鄒邹 龍龙竜 萬万 錢钱 湯汤 賴赖 龔龚 顏颜 倫伦 華华 東东 偉伟 國国 強强 軍军 傑杰 麗丽 鳳凤 蘭兰 紅红 "
-    "靜静 慶庆 寶宝宝 瑋玮 潔洁 嬌娇 嘉嘉 凱凯 鵬鹏 輝辉 興兴 詩诗 詠咏 穎颖 瓊琼 蓮莲 榮荣栄 學学 賢贤 義义 書书 "
-    "齊齐斉 齋斎 邊辺邉边 澤沢泽 髙高 﨑崎 濱浜滨 廣広广 櫻桜樱 惠恵 德徳 眞真 藏蔵 龜亀龟 濵浜 島嶋嶌 曉晓暁 "
-    "關関关 應応应 實実实 榮栄荣 圓円 飯饭 與与 兒児儿 壽寿 條条 淺浅 瀧滝 黑黒 增増 曾曽 單单 嚴严厳 閻阎 聶聂 "
-    "歐欧 陽阳 諸诸 衛卫 衞卫 練练 連连 進进 遠远 達达 運运 選选 銘铭 錦锦 鋒锋 鑫鑫 長长 開开 雲云 電电 順顺 "
-    "領领 頌颂 飛飞 駿骏 鴻鸿 鶴鹤 麥麦 齡龄 寧宁 時时 莊庄 範范 業业 樂乐 欽钦 澄澄 濤涛 烏乌 爾尔 禮礼 穆穆"
-)
+_SAME_HAN = """
+    劉刘 張张 陳陈 楊杨 趙赵 黃黄 吳吴 孫孙 馬马 鄭郑 謝谢 許许 鄧邓 馮冯 蕭萧 葉叶 鍾钟
+    蘇苏 呂吕 盧卢 蔣蒋 賈贾 韋韦 鄒邹 龍龙竜 萬万 錢钱 湯汤 賴赖 龔龚 顏颜 倫伦 華华
+    東东 偉伟 國国 強强 軍军 傑杰 麗丽 鳳凤 蘭兰 紅红 靜静 慶庆 寶宝宝 瑋玮 潔洁 嬌娇
+    凱凯 鵬鹏 輝辉 興兴 詩诗 詠咏 穎颖 瓊琼 蓮莲 榮荣栄 學学 賢贤 義义 書书 齊齐斉 齋斎
+    邊辺邉边 澤沢泽 髙高 﨑崎 濱浜滨 廣広广 櫻桜樱 惠恵 德徳 眞真 藏蔵 龜亀龟 濵浜 島嶋嶌
+    曉晓暁 關関关 應応应 實実实 榮栄荣 圓円 飯饭 與与 兒児儿 壽寿 條条 淺浅 瀧滝 黑黒
+    增増 曾曽 單单 嚴严厳 閻阎 聶聂 歐欧 陽阳 諸诸 衛卫 衞卫 練练 連连 進进 遠远 達达
+    運运 選选 銘铭 錦锦 鋒锋 長长 開开 雲云 電电 順顺 領领 頌颂 飛飞 駿骏 鴻鸿 鶴鹤 麥麦
+    齡龄 寧宁 時时 莊庄 範范 業业 樂乐 欽钦 濤涛 烏乌 爾尔 禮礼
+"""
 # fmt: on
 _UMLAUTS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "ő": "oe", "ű": "ue"}
@@ -97,14 +99,14 @@ def fold(text: str) -> tuple[str, list[int]]:
 
     No case, no accents of Latin, Greek, Cyrillic, Hebrew and Arabic, digits 0-9, katakana as
     hiragana, traditional and old Han characters as simplified ones, no invisible characters. A
-    capital after a small letter gets a zero-width mark before it: a word begins there.
+    capital between small letters gets a zero-width mark before it: a word begins there.
     """
     parts: list[str] = []
     where: list[int] = []
     small = False
     for place, character in enumerate(text):
         folded = _folded(character)
-        if small and character.isupper():
+        if small and character.isupper() and text[place + 1 : place + 2].islower():
             folded = "\u200b" + folded
         small = character.islower()
         parts.append(folded)

@@ -1,8 +1,8 @@
 """Text that is part of the picture: looked for in every frame, to be masked or refused.
 
-RapidOCR carries its weights (PP-OCR, Apache-2.0) and runs on ONNX Runtime. Its detector knows text of
-any script, so what it finds counts whether or not it can be read. It sees an organ before the letters
-on it: therefore it is shown fine bright and fine dark structure, each without what is behind it.
+RapidOCR carries its weights (PP-OCR, Apache-2.0) and runs on ONNX Runtime. Its detector knows text
+of any script, so what it finds counts whether or not it can be read. It sees an organ before the
+letters on it: so it is shown fine bright and fine dark structure without what lies behind them.
 Small, faint or handwritten text may be missed: see docs/guide.md.
 """
 
@@ -96,8 +96,8 @@ def _views(shown: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     thickest = max(_THICKEST, min(shown.shape[:2]) // 50) | 1
     kernel = np.ones((thickest, thickest), np.uint8)
     bright, dark = np.ascontiguousarray(shown.max(axis=2)), np.ascontiguousarray(shown.min(axis=2))
-    yield cv2.morphologyEx(bright, cv2.MORPH_TOPHAT, kernel)
-    yield cv2.morphologyEx(dark, cv2.MORPH_BLACKHAT, kernel)
+    yield cv2.morphologyEx(bright, cv2.MORPH_TOPHAT, kernel).astype(np.uint8)
+    yield cv2.morphologyEx(dark, cv2.MORPH_BLACKHAT, kernel).astype(np.uint8)
 
 
 def _detected(view: NDArray[np.uint8]) -> list[NDArray[np.float32]]:

@@ -15,6 +15,7 @@ from radsmith.adapters.romanise import romanise
 from radsmith.identity import Identity
 
 DEEPEST = 24
+_KINDS = ("names", "others", "numbers", "dates", "places")
 _WORDS = frozenset(("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT"))
 _DATES = frozenset(("DA", "DT"))
 _NUMBER = re.compile(r"ID$|IDs$|Number|Telephone|Phone|Barcode|Identifier|Plate|Cassette|Detector")
@@ -27,8 +28,8 @@ _CHARACTERISTICS = re.compile("Sex|Size|Weight|Age$|Species|Breed|Smoking|Pregna
 
 def identity_in(dataset: Dataset) -> Identity:
     """All that the attributes say which the profile takes out, nested ones included."""
-    found: dict[str, set[str]] = {k: set() for k in ("names", "others", "numbers", "dates", "places")}
-    for kind, value in _values_in(dataset, 0, mine=True):
+    found: dict[str, set[str]] = {kind: set() for kind in _KINDS}
+    for kind, value in _values_in(dataset, 0):
         if value.strip(" ^=."):
             found[kind].add(value.strip())
     kinds = {kind: frozenset(values) for kind, values in found.items()}
@@ -47,14 +48,14 @@ def values_of(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
 
 
-def _values_in(dataset: Dataset, depth: int, mine: bool) -> Iterator[tuple[str, str]]:
-    """(kind, value). mine: persons of the patient's group are the patient, not another person."""
+def _values_in(dataset: Dataset, depth: int) -> Iterator[tuple[str, str]]:
+    """(kind, value)."""
     for element in dataset:
         vr = str(element.VR)
         if vr == "SQ":
             if depth <= DEEPEST:
                 for item in element.value or ():
-                    yield from _values_in(item, depth + 1, mine)
+                    yield from _values_in(item, depth + 1)
             continue
         kind = _kind(element, vr)
         if kind:

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from itertools import islice
 from operator import or_
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class Surroundings:
         if folder not in self._folders:
             people: dict[str, Identity] = {}
             files = (p for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink())
-            for patient, identity in _heads(p for _, p in zip(range(_MOST_FILES), files, strict=False)):
+            for patient, identity in _heads(islice(files, _MOST_FILES)):
                 people[patient] = people[patient] | identity if patient in people else identity
             self._folders[folder] = people
         return self._folders[folder]
