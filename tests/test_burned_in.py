@@ -114,10 +114,10 @@ def test_colour_palette_and_white_background():
     order = np.random.default_rng(1).permutation(256).astype(np.uint8)  # index to gray
     indices = np.argsort(order).astype(np.uint8)[plain]
     table = (order.astype(np.uint16) * 257).tobytes()
-    palette = {
-        f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")
-    }
-    palette |= {f"{c}PaletteColorLookupTableData": table for c in ("Red", "Green", "Blue")}
+    palette = {}
+    for colour in ("Red", "Green", "Blue"):
+        palette[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        palette[f"{colour}PaletteColorLookupTableData"] = table
     clean, _, count = cleaned(image(indices, "PALETTE COLOR", **palette))
     assert count and (order[clean.pixel_array[6:22, 20:150]] == 255).sum() == 0
 

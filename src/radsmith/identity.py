@@ -18,7 +18,10 @@ from radsmith.spaceless_names import spaceless_spans
 from radsmith.spelling import SPACELESS, composed, fold, folded, script_of, tokens
 
 _DIGIT_GAP = "[ \\t.,/_-]?"
-_UNIT = r"(?!\d)(?![ \t]?(?:mm|cm|m|ml|l|cc|hu|kv|kvp|ma|mas|m\u200b?gy|ms|s|hz|k\u200b?hz|m\u200b?hz|%|°|deg|kg|g|mg)\b)"
+_UNITS = (
+    r"mm|cm|m|ml|l|cc|hu|kv|kvp|ma|mas|m\u200b?gy|ms|s|hz|k\u200b?hz|m\u200b?hz|%|°|deg|kg|g|mg"
+)
+_UNIT = rf"(?!\d)(?![ \t]?(?:{_UNITS})\b)"
 _ID_SAID = r"(?:patient|pat|id|mrn|nr|no|number|case|fall|pid|#)[ \t.:#-]{1,3}"
 _SEPARATOR = "[ \\t./,_年月년월-]{1,3}"
 _PLACE_GAP = re.compile(r"[^\w\n]{0,3}")
