@@ -290,3 +290,41 @@ def test_names_survive_a_round_through_a_file():
     assert "山田".encode("iso2022_jp") not in dicom_bytes_of(clean)
     assert clean.StudyDescription == "MR knee"
     assert clean[Tag("PatientName")].value == clean.PatientID
+
+
+def test_reports_say_who_they_are_about_themselves():
+    item, subject = Dataset(), Dataset()
+    item.ValueType, item.TextValue = "TEXT", "Patient: Roe, Thessaly\nThessaly has an effusion."
+    concept = Dataset()
+    concept.CodeValue, concept.CodingSchemeDesignator = "121030", "DCM"
+    concept.CodeMeaning = "Subject ID"
+    subject.ValueType, subject.TextValue = "TEXT", "somebody"
+    subject.ConceptNameCodeSequence = Sequence([concept])
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.88.11", "1.2.3"
+    dataset.PatientName = "RX-48151^Test"
+    dataset.ContentSequence = Sequence([item, subject])
+    clean, removed = deidentify(dataset, POLICY)
+    assert clean.ContentSequence[0].TextValue == "has an effusion."
+    assert clean.ContentSequence[1].TextValue == "ANONYMIZED"
+    assert clean.ContentSequence[1].ConceptNameCodeSequence[0].CodeMeaning == "Subject ID"
+    assert removed.identity.without("see rx 48151 there") == "see there"
+
+
+def test_a_report_object_is_about_the_patient_of_its_folder(tmp_path):
+    image = slice_of_ct()
+    image.PatientName, image.PatientID = "Okonkwo^Adaeze", "P-1"
+    image.save_as(tmp_path / "1.dcm")
+    person = next(p for p in EVERYONE if p.language == "en")
+    report = report_about(person, ["Adaeze has an effusion."])
+    del report.PatientName
+    report.Modality = "SR"
+    report.ensure_file_meta()
+    report.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    report.save_as(tmp_path / "2.dcm", enforce_file_format=True)
+    out = tmp_path / "out"
+    arguments = ["deidentify", str(tmp_path), "-o", str(out), "--secret", str(tmp_path / "secret")]
+    CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    found = [pydicom.dcmread(path) for path in out.rglob("*.dcm")]
+    text = next(d.ContentSequence[0].TextValue for d in found if "ContentSequence" in d)
+    assert text == "has an effusion."

@@ -21,6 +21,12 @@ PROTOCOL_WORDS = """
     perfusion map trace delayed bolus tracking smart prep plain film series image study dynamic
     axial coronal sagittal oblique with without and of the in for to by on at upper lower
     gd gadolinium gadobutrol gadoterate iodine iohexol iopamidol iopromide iodixanol omnipaque
+    becken kopf schadel knie hufte schulter wirbelsaule hws bws lws nativ km mit ohne seitlich
+    thorax abdomen crane genou hanche epaule rachis bassin poumon sans avec injection profil face
+    cheville poignet rodilla cadera hombro columna torax craneo pulmon cerebro contraste tobillo
+    muneca ginocchio anca spalla torace cranio bacino rachide encefalo polmone caviglia polso
+    joelho quadril ombro coluna cabeca heup schouder schedel bekken pols enkel kolano biodro bark
+    czaszka kregoslup miednica omuz kafa gogus hoft huvud lunga kna
     ultravist visipaque isovue gadovist dotarem barium air water test cine loop doppler color
 """
 """Words of series and study descriptions."""
@@ -85,7 +91,8 @@ _EVERYDAY = """
     warm was way we week weeks well were what when where whether which while white who whole whose
     why wide will wise with within without wood woods word work would year years yellow yes yet you
     young your informed explained discussion daughter son wife husband brother sister doctor nurse
-    mr mrs ms miss dr prof
+    mr mrs ms miss dr prof self referred referring physician staff external outside pool admin user
+    tech technologist technician radiologist resident attending reader operator walk none
     der die das den dem ein eine einer eines einem einen und oder mit ohne nicht kein keine keinen
     im in am an auf aus bei bis durch fur gegen nach uber um unter vom von vor zum zur zu ist sind
     war hat wird wurde befund beurteilung links rechts beidseits knie lunge herz kopf bauch erguss

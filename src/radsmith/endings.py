@@ -55,7 +55,7 @@ def _stems(word: str, script: str) -> Iterator[str]:
             yield "ال" + word[len(prefix) :]
     for ending in map(folded, _ENDINGS.get(script, ())):
         bare = word.removesuffix(ending)
-        if bare != word and len(bare) >= least:
+        if bare != word and len(bare) >= (3 if ending == "s" else least):
             yield bare
             for dropped in map(folded, _DROPPED[script]):
                 yield bare + dropped

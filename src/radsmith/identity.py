@@ -15,7 +15,15 @@ from itertools import pairwise
 from radsmith.common_words import is_common
 from radsmith.person_names import Finder, Names, Romanise, names_of
 from radsmith.spaceless_names import spaceless_spans
-from radsmith.spelling import SPACELESS, composed, fold, folded, script_of, tokens
+from radsmith.spelling import (
+    SPACELESS,
+    composed,
+    fold,
+    folded,
+    script_of,
+    tokens,
+    with_umlauts_written_out,
+)
 
 _DIGIT_GAP = "[ \\t.,/_-]?"
 _UNITS = (
@@ -24,6 +32,12 @@ _UNITS = (
 _UNIT = rf"(?!\d)(?![ \t]?(?:{_UNITS})\b)"
 _ID_SAID = r"(?:patient|pat|id|mrn|nr|no|number|case|fall|pid|#)[ \t.:#-]{1,3}"
 _SEPARATOR = "[ \\t./,_年月년월-]{1,3}"
+_MONTHS = (
+    "jan|ene|gen|oca|sty|янв|січ", "feb|fev|lut|sub|фев|лют", "mar|mrz|maa|мар|бер",
+    "apr|avr|abr|kwi|nis|апр|кві", "may|mai|mag|mei|maj|мая|тра", "jun|juin|giu|cze|haz|июн|чер",
+    "jul|juil|lug|lip|tem|июл|лип", "aug|aou|ago|sie|agu|авг|сер", "sep|set|wrz|eyl|сен|вер",
+    "oct|okt|ott|out|paz|eki|окт|жов", "nov|lis|kas|ноя|лис", "dec|dez|dic|gru|ara|дек|гру",
+)  # fmt: skip
 _PLACE_GAP = re.compile(r"[^\w\n]{0,3}")
 _NEGATION_WORDS = "no not non nor none kein keine nicht sin ni nao nie ne ei ikke"
 _NEGATIONS = frozenset(_NEGATION_WORDS.split())
@@ -124,8 +138,10 @@ class Identity:
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], ...]:
-        written = [p for n in self.numbers for p in _number(folded(n))]
-        written += [p for d in self.dates for p in _date(d)]
+        parts = {part for name in self.names for part in re.split(r"[\^=\s]", name)}
+        told = {*self.numbers, *(p for p in parts if sum(c.isdigit() for c in p) > 2)}
+        written = [p for n in sorted(told) for p in _number(folded(n))]
+        written += [p for d in sorted(self.dates) for p in _date(d)]
         return tuple(re.compile(p) for p in dict.fromkeys(written))
 
     @cached_property
@@ -134,7 +150,7 @@ class Identity:
         phrases: set[tuple[str, ...]] = set()
         for place in self.places:
             for line in (place, *re.split(r"[,;\n\r/()]", place)):
-                phrases |= set(_phrases(line))
+                phrases |= set(_phrases(line)) | set(_phrases(with_umlauts_written_out(line)))
         return tuple(sorted(phrases, key=len, reverse=True))
 
     def _place_spans(self, letters: str) -> Iterator[tuple[int, int]]:
@@ -183,6 +199,9 @@ def _number(value: str) -> Iterator[str]:
     if len(bare) < 3:
         yield rf"(?<![a-z]){_ID_SAID}0*{re.escape(bare)}(?!\w)"
         return
+    if bare.isdigit() and len(bare) < 5:
+        yield rf"(?<![\w.,])0*{bare}(?!\w|[.,]\d){_UNIT}"
+        return
     parts = list(bare) if len(bare) > 4 or bare not in value else [bare]
     spelled = _DIGIT_GAP.join(map(re.escape, parts))
     begin = r"(?<!\d)(?<!\d[.,])" if bare[0].isdigit() else r"(?<![a-z\d])"
@@ -208,6 +227,9 @@ def _date(value: str) -> Iterator[str]:
     for told in (year, year[2:]):
         for solid in (f"{told}{month}{day}", f"{day}{month}{told}", f"{month}{day}{told}"):
             yield rf"(?<!\d){solid}(?!\d)"
+    named = rf"(?:{_MONTHS[int(month) - 1]})[^\W\d_]*"
+    yield rf"(?<!\d){d}[ .-]{{0,2}}{named}[ .,-]{{0,2}}{y}(?!\d)"
+    yield rf"(?<![^\W_]){named}[ .-]{{0,2}}{d}[ .,-]{{1,2}}{y}(?!\d)"
     yield rf"(?<!\d)(?<!\d\.){d}\.{m}\.(?!\d)"
     yield rf"(?<!\d){int(month)}[月월] ?{int(day)}[日일]"
 

@@ -42,7 +42,7 @@ _PARTICLE_WORDS = """
 _TITLES, _PLACEHOLDERS, _PARTICLES = (
     frozenset(said.split()) for said in (_TITLE_WORDS, _PLACEHOLDER_WORDS, _PARTICLE_WORDS)
 )
-_LIGHT = re.compile("[ \\t\u00a0\u3000\u200b'’‘ʼ´`._,;·・/^=-]{0,3}")
+_LIGHT = re.compile("[ \\t\\r\\n\u00a0\u3000\u200b'’‘ʼ´`._,;·・/^=-]{0,3}")
 _APOSTROPHE = re.compile("['’‘ʼ´`]")
 _ONE_LETTER_WORDS = frozenset("aeioyuàвикосуяі")
 _MOST_JOINED = 5
@@ -115,6 +115,20 @@ def _add(names: Names, components: Sequence[str], romanise: Romanise) -> None:
     if latin and latin[0]:
         names.families.add(latin[0])
     _add_joined(names, [word for word in latin if word])
+    _add_initials(names, [_words(c) for c in components])
+
+
+def _add_initials(names: Names, components: Sequence[Sequence[str]]) -> None:
+    """Initials written together, beside a name ("Doe, JM") or with the family name ("JMDoe")."""
+    given = "".join(word[0] for words in components[1:] for word in words)
+    if not components or not given or not given.isascii():
+        return
+    family = "".join(components[0])
+    names.particles |= {i for i in (given, family[:1] + given, given + family[:1]) if len(i) > 1}
+    if len(family) > 2 and family.isascii():
+        names.exact |= {i + family for i in (given, given[0])} | {
+            family + i for i in (given, given[0])
+        }
 
 
 def _add_heard(names: Names, component: str, scripts: set[str], romanise: Romanise) -> str:
@@ -138,9 +152,12 @@ def _words(text: str) -> list[str]:
 
 def _add_latin(names: Names, component: str) -> str:
     """The words of one Latin component; the component as one folded word."""
-    plain = [t.word for t in tokens(folded(component))]
+    plain = _words(component)
     several = len(plain) > 1
-    for written in (component, with_umlauts_written_out(component)):
+    ways = [component, with_umlauts_written_out(component)]
+    if several and plain[0] in ("al", "el"):
+        ways += [" ".join((article, *plain[1:])) for article in ("al", "el")]
+    for written in ways:
         words = [t.word for t in tokens(folded(written))]
         for word in words:
             names.initials.add(word[0])
@@ -229,7 +246,8 @@ class Finder:
             return 2
         if len(frame) > 2 and (frame, ANY) in names.frames:
             return 2
-        return 2 if len(frame) > 3 and (frame, vowel_groups(word)) in names.frames else 0
+        least = 2 if len(word) > 6 else 3
+        return 2 if len(frame) > least and (frame, vowel_groups(word)) in names.frames else 0
 
     def _heard(self, word: str, script: str) -> int:
         """By how a word of another alphabet sounds in Latin letters."""

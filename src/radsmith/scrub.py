@@ -53,8 +53,8 @@ _TITLE = (
 _DEGREE = r"(?:MD|M\.D\.|DO|PhD|FRCR)\b\.?"
 _ORDINAL = r"\d{1,2}(?:st|nd|rd|th|\.|º|er)?"
 _YEAR = r"(?:,?[ \t]+(?:de[l]?[ \t]+)?\d{4})?"
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+|\bwww\.\S+")
 _CONTACTS = (
-    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+|\bwww\.\S+",
     rf"\b{_TITLE}\.?{_WORD_GAP}(?:(?:Dr|Prof)\.?{_WORD_GAP})*(?:[{_UPPER}]\.?{_WORD_GAP})?{_NAME}"
     rf"(?:{_WORD_GAP}{_NAME})?",
     rf"{_NAME}(?:{_WORD_GAP}(?:[{_UPPER}]\.?|{_NAME})){{0,2}},?{_WORD_GAP}{_DEGREE}",
@@ -93,12 +93,12 @@ def scrub(text: str, known: Identity | Iterable[str] = ()) -> str:
 
     Of plain values the parts of names count too: "Doe^Jane" takes away "Doe" and "Jane".
     """
-    return _without(identity_of(known).without(text), _PATTERNS)
+    return _without(identity_of(known).without(_without(text, [_ADDRESS])), _PATTERNS)
 
 
 def scrub_technical(text: str, known: Identity | Iterable[str] = ()) -> str:
     """As `scrub`, for what machines write: versions and serial-like words keep their numbers."""
-    return _without(identity_of(known).without(text), _CONTACT_PATTERNS)
+    return _without(identity_of(known).without(_without(text, [_ADDRESS])), _CONTACT_PATTERNS)
 
 
 def identity_of(known: Identity | Iterable[str]) -> Identity:

@@ -33,7 +33,7 @@ _SAME_HAN = """
 """
 # fmt: on
 _UMLAUTS = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "ő": "oe", "ű": "ue"}
+    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "ő": "oe", "ű": "ue", "ð": "th"}
 )
 _SIBILANTS = str.maketrans({"č": "ch", "ć": "ch", "š": "sh", "ś": "sh", "ş": "sh", "ž": "zh",
                             "ç": "ch", "ż": "zh", "ź": "z", "ğ": "gh", "ñ": "ny"})  # fmt: skip

@@ -35,6 +35,7 @@ from radsmith.adapters.deidentify_text import (
     coded,
     content,
     descriptor,
+    is_about_a_person,
     is_code,
     with_value,
     words,
@@ -169,6 +170,8 @@ def _cleaned(source: Dataset, policy: Policy, days: int, removed: Removed, depth
     code = depth > 0 and is_code(source)
     for element in source:
         kept = coded(element, source, removed.identity) if code else None
+        if element.keyword == "TextValue" and is_about_a_person(source):
+            kept = with_value(element, DUMMY)
         if kept is None:
             kept = _element(element, policy, days, removed, depth)
         if kept is None:

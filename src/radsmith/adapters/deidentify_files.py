@@ -24,6 +24,7 @@ from radsmith.adapters.files import prepare_folder, read_bytes, unnamed, write_a
 from radsmith.adapters.importing.dicom_files import has_pixels, is_dicom, open_dicom
 from radsmith.adapters.reports import text_of
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.identity import Identity
 from radsmith.scrub import scrub
 
 REPORT_NAME = "residual-risk.json"
@@ -109,7 +110,7 @@ def _one(
 ) -> None:
     data = read_bytes(path)
     if is_dicom(data[:256]):
-        clean, removed, texts = clean_dicom(data, policy, text)
+        clean, removed, texts = clean_dicom(data, policy, text, around.beside(path, data))
         folders = [policy.pseudonym("study", str(clean.get("StudyInstanceUID", ""))),
                    policy.pseudonym("series", str(clean.get("SeriesInstanceUID", "")))]  # fmt: skip
         name = policy.pseudonym("instance", str(clean.get("SOPInstanceUID", "")), 24)
@@ -130,13 +131,16 @@ def _one(
         raise InvalidInput("neither DICOM nor a report (.txt, .xml); not copied")
 
 
-def clean_dicom(data: bytes, policy: Policy, text: TextPolicy) -> tuple[Dataset, Removed, int]:
+def clean_dicom(
+    data: bytes, policy: Policy, text: TextPolicy, more: Identity | None = None
+) -> tuple[Dataset, Removed, int]:
     """A clean data set with decoded, looked-at pixels; what was removed; texts masked.
 
+    more: what is known of the patient beside the object's own header.
     Raises InvalidInput for damaged files, what cannot be decoded, and, with "refuse", text found.
     """
     source = open_dicom(data)
-    clean, removed = deidentify(source, policy)
+    clean, removed = deidentify(source, policy, more)
     if not clean.get("SOPInstanceUID"):
         clean.SOPInstanceUID = policy.new_uid(hashlib.sha256(data).hexdigest())
     masked = clean_pixels(source, clean, text)

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from radsmith.adapters.deidentify_table import DESCRIPTORS, action_of
 from radsmith.adapters.romanise import romanise
 from radsmith.identity import Identity
+from radsmith.scrub import names_said
 
 DEEPEST = 24
 _KINDS = ("names", "others", "numbers", "dates", "places")
@@ -57,6 +58,8 @@ def _values_in(dataset: Dataset, depth: int) -> Iterator[tuple[str, str]]:
                 for item in element.value or ():
                     yield from _values_in(item, depth + 1)
             continue
+        if element.keyword == "TextValue":
+            yield from (("names", name) for name in names_said(str(element.value or "")))
         kind = _kind(element, vr)
         if kind:
             for value in values_of(element.value):

@@ -27,6 +27,7 @@ from radsmith.spelling import folded
 
 _MOST_FILES = 5000
 _MOST_PATIENTS = 200
+_STRUCTURED = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.")
 
 
 class Surroundings:
@@ -42,6 +43,10 @@ class Surroundings:
         for found in (self._beside(path), self._around(path), self._told_by(path)):
             known |= found
         return known
+
+    def beside(self, path: Path, data: bytes) -> Identity | None:
+        """For a structured report, what identifies by the objects around it; else nothing."""
+        return self._around(path) if _STRUCTURED.search(data[:4096]) else None
 
     def _beside(self, path: Path) -> Identity:
         """Of the object of the same name."""

@@ -35,6 +35,12 @@ _CODE_PARTS = frozenset((
     "ContextGroupVersion", "ContextUID", "CodingSchemeUID", "MappingResourceUID",
 ))  # fmt: skip
 
+_PERSONAL = frozenset((
+    "121008", "121009", "121013", "121016", "121017", "121022", "121029", "121030", "121031",
+    "121036", "113870", "113871", "113872", "113873", "113877", "113880",
+))  # fmt: skip
+"""Concepts of observers, subjects, devices' places and numbers, orders and their people."""
+
 
 def is_code(item: Dataset) -> bool:
     """Whether a data set is an item of a code sequence (PS3.3 8.8)."""
@@ -99,6 +105,16 @@ def descriptor(element: DataElement, identity: Identity) -> DataElement:
 def content(element: DataElement, identity: Identity) -> DataElement:
     """The text of a structured report's item."""
     return _each(element, lambda value: scrub(value, identity))
+
+
+def is_about_a_person(item: Dataset) -> bool:
+    """Whether the concept of a report's item is a name, number or place of somebody (PS3.16)."""
+    concepts = item.get("ConceptNameCodeSequence") or ()
+    return any(
+        str(c.get("CodingSchemeDesignator", "")) == "DCM"
+        and str(c.get("CodeValue", "")) in _PERSONAL
+        for c in concepts
+    )
 
 
 def with_value(element: DataElement, value: object) -> DataElement:
