@@ -1,45 +1,63 @@
 """De-identifying one DICOM object: PS3.15 annex E, basic profile, with options.
 
 Stricter than the profile where that costs nothing: every UID that the standard does not register is
-remapped, every private, unknown and person-name attribute goes, pixels are stored uncompressed (a
-compressed stream may hold comments), times of day are not kept, and what is left is searched for
-the values that were taken out. Pixels are looked at by `burned_in.py`.
+remapped, every private, unknown and person-name attribute goes, and every run of bytes that the
+standard gives no meaning; pixels are stored uncompressed (a compressed stream may hold comments),
+times of day are not kept, and what identifies is taken out of all text that is left. An object says
+of itself what was done to it, and nothing else. Pixels: `deidentify_pixels.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydicom import uid
-from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_has_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
-from radsmith.adapters.deidentify_table import DESCRIPTORS, EDITION, action_of
+from radsmith.adapters.deidentify_identity import DEEPEST, identity_in, registered, values_of
+from radsmith.adapters.deidentify_table import (
+    BINARY,
+    DESCRIPTORS,
+    EDITION,
+    KEPT_BINARY,
+    action_of,
+)
+from radsmith.adapters.deidentify_text import (
+    DUMMY,
+    FREE_TEXT,
+    coded,
+    content,
+    descriptor,
+    is_about_a_person,
+    is_code,
+    with_value,
+    words,
+)
 from radsmith.errors import InvalidInput
-from radsmith.scrub import clean_descriptor, identifying_words, scrub
+from radsmith.identity import Identity
 
-_TEXT = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "AS", "IS", "DS"))
-_FREE_TEXT = frozenset(("LO", "LT", "SH", "ST", "UC", "UT"))
+_TEXT = FREE_TEXT | {"AE", "CS", "PN", "UR"}
+_NUMBERS = frozenset(("AS", "IS", "DS"))
 _DATES = frozenset(("DA", "DT"))
 _SHIFTED_GROUPS = frozenset((0x0008, 0x0018))
-_DUMMY = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "IS": "0", "DS": "0",
-          "AS": "000Y", "PN": "ANONYMIZED", "CS": "ANONYMIZED", "UR": "urn:anonymized"}  # fmt: skip
+_DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "IS": "0", "DS": "0",
+            "AS": "000Y", "UR": "urn:anonymized"}  # fmt: skip
 _CHARACTERISTICS = frozenset((0x00100040, 0x00101010, 0x00101020, 0x00101030))
+_PIXELS = frozenset(("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
 _REFUSED = {
     uid.EncapsulatedPDFStorage: "an encapsulated PDF",
     uid.EncapsulatedCDAStorage: "an encapsulated CDA document",
     uid.RawDataStorage: "raw data",
-    uid.MediaStorageDirectoryStorage: "a DICOMDIR, not an image",
+    uid.MediaStorageDirectoryStorage: "a DICOMDIR, not an image,",
+    uid.BasicVoiceAudioWaveformStorage: "a recorded voice",
+    uid.GeneralAudioWaveformStorage: "recorded sound",
 }
 _CODES = {
     "113100": "Basic Application Confidentiality Profile",
@@ -49,8 +67,6 @@ _CODES = {
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
     "113108": "Retain Patient Characteristics Option",
 }
-_HARMLESS = frozenset(("anonymized", "anonymous", "original", "primary", "derived", "secondary"))
-_DEEPEST = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,34 +109,48 @@ class Policy:
 class Removed:
     """What was done to one object.
 
-    identifying: the values taken out, for searching what is left; never to be written anywhere.
-    cleaned: keywords whose text was scrubbed.  leftovers: keywords removed by the last search.
+    identity: what was taken out, for searching what is left; never to be written anywhere.
+    cleaned: keywords whose text was scrubbed.  leftovers: keywords that held something identifying.
+    options: codes of the profile's options that came into play.
     """
 
-    identifying: set[str] = field(default_factory=set)
+    identity: Identity = field(default_factory=Identity)
     cleaned: set[str] = field(default_factory=set)
     leftovers: set[str] = field(default_factory=set)
+    options: set[str] = field(default_factory=set)
     attributes: int = 0
 
 
-def deidentify(dataset: Dataset, policy: Policy) -> tuple[Dataset, Removed]:
+def deidentify(
+    dataset: Dataset, policy: Policy, more: Identity | None = None
+) -> tuple[Dataset, Removed]:
     """A new data set without what tells the patient; the source is left as it is.
 
-    Raises InvalidInput for objects that cannot be cleaned (documents, raw data, DICOMDIR).
+    more: what is known of the patient beside this object's own header.
+    Raises InvalidInput for objects that cannot be cleaned (documents, raw data, sound, DICOMDIR).
     """
-    kind = str(dataset.get("SOPClassUID", ""))
-    if kind in _REFUSED:
-        raise InvalidInput(f"{_REFUSED[uid.UID(kind)]} cannot be cleaned attribute by attribute")
+    _refuse(dataset)
     removed = Removed()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        removed.identifying = _identifying(dataset)
+        identity = identity_in(dataset)
+        removed.identity = identity | more if more else identity
         patient = patient_key(dataset)
         result = _cleaned(dataset, policy, policy.days(patient), removed, 0)
         result.PatientID = result.PatientName = "RS" + policy.pseudonym("patient", patient).upper()
-        _sweep(result, removed, identifying_words(removed.identifying))
-        _declare(result, policy)
+        _declare(result, policy, removed)
     return result, removed
+
+
+def _refuse(dataset: Dataset) -> None:
+    kind = str(dataset.get("SOPClassUID", ""))
+    named = _REFUSED.get(uid.UID(kind))
+    if named is None and "EncapsulatedDocument" in dataset:
+        named = "an encapsulated document"
+    if named:
+        raise InvalidInput(f"{named} cannot be cleaned attribute by attribute; leave it out")
+    if "PixelDataProviderURL" in dataset:
+        raise InvalidInput("its pixels lie on a server and cannot be looked at; fetch them first")
 
 
 def patient_key(dataset: Dataset) -> str:
@@ -134,11 +164,16 @@ def patient_key(dataset: Dataset) -> str:
 
 
 def _cleaned(source: Dataset, policy: Policy, days: int, removed: Removed, depth: int) -> Dataset:
-    if depth > _DEEPEST:
-        raise InvalidInput(f"sequences are nested more than {_DEEPEST} deep")
+    if depth > DEEPEST:
+        raise InvalidInput(f"sequences are nested more than {DEEPEST} deep")
     result = Dataset()
+    code = depth > 0 and is_code(source)
     for element in source:
-        kept = _element(element, policy, days, removed, depth)
+        kept = coded(element, source, removed.identity) if code else None
+        if element.keyword == "TextValue" and is_about_a_person(source):
+            kept = with_value(element, DUMMY)
+        if kept is None:
+            kept = _element(element, policy, days, removed, depth)
         if kept is None:
             removed.attributes += 1
         else:
@@ -154,19 +189,31 @@ def _element(
     action = action_of(tag)
     if not dictionary_has_tag(tag) or vr == "UN" or tag.group in (0x0002, 0x0004):
         return None
+    if element.keyword in _PIXELS or vr in BINARY:
+        kept = element.keyword in _PIXELS and depth == 0
+        return element if kept or element.keyword in KEPT_BINARY else None
     if vr == "SQ" and (action in ("keep", "recurse") or element.keyword == "ContentSequence"):
         items = [_cleaned(i, policy, days, removed, depth + 1) for i in element.value or ()]
+        removed.options |= {"113104"} if element.keyword == "ContentSequence" else set()
         return DataElement(tag, vr, Sequence(items))
-    if int(tag) in DESCRIPTORS and policy.clean_descriptors and vr in _FREE_TEXT:
+    if int(tag) in DESCRIPTORS and policy.clean_descriptors and vr in FREE_TEXT:
         removed.cleaned.add(element.keyword)
-        return _with(element, clean_descriptor(str(element.value or "")))
+        removed.options |= {"113105"} if element.value else set()
+        return _described(element, action, removed)
     if int(tag) in _CHARACTERISTICS and policy.keep_characteristics:
+        removed.options.add("113108")
         return _capped(element)
     if vr == "UI":
         return _remapped(element, policy)
     if vr in _DATES and policy.shift_dates and tag.group in _SHIFTED_GROUPS:
-        return _shifted(element, days)
+        return _shifted(element, days, removed)
     return _by_action(element, "empty" if vr == "PN" and action == "keep" else action, removed)
+
+
+def _described(element: DataElement, action: str, removed: Removed) -> DataElement | None:
+    """A description of known words; without any it goes where the profile lets it go."""
+    kept = descriptor(element, removed.identity)
+    return None if kept.value == DUMMY and action == "remove" else kept
 
 
 def _by_action(element: DataElement, action: str, removed: Removed) -> DataElement | None:
@@ -174,49 +221,44 @@ def _by_action(element: DataElement, action: str, removed: Removed) -> DataEleme
     if action == "remove":
         return None
     if action == "empty":
-        return _with(element, None) if vr != "SQ" else DataElement(element.tag, vr, Sequence())
+        return with_value(element, None) if vr != "SQ" else DataElement(element.tag, vr, Sequence())
     if action in ("dummy", "uid", "recurse"):
-        if element.keyword == "TextValue":
-            removed.cleaned.add("TextValue")
-            return _with(element, scrub(str(element.value), identifying_words(removed.identifying)))
-        if vr == "SQ" or vr not in _TEXT | _DATES | {"TM"}:
+        if vr == "SQ" or vr not in _TEXT | _NUMBERS | _DATES | {"TM"}:
             return None
-        return _with(element, _DUMMY.get(vr, "ANONYMIZED"))
+        return with_value(element, _DUMMIES.get(vr, DUMMY))
     if vr in ("TM", *_DATES):
-        return _with(element, _DUMMY[vr])
-    if vr in _FREE_TEXT and element.value:
-        return _scrubbed(element, removed)
-    return element
+        return with_value(element, _DUMMIES[vr])
+    return _said(element, removed) if vr in _TEXT and element.value else element
 
 
-def _scrubbed(element: DataElement, removed: Removed) -> DataElement:
-    known = identifying_words(removed.identifying)
-    values = element.value if isinstance(element.value, (list, tuple)) else [element.value]
-    return _with(element, [scrub(str(v), known) for v in values])
+def _said(element: DataElement, removed: Removed) -> DataElement:
+    if element.keyword == "TextValue":
+        removed.cleaned.add("TextValue")
+        return content(element, removed.identity)
+    kept = words(element, removed.identity)
+    if kept is not element:
+        removed.leftovers.add(element.keyword)
+    return kept
 
 
 def _remapped(element: DataElement, policy: Policy) -> DataElement:
-    values = [str(v) for v in _values(element.value)]
-    return _with(element, [v if registered(v) else policy.new_uid(v) for v in values])
+    values = [str(v) for v in values_of(element.value)]
+    return with_value(element, [v if registered(v) else policy.new_uid(v) for v in values])
 
 
-def registered(value: str) -> bool:
-    """Whether a UID is one of the standard's own: it tells nothing of a patient."""
-    return value in UID_dictionary
-
-
-def _shifted(element: DataElement, days: int) -> DataElement | None:
+def _shifted(element: DataElement, days: int, removed: Removed) -> DataElement | None:
     """Dates moved; of a date-time the day alone. What is no date goes."""
     moved = []
-    for value in _values(element.value):
+    for value in values_of(element.value):
         try:
             date = datetime.strptime(str(value)[:8], "%Y%m%d") - timedelta(days=days)
         except (ValueError, OverflowError):
-            return _with(element, _DUMMY[str(element.VR)])
+            return with_value(element, _DUMMIES[str(element.VR)])
         moved.append(
             f"{date.year:04d}{date.month:02d}{date.day:02d}" + "0" * 6 * (element.VR == "DT")
         )
-    return _with(element, moved)
+    removed.options |= {"113107"} if moved else set()
+    return with_value(element, moved)
 
 
 def _capped(element: DataElement) -> DataElement | None:
@@ -225,74 +267,16 @@ def _capped(element: DataElement) -> DataElement | None:
         return element
     if not (len(text) == 4 and text[:3].isdigit() and text[3] in "DWMY"):
         return None
-    return _with(element, "090Y" if text[3] == "Y" and int(text[:3]) > 90 else text)
+    return with_value(element, "090Y" if text[3] == "Y" and int(text[:3]) > 90 else text)
 
 
-def _with(element: DataElement, value: Any) -> DataElement:
-    if isinstance(value, list) and len(value) < 2:
-        value = value[0] if value else None
-    return DataElement(element.tag, element.VR, value)
-
-
-def _values(value: Any) -> list[Any]:
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
-
-
-def _identifying(dataset: Dataset) -> set[str]:
-    """Text values of the attributes that the profile takes out, nested ones included."""
-    return set(_identifying_values(dataset, 0))
-
-
-def _identifying_values(dataset: Dataset, depth: int) -> Iterator[str]:
-    for element in dataset:
-        vr = str(element.VR)
-        if vr == "SQ" and depth <= _DEEPEST:
-            for item in element.value or ():
-                yield from _identifying_values(item, depth + 1)
-        elif vr == "UI":
-            yield from (str(v) for v in _values(element.value) if not registered(str(v)))
-        elif int(element.tag) in DESCRIPTORS or int(element.tag) in _CHARACTERISTICS:
-            continue
-        elif vr == "PN" or (vr in _TEXT - {"CS", "IS", "DS"} and action_of(element.tag) != "keep"):
-            if element.keyword != "TextValue":
-                yield from (str(v) for v in _values(element.value) if str(v).strip())
-        elif element.tag.group == 0x0010 and vr in _DATES:
-            yield from (str(v) for v in _values(element.value))
-
-
-def _sweep(dataset: Dataset, removed: Removed, words: set[str]) -> None:
-    """Remove text that still holds one of the words."""
-    kept = {w.lower() for w in words if len(w) > 3} - _HARMLESS
-    if not kept:
-        return
-    known = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, kept))})(?![^\W_])", re.IGNORECASE)
-    for element in list(dataset):
-        vr = str(element.VR)
-        if vr == "SQ":
-            for item in element.value or ():
-                _sweep(item, removed, words)
-        elif (
-            vr in _TEXT - {"IS", "DS"}
-            and element.keyword not in ("PatientID", "PatientName")
-            and known.search(str(element.value or ""))
-        ):
-            removed.leftovers.add(element.keyword)
-            del dataset[element.tag]
-
-
-def _declare(dataset: Dataset, policy: Policy) -> None:
+def _declare(dataset: Dataset, policy: Policy, removed: Removed) -> None:
     """Say in the object what was done (PS3.15 E.1.1, PS3.3 C.12.1.1.1)."""
-    codes = ["113100", "113104"]
-    codes += ["113105"] if policy.clean_descriptors else []
-    codes += ["113107"] if policy.shift_dates else []
-    codes += ["113108"] if policy.keep_characteristics else []
+    shifted = "113107" in removed.options
     dataset.PatientIdentityRemoved = "YES"
-    dataset.LongitudinalTemporalInformationModified = (
-        "MODIFIED" if policy.shift_dates else "REMOVED"
-    )
+    dataset.LongitudinalTemporalInformationModified = "MODIFIED" if shifted else "REMOVED"
     dataset.DeidentificationMethod = f"radsmith, PS3.15 {EDITION}"
+    codes = ["113100", *sorted(removed.options)]
     dataset.DeidentificationMethodCodeSequence = Sequence([_coded(code) for code in codes])
 
 

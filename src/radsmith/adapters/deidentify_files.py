@@ -13,31 +13,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
-from radsmith.adapters.deidentify import (
-    Policy,
-    Removed,
-    declare_clean_pixels,
-    deidentify,
-    file_meta,
-)
-from radsmith.adapters.files import prepare_folder, read_bytes, write_atomically
-from radsmith.adapters.importing.dicom_files import (
-    decode,
-    has_pixels,
-    is_dicom,
-    open_dicom,
-    store_pixels,
-)
+from radsmith.adapters.deidentify import Policy, Removed, deidentify, file_meta
+from radsmith.adapters.deidentify_pixels import TextPolicy, clean_pixels
+from radsmith.adapters.deidentify_reports import Surroundings
+from radsmith.adapters.files import prepare_folder, read_bytes, unnamed, write_atomically
+from radsmith.adapters.importing.dicom_files import has_pixels, is_dicom, open_dicom
 from radsmith.adapters.reports import text_of
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.identity import Identity
 from radsmith.scrub import scrub
 
-TextPolicy = Literal["mask", "refuse"]
 REPORT_NAME = "residual-risk.json"
 _REPORTS = (".txt", ".xml", ".rpt")
 _HEADS = frozenset(("HEAD", "BRAIN", "SKULL", "FACE", "NECK", "HEADNECK", "JAW", "ORBIT"))
@@ -52,6 +41,12 @@ class Tally:
     risks: Counter[str] = field(default_factory=Counter)
     cleaned: Counter[str] = field(default_factory=Counter)
     leftovers: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def leave_out(self, path: Path, reason: str) -> None:
+        """Note a file that is not copied."""
+        self.problems.append((str(path), reason))
+        self.reasons[unnamed(reason, path).split(":")[0]] += 1
 
 
 def read_secret(path: Path) -> bytes:
@@ -96,24 +91,26 @@ def deidentify_files(sources: Sequence[Path], out: Path, policy: Policy, text: T
 
     File names are pseudonyms: names of source files may hold names of people.
     """
-    tally = Tally()
+    tally, around = Tally(), Surroundings(tuple(sources))
     for path in source_files(sources):
         if out.resolve() in path.resolve().parents:
             continue
         try:
-            _one(path, out, policy, text, tally)
+            _one(path, out, policy, text, tally, around)
         except RadsmithError as error:
             if error.exit_code not in (2, 3):
                 raise
-            tally.problems.append((str(path), str(error)))
+            tally.leave_out(path, str(error))
     write_atomically(out / REPORT_NAME, residual_risk(tally, policy, text))
     return tally
 
 
-def _one(path: Path, out: Path, policy: Policy, text: TextPolicy, tally: Tally) -> None:
+def _one(
+    path: Path, out: Path, policy: Policy, text: TextPolicy, tally: Tally, around: Surroundings
+) -> None:
     data = read_bytes(path)
     if is_dicom(data[:256]):
-        clean, removed, texts = clean_dicom(data, policy, text)
+        clean, removed, texts = clean_dicom(data, policy, text, around.beside(path, data))
         folders = [policy.pseudonym("study", str(clean.get("StudyInstanceUID", ""))),
                    policy.pseudonym("series", str(clean.get("SeriesInstanceUID", "")))]  # fmt: skip
         name = policy.pseudonym("instance", str(clean.get("SOPInstanceUID", "")), 24)
@@ -123,40 +120,30 @@ def _one(path: Path, out: Path, policy: Policy, text: TextPolicy, tally: Tally) 
         tally.done["DICOM objects"] += 1
         _note(clean, removed, texts, tally)
     elif path.suffix.lower() in _REPORTS:
-        words = scrub(text_of(data, path.name))
+        said = text_of(data, path.name)
+        words = scrub(said, around.identity_of(path, said))
         name = policy.pseudonym("report", str(path), 24)
         prepare_folder(out / "reports")
         write_atomically(out / "reports" / f"{name}.txt", words.encode())
         tally.done["reports"] += 1
-        tally.risks["report text may hold names without a title"] += 1
+        tally.risks["report text may hold names that no header, path or title tells"] += 1
     else:
         raise InvalidInput("neither DICOM nor a report (.txt, .xml); not copied")
 
 
-def clean_dicom(data: bytes, policy: Policy, text: TextPolicy) -> tuple[Dataset, Removed, int]:
+def clean_dicom(
+    data: bytes, policy: Policy, text: TextPolicy, more: Identity | None = None
+) -> tuple[Dataset, Removed, int]:
     """A clean data set with decoded, looked-at pixels; what was removed; texts masked.
 
+    more: what is known of the patient beside the object's own header.
     Raises InvalidInput for damaged files, what cannot be decoded, and, with "refuse", text found.
     """
     source = open_dicom(data)
-    clean, removed = deidentify(source, policy)
+    clean, removed = deidentify(source, policy, more)
     if not clean.get("SOPInstanceUID"):
         clean.SOPInstanceUID = policy.new_uid(hashlib.sha256(data).hexdigest())
-    masked = 0
-    if has_pixels(source):
-        pixels = decode(source)
-        if looks_needed(source):
-            found = text_in_frames(pixels)
-            if found and text == "refuse":
-                raise InvalidInput(f"burned-in text in {len(found)} places; refused as asked")
-            white = str(source.get("PhotometricInterpretation", "")) == "MONOCHROME1"
-            pixels = mask(pixels, [box for box, _ in found], white) if found else pixels
-            masked = len(found)
-            declare_clean_pixels(clean)
-        store_pixels(clean, pixels)
-    for keyword in ("FloatPixelData", "DoubleFloatPixelData"):
-        if keyword in clean:
-            raise InvalidInput("floating-point pixels are not looked at; convert them first")
+    masked = clean_pixels(source, clean, text)
     clean.file_meta = file_meta(clean)
     return clean, removed, masked
 
@@ -179,8 +166,8 @@ def _note(clean: Dataset, removed: Removed, texts: int, tally: Tally) -> None:
     if texts:
         tally.risks["burned-in text was found and masked; look at these images"] += 1
         tally.done["texts masked"] += texts
-    elif str(clean.get("BurnedInAnnotation", "")) == "NO":
-        tally.risks["looked at by OCR, nothing found; small or faint text may be missed"] += 1
+    elif has_pixels(clean):
+        tally.risks["every frame looked at, no text found; small or faint text may be missed"] += 1
     part = str(clean.get("BodyPartExamined", "")).upper()
     if str(clean.get("Modality", "")) in ("CT", "MR") and (part in _HEADS or not part):
         tally.risks["slices that may hold a head: a face could be rendered from the series"] += 1
@@ -197,9 +184,9 @@ def residual_risk(tally: Tally, policy: Policy, text: TextPolicy) -> bytes:
             "burned-in text": text,
         },
         "done": dict(tally.done),
-        "not copied": Counter(reason.split(":")[0] for _, reason in tally.problems),
+        "not copied": dict(tally.reasons),
         "descriptors cleaned": dict(tally.cleaned),
-        "removed because they held an identifying value": dict(tally.leftovers),
+        "held an identifying value, which was taken out": dict(tally.leftovers),
         "residual risks": dict(tally.risks)
         | {"whoever has the secret can test a guessed id against the pseudonyms": "always"},
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal
 
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 
 from radsmith.errors import Unavailable
 
@@ -20,10 +20,41 @@ DESCRIPTORS = frozenset((
     0x00400007, 0x00400254, 0x00400275, 0x00400280, 0x00401002, 0x00401400, 0x00402400, 0x00104000,
 ))  # fmt: skip
 """Attributes that the Clean Descriptors Option (E.3.5) lets stay once they are cleaned."""
-_ALWAYS_REMOVED = frozenset((0x00880200, 0xFFFCFFFC, 0x00420011, 0x00142222))
+_ALWAYS_REMOVED = frozenset((0x00880200, 0xFFFCFFFC, 0x00420011, 0x00142222)) | frozenset(
+    int(Tag(keyword)) for keyword in (
+        # what others said of the object before
+        "BurnedInAnnotation", "RecognizableVisualFeatures", "EncryptedAttributesSequence",
+        # addresses and orders that the profile does not list
+        "RetrieveURL", "StorageURL", "RetrieveURI", "StoredInstanceBaseURI", "FolderAccessURI",
+        "FileAccessURI", "PixelDataProviderURL", "UniformResourceLocatorTrial", "ContactURI",
+        "ContactDisplayName", "HL7InstanceIdentifier", "OwnerID", "HangingProtocolCreator",
+        "HangingProtocolUserGroupName", "PlacerOrderNumberProcedure", "FillerOrderNumberProcedure",
+        "PlacerOrderNumberImagingServiceRequestRetired", "ConfidentialityCode", "NTPSourceAddress",
+        "FillerOrderNumberImagingServiceRequestRetired", "LocalNamespaceEntityID",
+        "UniversalEntityID", "AssignedLocation", "ItineraryID",
+    )
+)  # fmt: skip
 _PERSONAL_GROUPS = frozenset((0x0010, 0x0012, 0x0032, 0x0038))
 """Patient, trial, request and visit: here what the profile does not list goes as well. It leaves,
 for one, Patient's Birth Date in Alternative Calendar (0010,0033)."""
+BINARY = frozenset(("OB", "OW", "OB or OW", "OF", "OD", "OL", "OV"))
+KEPT_BINARY = frozenset((
+    "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData", "ICCProfile",
+    "BluePaletteColorLookupTableData", "AlphaPaletteColorLookupTableData", "LUTData",
+    "SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData",
+    "SegmentedBluePaletteColorLookupTableData", "SegmentedAlphaPaletteColorLookupTableData",
+    "WaveformData", "WaveformPaddingValue", "ChannelMinimumValue", "ChannelMaximumValue",
+    "SpectroscopyData", "VectorGridData", "PointCoordinatesData", "VectorCoordinateData",
+    "DoublePointCoordinatesData", "FloatingPointValues", "TrackPointIndexList",
+    "LongPrimitivePointIndexList", "LongTrianglePointIndexList", "LongEdgePointIndexList",
+    "LongVertexPointIndexList", "TrianglePointIndexList", "EdgePointIndexList",
+    "VertexPointIndexList", "PrimitivePointIndexList", "RecommendedDisplayCIELabValueList",
+    "TwoDimensionalToThreeDimensionalMapData", "VerticesOfThePolygonalOutline",
+    "CompensatorProximalThicknessMap", "CompensatorDistalThicknessMap", "BlockEdgeData",
+    "AnnotationIndexList", "FirstOrderPhaseCorrectionAngle", "FilterLookupTableData",
+    "VolumetricCurvePoints", "VolumetricCurveUpDirections", "UValueData", "VValueData",
+))  # fmt: skip
+"""Numbers whose meaning the standard defines. Other bytes nobody has looked at: they go."""
 _CATEGORIES: tuple[tuple[str, Action], ...] = (
     ("D_TAGS", "dummy"),
     ("Z_TAGS", "empty"),

@@ -124,3 +124,11 @@ def _explain_write(error: OSError, path: Path) -> RadsmithError:
             f"cannot write to {path}: {error.strerror}; give a file name in an existing folder"
         )
     return Unavailable(f"cannot write to {path}: {error.strerror or error}")
+
+
+def unnamed(reason: str, path: Path) -> str:
+    """A reason without the file's path, name and stem: they may tell who it is of."""
+    for said in (str(path), path.name, path.stem):
+        if len(said) > 1:
+            reason = reason.replace(said, "file")
+    return reason

@@ -182,7 +182,7 @@ def _check_extra() -> None:
     """Say before any work what is missing."""
     from importlib.util import find_spec
 
-    for module in ("dicomanonymizer", "rapidocr", "pyarrow", "nibabel"):
+    for module in ("dicomanonymizer", "anyascii", "rapidocr", "pyarrow", "nibabel"):
         if find_spec(module) is None:
             raise Unavailable(f"importing needs {module}: pip install radsmith[import]")
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from radsmith.adapters.files import write_atomically
+from radsmith.adapters.files import unnamed, write_atomically
 from radsmith.adapters.importing.shards import Place
 from radsmith.adapters.importing.state import State
 from radsmith.dataset import COLUMNS
@@ -108,7 +108,7 @@ def _listing(file: IO[str], summary: Summary) -> Any:
 
     def add(path: str, reason: str) -> None:
         writer.writerow((path, reason))
-        summary.left_out[_kind(reason)] += 1
+        summary.left_out[_kind(unnamed(reason, Path(path)))] += 1
 
     return add
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
+from radsmith.adapters.burned_in import mask, text_in_frames
 from radsmith.adapters.deidentify import Policy
 from radsmith.adapters.files import read_bytes
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
@@ -113,7 +113,7 @@ def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
     if not chosen:
         raise InvalidInput(f"has {len(decoded)} frames, promised {max(unit.indices) + 1}")
     frames = in_colour(dataset, decoded[chosen])
-    if looks_needed(dataset) and options.text != "keep":
+    if options.text != "keep":
         frames = _cleaned(frames, options, str(dataset.PhotometricInterpretation) == "MONOCHROME1")
     if frames.ndim == 4:
         frames = np.rint(frames.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
@@ -293,7 +293,7 @@ def _cleaned(frames: NDArray[np.generic], options: Options, white: bool) -> NDAr
     found = text_in_frames(frames)
     if found and options.text == "refuse":
         raise InvalidInput(f"burned-in text in {len(found)} places; refused as asked")
-    return mask(frames, [box for box, _ in found], white) if found else frames
+    return mask(frames, found, white) if found else frames
 
 
 def _entry(
