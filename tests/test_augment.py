@@ -18,7 +18,6 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 from PIL import Image as Picture
-from test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
 
 from radsmith.adapters.augmenting import run as augmenting
 from radsmith.adapters.augmenting import work
@@ -35,6 +34,7 @@ from radsmith.privacy import copy_guard, near_copies
 from radsmith.prompt import NORMAL
 from radsmith.training.data import load_corpus
 from radsmith.training.labels import concepts_of
+from tests.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
 
 COLUMNS = (
     *("key", "shard", "width", "height", "modality", "body_part", "view", "technique", "findings"),
@@ -436,7 +436,7 @@ def test_only_what_the_judge_recognises_is_kept_if_asked(data, tmp_path, monkeyp
 CHILD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_augment import Engine, augmenting, augment, work
+from tests.test_augment import Engine, augmenting, augment, work
 engine = Engine()
 augmenting.load_engine = work.load_engine = lambda choice: engine
 import radsmith.adapters.engines
@@ -457,7 +457,7 @@ def test_a_killed_run_goes_on_to_the_same_set(data, tmp_path, monkeypatch):
     augment(data, "--target", 55, "-o", whole)
     child = tmp_path / "child.py"
     child.write_text(CHILD)
-    command = [sys.executable, str(child), str(Path(__file__).parent), str(data)]
+    command = [sys.executable, str(child), str(Path(__file__).parents[1]), str(data)]
     command += ["--target", "55", "-o", str(killed)]
     state = tmp_path / "killed-augment-state"
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)

@@ -7,19 +7,19 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tiny_pipelines import (
-    SIDE,
-    pixel_only,
-    stable_diffusion,
-    stable_diffusion_3,
-    stable_diffusion_xl,
-)
 
 from radsmith.adapters.engines import load_engine, load_facts
 from radsmith.cli import cli
 from radsmith.engine import Given
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generation import Settings
+from tests.tiny_pipelines import (
+    SIDE,
+    pixel_only,
+    stable_diffusion,
+    stable_diffusion_3,
+    stable_diffusion_xl,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers
 CHEST = ("modality:x-ray", "body_part:chest")

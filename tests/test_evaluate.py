@@ -227,10 +227,10 @@ class Worded(FakeEngine):
 def command(tmp_path, monkeypatch):
     """Runs a command on made-up data, with an engine and a judge put at the seams."""
     from click.testing import CliRunner
-    from test_augment import write_split
 
     from radsmith.adapters import engines, judge_files
     from radsmith.cli import cli
+    from tests.test_augment import write_split
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for split in ("train", "test"):

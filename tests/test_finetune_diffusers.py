@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
-from tiny_pipelines import (
-    SIDE,
-    pixel_only,
-    stable_diffusion,
-    stable_diffusion_3,
-    stable_diffusion_xl,
-)
 
 from radsmith.adapters.engines import load_engine, load_facts
 from radsmith.cli import cli
 from radsmith.dataset import COLUMNS
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generation import Settings
+from tests.tiny_pipelines import (
+    SIDE,
+    pixel_only,
+    stable_diffusion,
+    stable_diffusion_3,
+    stable_diffusion_xl,
+)
 
 pytest.importorskip("peft", reason="the extra `diffusers` is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers

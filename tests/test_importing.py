@@ -178,7 +178,7 @@ def test_nifti_gives_planned_slices_upright(tmp_path):
 
 
 def test_reports_find_their_images_by_study(tmp_path):
-    from test_report import structured_report
+    from tests.test_report import structured_report
 
     source, out = tmp_path / "source", tmp_path / "out"
     study = write_slices(source)
@@ -192,7 +192,7 @@ def test_reports_find_their_images_by_study(tmp_path):
 
 
 def test_open_i_reports_find_the_images_they_name_and_keep_them_together(tmp_path):
-    from test_report import LINKED
+    from tests.test_report import LINKED
 
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "images").mkdir(parents=True)
@@ -323,7 +323,7 @@ def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
 
 
 def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):
-    from test_training import make_data
+    from tests.test_training import make_data
 
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
@@ -336,11 +336,10 @@ def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):
 
 
 def test_what_a_model_made_is_marked_on_the_way_in(tmp_path):
-    from test_evaluate import FakeEngine
-
     from radsmith.adapters.pictures import png_bytes
     from radsmith.generate import make, plan
     from radsmith.generation import Request as Asked
+    from tests.test_evaluate import FakeEngine
 
     source, out, again = tmp_path / "source", tmp_path / "out", tmp_path / "again"
     source.mkdir()
@@ -484,7 +483,7 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from test_importing import run_on
+from tests.test_importing import run_on
 if __name__ == "__main__":
     run_on(Path(sys.argv[1]), Path(sys.argv[2]), modality="ultrasound", shard_size=8,
            workers=int(sys.argv[4]))
@@ -513,7 +512,7 @@ def test_a_killed_import_goes_on_to_the_same_result(tmp_path):
         str(child),
         str(source),
         str(killed),
-        str(Path(__file__).parent),
+        str(Path(__file__).parents[1]),
         "1",
     ]
     process = subprocess.Popen(command, start_new_session=True)

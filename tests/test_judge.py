@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import torch
-from test_training import make_data
 
 from radsmith.adapters.judge_files import load_judge
 from radsmith.judge import letterboxed
@@ -21,6 +20,7 @@ from radsmith.training.judge import (
     targets,
 )
 from radsmith.training.labels import concepts_of
+from tests.test_training import make_data
 
 
 def corpus_of(tmp_path, **changes):

@@ -3,7 +3,6 @@
 import httpx
 import numpy as np
 import pytest
-from conftest import Running
 
 from radsmith.adapters.engines import load_engine
 from radsmith.adapters.openai_engine import KEY, Endpoint, OpenAIEngine
@@ -11,6 +10,7 @@ from radsmith.engine import Given
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generate import plan
 from radsmith.generation import Settings
+from tests.server.conftest import Running
 
 CHEST = ("modality:x-ray", "body_part:chest")
 
@@ -111,7 +111,7 @@ def test_a_server_draws_with_another_engine(server, serve, tmp_path):
 @pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers
 def test_a_server_draws_with_a_pipeline(serve, tmp_path):
     pytest.importorskip("diffusers", reason="the extra diffusers is not installed")
-    from test_diffusers_engine import stable_diffusion
+    from tests.test_diffusers_engine import stable_diffusion
 
     stable_diffusion().save_pretrained(tmp_path / "pipeline", safe_serialization=True)
     served = serve("--engine", f"diffusers:{tmp_path / 'pipeline'}")

@@ -4,7 +4,6 @@ import time
 
 import numpy as np
 import pytest
-from conftest import Studio
 from sqlalchemy import update
 
 from radsmith.adapters.server.blobs import Blobs
@@ -16,6 +15,7 @@ from radsmith.adapters.server.keeping import UPLOAD, Keeping
 from radsmith.adapters.server.settings import Limits
 from radsmith.adapters.server.tables import JOBS
 from radsmith.errors import NotFound
+from tests.server.conftest import Studio
 
 DAY = 24 * 3600
 

@@ -18,7 +18,6 @@ import numpy as np
 import openai
 import pydicom
 import pytest
-from conftest import Running, Studio
 from PIL import Image as Picture
 
 from radsmith import cli
@@ -26,6 +25,7 @@ from radsmith.adapters.model_files import load_engine
 from radsmith.generate import make, plan
 from radsmith.generation import Generation, Request, Settings
 from radsmith.image import quantize
+from tests.server.conftest import Running, Studio
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
