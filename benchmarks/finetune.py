@@ -26,10 +26,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from radsmith.adapters.files import cache_folder
 from radsmith.adapters.judge_files import load_judge
 from radsmith.adapters.model_files import load_engine
 from radsmith.features import Stored
+from radsmith.files import cache_folder
 from radsmith.generate import make, plan
 from radsmith.generation import Request, Settings
 from radsmith.probe import probe

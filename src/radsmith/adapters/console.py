@@ -23,9 +23,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.image_files import Outcome
 from radsmith.augment import TRIES, AugmentPlan
+from radsmith.files import write_atomically
 from radsmith.generate import Plan
 from radsmith.probe import Answer
 from radsmith.reading import Reading

@@ -25,7 +25,6 @@ from radsmith.adapters.deidentify import (
     deidentify,
     file_meta,
 )
-from radsmith.adapters.files import prepare_folder, read_bytes, write_atomically
 from radsmith.adapters.importing.dicom_files import (
     decode,
     has_pixels,
@@ -35,6 +34,7 @@ from radsmith.adapters.importing.dicom_files import (
 )
 from radsmith.adapters.reports import text_of
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.scrub import scrub
 
 TextPolicy = Literal["mask", "refuse"]

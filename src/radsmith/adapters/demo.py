@@ -7,11 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from radsmith.adapters.console import Tally, summary, watch
-from radsmith.adapters.files import prepare_folder
 from radsmith.adapters.image_files import Job, run_jobs
 from radsmith.adapters.model_files import load_facts
 from radsmith.adapters.sheets import write_page, write_sheet
 from radsmith.errors import InvalidInput
+from radsmith.files import prepare_folder
 from radsmith.generate import plan
 from radsmith.generation import Request
 from radsmith.probe import PROMPTS

@@ -21,9 +21,9 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from radsmith.adapters.dicom import PRIVATE_CREATOR, PRIVATE_GROUP, PRIVATE_RECORD
-from radsmith.adapters.files import read_bytes
 from radsmith.adapters.jpeg_extended import register
 from radsmith.errors import InvalidInput
+from radsmith.files import read_bytes
 from radsmith.generation import Generation
 from radsmith.image import Image, Window
 

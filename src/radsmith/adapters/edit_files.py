@@ -27,7 +27,6 @@ from radsmith.adapters.edit_dicom import (
     edited_dicom,
     in_tenths,
 )
-from radsmith.adapters.files import read_bytes, write_atomically
 from radsmith.adapters.pictures import (
     is_dicom,
     is_npy,
@@ -39,6 +38,7 @@ from radsmith.adapters.pictures import (
 )
 from radsmith.edit import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.files import read_bytes, write_atomically
 from radsmith.image import Image
 from radsmith.reading import read_prompt
 

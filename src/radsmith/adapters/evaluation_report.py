@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.adapters.contact_sheet import Group, Table, Tile, contact_page, contact_sheet
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.pictures import png_bytes
 from radsmith.evaluate import Evaluation
+from radsmith.files import write_atomically
 from radsmith.image import Image
 from radsmith.probe import Answer
 from radsmith.prompt import render

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from radsmith.adapters.engines import Choice, load_engine
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.pictures import npy_bytes, png_bytes, read_record
-from radsmith.adapters.workers import over_tasks
 from radsmith.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
+from radsmith.files import write_atomically
 from radsmith.generate import Plan, make
 from radsmith.generation import Generation, Request
 from radsmith.image import Image
+from radsmith.tasks import over_tasks
 
 EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".npy"}
 

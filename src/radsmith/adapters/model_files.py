@@ -14,8 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radsmith.adapters.files import MAX_BYTES, write_atomically
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.files import MAX_BYTES, write_atomically
 
 if TYPE_CHECKING:
     from radsmith.engine import ModelFacts

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, PngImagePlugin
 
-from radsmith.adapters.files import read_bytes
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.files import read_bytes
 from radsmith.generation import NOTICE, Generation
 from radsmith.image import Image, quantize
 

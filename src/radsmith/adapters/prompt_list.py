@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from radsmith.adapters.files import read_bytes
 from radsmith.errors import InvalidInput
+from radsmith.files import read_bytes
 from radsmith.generation import Settings
 
 COLUMNS = ("prompt", "n", "seed", "name", "steps", "guidance", "sampler", "size")

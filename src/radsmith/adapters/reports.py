@@ -15,8 +15,8 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.files import read_bytes
 from radsmith.errors import InvalidInput
+from radsmith.files import read_bytes
 
 MAX_REPORT_BYTES = 8 * 1024**2
 _DEEPEST = 32

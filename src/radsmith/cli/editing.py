@@ -227,8 +227,8 @@ def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
     from radsmith.adapters.console import say_plan
     from radsmith.adapters.edit_text import edit_plan
     from radsmith.adapters.engines import chosen, load_engine, settings_for
-    from radsmith.adapters.files import prepare_folder
     from radsmith.edit import Task
+    from radsmith.files import prepare_folder
     from radsmith.generation import Request
 
     choice = chosen(options["engine"], options["model"])

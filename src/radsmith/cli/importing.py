@@ -71,7 +71,7 @@ def deidentify_files(
         deidentify_files,
         read_secret,
     )
-    from radsmith.adapters.files import prepare_folder
+    from radsmith.files import prepare_folder
 
     _check_sources(sources)
     secret = secret or default_secret()

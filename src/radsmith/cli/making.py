@@ -63,9 +63,9 @@ def generate(
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
     """
     from radsmith.adapters.engines import chosen, load_facts, settings_for
-    from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.prompt_list import Row, parse_size, read_list
     from radsmith.engine import check_size
+    from radsmith.files import prepare_folder
     from radsmith.generate import plan
 
     if (prompt is None) == (list_file is None):

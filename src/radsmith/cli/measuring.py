@@ -56,11 +56,11 @@ def evaluate(
 
     from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.adapters.evaluation_report import write_evaluation
-    from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.judge_files import load_judge, load_spaces
     from radsmith.adapters.prompt_list import parse_steps
     from radsmith.evaluate import Options
     from radsmith.evaluate import evaluate as compare
+    from radsmith.files import prepare_folder
 
     choice = chosen(engine, model)
     counts = parse_steps(steps) if steps is not None else [None]
@@ -128,8 +128,8 @@ def probe(
     from radsmith.adapters.console import probe_table
     from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.adapters.evaluation_report import write_probe
-    from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.judge_files import load_judge, load_spaces
+    from radsmith.files import prepare_folder
     from radsmith.probe import probe as ask
     from radsmith.rebuild import RebuildOptions
 
@@ -168,7 +168,7 @@ def _rebuild(
 
 def real_images(data: Path, split: str) -> RealSet:
     """The real images of a split, decoded once and cached; synthetic ones are left out."""
-    from radsmith.adapters.files import cache_folder
+    from radsmith.files import cache_folder
     from radsmith.real_set import RealSet
     from radsmith.training.data import Contents, load_corpus
     from radsmith.training.labels import concepts_of

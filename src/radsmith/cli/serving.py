@@ -93,10 +93,10 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
     _require()
     from datetime import UTC, datetime
 
-    from radsmith.adapters.files import prepare_folder
     from radsmith.adapters.server.database import Database
     from radsmith.adapters.server.keys import Keys
     from radsmith.adapters.server.settings import ServerSettings, data_folder
+    from radsmith.files import prepare_folder
 
     settings = ServerSettings(folder=data or data_folder(), database=db)
     prepare_folder(settings.folder)

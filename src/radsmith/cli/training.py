@@ -18,7 +18,7 @@ _NEEDS_TRAIN = "{} needs {}: install torch==2.13.0, then radsmith[train]"
 @click.option("--threads", type=click.IntRange(1), default=1)
 def train_judge(data: Path, folder: Path, samples: int, threads: int) -> None:
     """Train the judge that scores generated images, on half of DATA's patients."""
-    from radsmith.adapters.files import cache_folder, prepare_folder
+    from radsmith.files import cache_folder, prepare_folder
 
     try:
         from radsmith.training.judge import JudgeRecipe, make_judge

@@ -22,9 +22,9 @@ from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from radsmith.adapters.files import prepare_folder, write_atomically
 from radsmith.adapters.model_files import load_files, pack
 from radsmith.errors import InvalidInput
+from radsmith.files import prepare_folder, write_atomically
 from radsmith.onnx_engine import ModelFiles, OnnxEngine
 from radsmith.prior import Prior
 from radsmith.training.data import Corpus, balance

@@ -25,9 +25,9 @@ from radsmith.adapters.diffusers_engine import (
     pipeline_folder,
     pipeline_index,
 )
-from radsmith.adapters.files import prepare_folder
 from radsmith.adapters.finetuned import SIDECAR, read_finetuned
 from radsmith.errors import InvalidInput
+from radsmith.files import prepare_folder
 from radsmith.training.tuning_data import TuningSet, common_words, load_tuning_set
 from radsmith.training.tuning_outlook import measure_outlook
 from radsmith.training.tuning_output import Look, LookTaker, finish

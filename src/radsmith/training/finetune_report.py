@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.adapters.contact_sheet import Tile, contact_sheet
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.judge_files import load_judge
 from radsmith.engine import Engine
 from radsmith.features import Images, Space, Stored, judge_space, pixel_space
+from radsmith.files import write_atomically
 from radsmith.generate import make, plan
 from radsmith.generation import Generation, Request, Settings
 from radsmith.image import Image

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from radsmith.adapters.contact_sheet import Tile, contact_sheet
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.files import write_atomically
 from radsmith.generate import make, plan
 from radsmith.generation import Request
 from radsmith.prior import Prior

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from radsmith import __version__
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.finetuned import LORA, SIDECAR, file_digest
 from radsmith.adapters.model_files import combined_digest
 from radsmith.features import Space
+from radsmith.files import write_atomically
 from radsmith.generation import Settings
 from radsmith.judge import Judge
 from radsmith.training.tuning_data import TuningSet

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from radsmith.adapters.contact_sheet import Tile, contact_sheet
 from radsmith.adapters.diffusers_engine import DiffusersEngine
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.judge_files import load_judge
 from radsmith.engine import ModelFacts
 from radsmith.errors import NotFound
 from radsmith.features import Space, pixel_space
+from radsmith.files import write_atomically
 from radsmith.generate import plan
 from radsmith.generation import Settings
 from radsmith.image import Image

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from radsmith.adapters.files import write_atomically
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.features import Space
+from radsmith.files import write_atomically
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Parts, encode
 

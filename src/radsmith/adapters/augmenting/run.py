@@ -27,15 +27,15 @@ from radsmith.adapters.augmenting.data_set import (
 )
 from radsmith.adapters.augmenting.work import Progress, Work, make_item, prepare_checks
 from radsmith.adapters.engines import Choice, load_engine
-from radsmith.adapters.files import prepare_folder, read_bytes, write_atomically
 from radsmith.adapters.judge_files import load_judge
-from radsmith.adapters.workers import over_tasks
 from radsmith.augment import AugmentPlan, Checks, Item, draw_item
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.features import pixel_space
+from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.generation import Settings
 from radsmith.real_set import RealSet
+from radsmith.tasks import over_tasks
 
 SHARD = 500
 """Most images of a tar."""

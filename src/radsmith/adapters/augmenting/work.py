@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from radsmith.adapters.engines import Choice, load_engine
-from radsmith.adapters.files import read_bytes, write_atomically
 from radsmith.adapters.judge_files import load_judge
 from radsmith.adapters.pictures import png_bytes
 from radsmith.augment import (
@@ -33,6 +32,7 @@ from radsmith.augment import (
 from radsmith.dataset import alike
 from radsmith.engine import Engine
 from radsmith.features import pixel_space
+from radsmith.files import read_bytes, write_atomically
 from radsmith.generation import Settings
 from radsmith.image import quantize
 from radsmith.judge import Judge

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.importing.shards import Place
 from radsmith.adapters.importing.state import State
 from radsmith.dataset import COLUMNS
+from radsmith.files import write_atomically
 
 FEW = 50
 SUMMARY = "import.json"

@@ -24,7 +24,6 @@ from pydicom.dataset import Dataset
 
 from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
 from radsmith.adapters.deidentify import Policy
-from radsmith.adapters.files import read_bytes
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
 from radsmith.adapters.importing.dicom_files import decode, has_pixels, in_colour, open_dicom
 from radsmith.adapters.importing.state import Unit
@@ -42,6 +41,7 @@ from radsmith.dataset import (
     windowed,
 )
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.files import read_bytes
 from radsmith.generation import Generation
 from radsmith.own_words import new_words
 from radsmith.report import read_report

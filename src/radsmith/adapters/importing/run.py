@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from radsmith.adapters.files import prepare_folder, write_atomically
 from radsmith.adapters.importing.manifest import SUMMARY, Summary, finish
 from radsmith.adapters.importing.pictures import Options
 from radsmith.adapters.importing.remote import fetch
@@ -24,6 +23,7 @@ from radsmith.adapters.importing.shards import FAILED, Place, blame, make_shard_
 from radsmith.adapters.importing.state import Job, State
 from radsmith.dataset import VOCABULARY
 from radsmith.errors import InvalidInput, Unavailable
+from radsmith.files import prepare_folder, write_atomically
 from radsmith.vocabulary import learn_concepts
 
 STUCK = 900.0

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from radsmith.adapters.files import write_atomically
 from radsmith.adapters.importing.pictures import Made, Options, pictures_of
 from radsmith.adapters.importing.state import Job
 from radsmith.dataset import thumbnail
 from radsmith.errors import RadsmithError
+from radsmith.files import write_atomically
 from radsmith.vocabulary import learn_concepts
 
 FAILED = 3

@@ -8,8 +8,8 @@ import re
 import threading
 from pathlib import Path
 
-from radsmith.adapters.files import prepare_folder, read_bytes, write_atomically
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.files import prepare_folder, read_bytes, write_atomically
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

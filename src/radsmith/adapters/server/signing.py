@@ -13,8 +13,8 @@ import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from radsmith.adapters.files import read_bytes
 from radsmith.errors import Unavailable
+from radsmith.files import read_bytes
 
 _BYTES = 32
 

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from radsmith.adapters.files import prepare_folder
 from radsmith.adapters.server.blobs import Blobs
 from radsmith.adapters.server.database import Database
 from radsmith.adapters.server.keys import Keys
 from radsmith.adapters.server.settings import ServerSettings
 from radsmith.adapters.server.signing import Signer, open_secret
 from radsmith.errors import InvalidInput, Unavailable
+from radsmith.files import prepare_folder
 
 LOCK_NAME: Final = "server.lock"
 

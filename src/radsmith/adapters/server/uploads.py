@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image as Pillow
 
 from radsmith.adapters.edit_dicom import Origin
-from radsmith.adapters.files import prepare_folder
 from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import Limits
 from radsmith.edit import Mask, Source
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.files import prepare_folder
 
 _MAGIC = {
     "png": (b"\x89PNG\r\n\x1a\n",),

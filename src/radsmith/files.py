@@ -1,6 +1,6 @@
 """Files that are either whole or absent, and disk errors said in words.
 
-Knows bytes and paths only; what the bytes mean is for the other adapters.
+Knows bytes and paths only; what the bytes mean is for others.
 """
 
 from __future__ import annotations
