@@ -16,7 +16,7 @@ from radsmith.adapters.model_files import SIDECAR, default_folder
 from radsmith.adapters.rebuild_report import rebuild_tables
 from radsmith.cli import cli
 from radsmith.generate import WEAK
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.vocabulary import default_vocabulary
 
 HERE = Path(__file__).parent
 

@@ -30,8 +30,8 @@ from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.features import Stored, pixel_space
 from radsmith.label_classes import BY, Labelled, classes_of
+from radsmith.language.prompt import NORMAL
 from radsmith.privacy import copy_guard, near_copies
-from radsmith.prompt import NORMAL
 from radsmith.training.data import load_corpus
 from radsmith.training.labels import concepts_of
 from tests.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture

@@ -170,7 +170,7 @@ def test_characteristics_stay_only_if_asked_and_age_is_capped():
 
 
 def test_structured_reports_keep_their_words_without_names():
-    from tests.test_report import structured_report
+    from tests.language.test_report import structured_report
 
     dataset = pydicom.dcmread(io.BytesIO(structured_report()))
     text = dataset.ContentSequence[1].ContentSequence[0]

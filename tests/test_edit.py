@@ -30,7 +30,7 @@ from radsmith.extend import _Canvas, extend
 from radsmith.generate import plan
 from radsmith.generation import Request, Settings
 from radsmith.image import Image, Window
-from radsmith.reading import read_prompt
+from radsmith.language.reading import read_prompt
 from radsmith.stages import DetailStage
 
 CREATED = "2026-01-01T00:00:00+00:00"

@@ -14,10 +14,10 @@ from radsmith.extend import extend
 from radsmith.generate import make, plan
 from radsmith.generation import Request, Settings
 from radsmith.image import Image
+from radsmith.language.prompt import in_words
+from radsmith.language.reading import read_prompt
 from radsmith.onnx_engine import OnnxEngine
 from radsmith.probe import Answer
-from radsmith.prompt import in_words
-from radsmith.reading import read_prompt
 from radsmith.resize import fitted
 
 UNKNOWN = ModelFacts(

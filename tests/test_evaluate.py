@@ -14,10 +14,10 @@ from radsmith.evaluate import Options, evaluate
 from radsmith.features import Stored, onnx_space, pixel_space
 from radsmith.generation import Settings
 from radsmith.judge import Judge, Judgement, letterboxed
+from radsmith.language.prompt import NORMAL, Finding, prompt_of, render
 from radsmith.metrics import auroc
 from radsmith.privacy import check_copies, near_copies, nearest, variants
 from radsmith.probe import PROMPTS, probe
-from radsmith.prompt import NORMAL, Finding, prompt_of, render
 from radsmith.real_set import RealSet, halves, kinds_of
 
 XRAY, CHEST, KNEE = "modality:x-ray", "body_part:chest", "body_part:knee"

@@ -21,6 +21,7 @@ from radsmith.components import Components
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import plan
 from radsmith.generation import Settings
+from radsmith.language.vocabulary import default_vocabulary
 from radsmith.training.data import balance, load_corpus
 from radsmith.training.finetune import finetune
 from radsmith.training.from_onnx import base_from_onnx
@@ -31,7 +32,6 @@ from radsmith.training.own_data import held_out, load_own
 from radsmith.training.replay import draw_replay, replay_loss
 from radsmith.training.run import run
 from radsmith.training.tuned_model import Tuning
-from radsmith.vocabulary import default_vocabulary
 
 COLUMNS = (
     *("key", "shard", "width", "height", "modality", "body_part", "view", "technique", "findings"),

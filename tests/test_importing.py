@@ -34,9 +34,9 @@ from radsmith.adapters.importing.scan import scan_file
 from radsmith.adapters.importing.state import Unit
 from radsmith.cli import cli
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.language.vocabulary import parse_vocabulary
 from radsmith.training.data import load_corpus
 from radsmith.training.labels import concepts_of
-from radsmith.vocabulary import parse_vocabulary
 
 POLICY = Policy(secret=b"0123456789abcdef")
 DICOM = Path(get_testdata_file("CT_small.dcm")).parent
@@ -178,7 +178,7 @@ def test_nifti_gives_planned_slices_upright(tmp_path):
 
 
 def test_reports_find_their_images_by_study(tmp_path):
-    from tests.test_report import structured_report
+    from tests.language.test_report import structured_report
 
     source, out = tmp_path / "source", tmp_path / "out"
     study = write_slices(source)
@@ -192,7 +192,7 @@ def test_reports_find_their_images_by_study(tmp_path):
 
 
 def test_open_i_reports_find_the_images_they_name_and_keep_them_together(tmp_path):
-    from tests.test_report import LINKED
+    from tests.language.test_report import LINKED
 
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "images").mkdir(parents=True)

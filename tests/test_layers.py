@@ -34,24 +34,11 @@ ROOMS = (
     Room("errors"),
     Room("files", world=ALL),
     Room("tasks", world=ALL),
+    Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),
 )
 TESTS = Path(__file__).parent
 OLD = (
-    {
-        "body_map",
-        "dataset",
-        "generation",
-        "image",
-        "own_words",
-        "prompt",
-        "reading",
-        "report",
-        "report_cues",
-        "report_sentences",
-        "scrub",
-        "vocabulary",
-        "words",
-    },
+    {"body_map", "dataset", "generation", "image", "scrub"},
     {
         "completion",
         "components",

@@ -23,9 +23,9 @@ from radsmith.generation import Generation, Request, Settings
 from radsmith.image import Image
 from radsmith.judge import Judge
 from radsmith.label_classes import LabelClass, Labelled, learned_images
+from radsmith.language.prompt import Finding, prompt_of, render, settled
+from radsmith.language.vocabulary import default_vocabulary
 from radsmith.privacy import CopyGuard
-from radsmith.prompt import Finding, prompt_of, render, settled
-from radsmith.vocabulary import default_vocabulary
 
 LABELS = (
     "modality", "body_part", "view", "technique", "findings", "sex", "age", "laterality",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.prompt import Finding, Prompt
+from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom; fractions of an image, or millimetres from vertex and midline."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 from radsmith.image import Window
-from radsmith.prompt import group_of_age
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.prompt import group_of_age
+from radsmith.language.vocabulary import default_vocabulary
 
 Split = Literal["train", "test"]
 COLUMNS = (

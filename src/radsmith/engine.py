@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 from radsmith.generation import Settings
-from radsmith.prompt import Prompt
+from radsmith.language.prompt import Prompt
 
 Array = NDArray[np.float32]
 SIDE = 256

@@ -20,11 +20,19 @@ from radsmith.features import Images, Space, Stored
 from radsmith.generate import make, plan
 from radsmith.generation import Request, Settings
 from radsmith.judge import EXCLUSIVE, Judge, Judgement, letterboxed
+from radsmith.language.prompt import (
+    NORMAL,
+    NOT_ABNORMAL,
+    Finding,
+    Prompt,
+    prompt_of,
+    render,
+    settled,
+)
+from radsmith.language.vocabulary import default_vocabulary
 from radsmith.metrics import auroc, frechet_distance, kernel_distance, ms_ssim, neighbours
 from radsmith.privacy import check_copies, closest_pairs, near_copies, variants
-from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, prompt_of, render, settled
 from radsmith.real_set import SMALLEST_KIND, RealSet, halves, kind_name, kinds_of
-from radsmith.vocabulary import default_vocabulary
 
 LEARNED_FINDING = 100
 """Findings with at least as many training images are tested one by one."""

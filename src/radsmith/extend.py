@@ -27,8 +27,8 @@ from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import WEAK, field_of_view, plan, record_of
 from radsmith.image import Window
-from radsmith.prompt import Prompt
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.prompt import Prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 Mask = NDArray[np.bool_]
 MIRRORED = 0.75

@@ -15,9 +15,9 @@ from radsmith.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation import Generation, Request
 from radsmith.image import Image, Window
-from radsmith.prompt import Prompt, complete, render
-from radsmith.reading import read_prompt
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.prompt import Prompt, complete, render
+from radsmith.language.reading import read_prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 LONGEST_STEM = 80
 WEAK = 50

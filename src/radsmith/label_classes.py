@@ -12,8 +12,8 @@ from itertools import product
 
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.prompt import NORMAL, NOT_ABNORMAL
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
+from radsmith.language.vocabulary import default_vocabulary
 
 Row = Mapping[str, str]
 BY = ("modality", "body_part", "finding")

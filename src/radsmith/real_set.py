@@ -13,7 +13,7 @@ from hashlib import sha256
 import numpy as np
 
 from radsmith.features import Images, Stored
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.vocabulary import default_vocabulary
 
 SMALLEST_KIND = 40
 

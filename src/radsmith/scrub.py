@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from radsmith.vocabulary import default_vocabulary, fold, fold_word
-from radsmith.words import PROMPT_CONTROL
+from radsmith.language.vocabulary import default_vocabulary, fold, fold_word
+from radsmith.language.words import PROMPT_CONTROL
 
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"

@@ -27,14 +27,14 @@ from radsmith.adapters.image_files import Outcome
 from radsmith.augment import TRIES, AugmentPlan
 from radsmith.files import write_atomically
 from radsmith.generate import Plan
+from radsmith.language.reading import Reading
+from radsmith.language.vocabulary import ABSENT, default_vocabulary
 from radsmith.probe import Answer
-from radsmith.reading import Reading
-from radsmith.vocabulary import ABSENT, default_vocabulary
 
 if TYPE_CHECKING:
     from radsmith.adapters.augmenting.run import Result
     from radsmith.adapters.importing.manifest import Summary
-    from radsmith.report import Report
+    from radsmith.language.report import Report
 
 
 @dataclass

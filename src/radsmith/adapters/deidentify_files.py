@@ -32,9 +32,9 @@ from radsmith.adapters.importing.dicom_files import (
     open_dicom,
     store_pixels,
 )
-from radsmith.adapters.reports import text_of
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import prepare_folder, read_bytes, write_atomically
+from radsmith.language.report_files import text_of
 from radsmith.scrub import scrub
 
 TextPolicy = Literal["mask", "refuse"]

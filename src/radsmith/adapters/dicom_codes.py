@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from radsmith.adapters.dicom import DicomCodes, Modality
-from radsmith.prompt import Prompt
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.prompt import Prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 _LATERALITY = {"side:left": "L", "side:right": "R", "side:bilateral": "B"}
 _SEX = {"sex:female": "F", "sex:male": "M"}

@@ -25,7 +25,7 @@ from radsmith.editing import Mask, through_square
 from radsmith.engine import SMALLEST, Given, ModelFacts, check_size
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generation import Settings
-from radsmith.prompt import Prompt, in_words
+from radsmith.language.prompt import Prompt, in_words
 from radsmith.resize import fitted, resize
 
 Array = NDArray[np.float32]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from radsmith.edit import Edited, Levels, Source
 from radsmith.generation import Generation
 from radsmith.image import Image, Window
-from radsmith.prompt import complete
-from radsmith.reading import read_prompt
+from radsmith.language.prompt import complete
+from radsmith.language.reading import read_prompt
 
 MODALITIES = {
     **dict.fromkeys(("CR", "DX", "DR", "RG", "RF", "XA", "PX"), "x-ray"),

@@ -40,7 +40,7 @@ from radsmith.edit import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.image import Image
-from radsmith.reading import read_prompt
+from radsmith.language.reading import read_prompt
 
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
 
@@ -270,7 +270,7 @@ def _own_words(path: Path) -> str:
 
 def _understood(words: str) -> str:
     """What of the words the vocabulary knows."""
-    from radsmith.prompt import render
+    from radsmith.language.prompt import render
 
     return render(read_prompt(words).prompt) if words.strip(" ,") else ""
 

@@ -9,9 +9,9 @@ from radsmith.edit import Margins, Source
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, plan
-from radsmith.prompt import NORMAL, Finding, Prompt, complete, render, settled
-from radsmith.reading import read_prompt
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.prompt import NORMAL, Finding, Prompt, complete, render, settled
+from radsmith.language.reading import read_prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(px|mm)?\s*")
 

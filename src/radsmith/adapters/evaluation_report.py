@@ -15,9 +15,9 @@ from radsmith.adapters.pictures import png_bytes
 from radsmith.evaluate import Evaluation
 from radsmith.files import write_atomically
 from radsmith.image import Image
+from radsmith.language.prompt import render
+from radsmith.language.vocabulary import default_vocabulary
 from radsmith.probe import Answer
-from radsmith.prompt import render
-from radsmith.vocabulary import default_vocabulary
 
 SHOWN = 4
 

@@ -80,7 +80,7 @@ def read_config(model: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(data)
         dict(config["files"])
         if config.get("vocabulary"):
-            from radsmith.vocabulary import learn_concepts
+            from radsmith.language.vocabulary import learn_concepts
 
             learn_concepts(str(config["vocabulary"]))
     except (ValueError, KeyError, TypeError) as error:

@@ -28,7 +28,7 @@ from radsmith.engine import SMALLEST, Given, ModelFacts, check_size
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
 from radsmith.generation import Settings
 from radsmith.image import quantize
-from radsmith.prompt import Prompt, in_words
+from radsmith.language.prompt import Prompt, in_words
 from radsmith.resize import fitted
 
 if TYPE_CHECKING:

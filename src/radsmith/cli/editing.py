@@ -176,8 +176,8 @@ def extend(image: Path, target: str, **options: Any) -> None:
 
     from radsmith.adapters.edit_files import write_distances
     from radsmith.extend import extend as continue_to
-    from radsmith.prompt import complete
-    from radsmith.reading import read_prompt
+    from radsmith.language.prompt import complete
+    from radsmith.language.reading import read_prompt
 
     opened = _open(image)
     words = options["prompt"] or opened.source.words

@@ -26,8 +26,8 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
     from rich.console import Console
 
     from radsmith.adapters.console import report_table
-    from radsmith.adapters.reports import report_text
-    from radsmith.report import read_report
+    from radsmith.language.report import read_report
+    from radsmith.language.report_files import report_text
 
     read = read_report(
         report_text(file), _named("modality", modality), _named("body_part", body_part)
@@ -140,7 +140,7 @@ def import_data(
     from radsmith.adapters.importing.remote import is_remote
     from radsmith.adapters.importing.run import Request, run_import
     from radsmith.dataset import ct_windows
-    from radsmith.vocabulary import learn_concepts
+    from radsmith.language.vocabulary import learn_concepts
 
     _check_extra()
     remote = tuple(source for source in sources if is_remote(source))
@@ -198,7 +198,7 @@ def _check_sources(sources: tuple[Path, ...]) -> None:
 
 def _named(kind: str, words: str | None) -> str | None:
     """The id of the one concept of a kind that the words name."""
-    from radsmith.vocabulary import default_vocabulary
+    from radsmith.language.vocabulary import default_vocabulary
 
     if words is None:
         return None

@@ -179,7 +179,7 @@ def explain(prompt: str, model: Path | None) -> None:
     from radsmith.adapters.console import reading_table, say_plan
     from radsmith.adapters.model_files import load_facts
     from radsmith.generate import plan
-    from radsmith.reading import read_prompt
+    from radsmith.language.reading import read_prompt
 
     console = Console(highlight=False, markup=False)
     facts = load_facts(model)  # its own words enter the vocabulary

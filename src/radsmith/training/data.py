@@ -24,7 +24,7 @@ from PIL import Image as Picture
 
 from radsmith.dataset import VOCABULARY, is_synthetic
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.vocabulary import learn_concepts
+from radsmith.language.vocabulary import learn_concepts
 
 SIDE = 256
 Row = dict[str, str]

@@ -25,10 +25,10 @@ from radsmith.files import write_atomically
 from radsmith.generate import make, plan
 from radsmith.generation import Generation, Request, Settings
 from radsmith.image import Image
+from radsmith.language.prompt import in_words
 from radsmith.metrics import kernel_distance
 from radsmith.privacy import PERCENTILE, near_copies, nearest, variants
 from radsmith.probe import probe
-from radsmith.prompt import in_words
 from radsmith.training.data import Contents, Corpus
 from radsmith.training.own_data import OwnData
 

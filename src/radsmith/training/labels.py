@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from radsmith.vocabulary import slug
+from radsmith.language.vocabulary import slug
 
 FIND = {  # manifest phrase
     "normal": ["finding:normal"],

@@ -16,6 +16,12 @@ from torch import nn
 
 from radsmith.adapters.model_files import SUFFIX
 from radsmith.errors import InvalidInput
+from radsmith.language.vocabulary import (
+    default_vocabulary,
+    parse_vocabulary,
+    shipped_vocabulary,
+    to_toml,
+)
 from radsmith.onnx_engine import ModelFiles
 from radsmith.prior import Prior
 from radsmith.training.data import Corpus
@@ -27,12 +33,6 @@ from radsmith.training.network import BaseDenoiser
 from radsmith.training.own_data import OwnData
 from radsmith.training.replay import Replay
 from radsmith.training.run import read_sources
-from radsmith.vocabulary import (
-    default_vocabulary,
-    parse_vocabulary,
-    shipped_vocabulary,
-    to_toml,
-)
 
 
 @dataclass(frozen=True, kw_only=True)

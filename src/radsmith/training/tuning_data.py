@@ -23,10 +23,10 @@ from radsmith.adapters.finetuned import file_digest
 from radsmith.dataset import is_synthetic
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import WEAK
-from radsmith.prompt import in_words
+from radsmith.language.prompt import in_words
+from radsmith.language.vocabulary import default_vocabulary
 from radsmith.training.data import Corpus, Row, letterbox, read_manifest
 from radsmith.training.labels import concepts_of
-from radsmith.vocabulary import default_vocabulary
 
 FITS = ("letterbox", "crop")
 SKIPPED = (".json", ".txt")

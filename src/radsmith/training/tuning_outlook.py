@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from radsmith.generate import WEAK
+from radsmith.language.vocabulary import default_vocabulary
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Parts, Words
 from radsmith.training.tuning_preview import FEWEST_NULL, MOST_HELD_OUT
 from radsmith.training.tuning_request import PipelineTuning
 from radsmith.training.tuning_steps import Stepper, patients_of
-from radsmith.vocabulary import default_vocabulary
 
 MANY_PASSES = 100
 NOTES = (

@@ -28,8 +28,8 @@ from radsmith.generate import plan
 from radsmith.generation import Settings
 from radsmith.image import Image
 from radsmith.judge import Judge
+from radsmith.language.prompt import Prompt
 from radsmith.privacy import check_copies, near_copies, variants
-from radsmith.prompt import Prompt
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Noised, Parts, Words, losses
 from radsmith.training.tuning_state import Encoded

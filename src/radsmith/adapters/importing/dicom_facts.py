@@ -16,8 +16,8 @@ from radsmith.adapters.importing.scan import MODALITIES
 from radsmith.dataset import OLDEST_SAID
 from radsmith.errors import InvalidInput
 from radsmith.image import Window
-from radsmith.vocabulary import default_vocabulary
-from radsmith.words import items_of
+from radsmith.language.vocabulary import default_vocabulary
+from radsmith.language.words import items_of
 
 _DESCRIPTORS = ("BodyPartExamined", "SeriesDescription", "StudyDescription", "ProtocolName")
 _VIEWS = {"AP": "AP", "PA": "PA", "LL": "lateral", "RL": "lateral", "LATERAL": "lateral",

@@ -43,9 +43,9 @@ from radsmith.dataset import (
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import read_bytes
 from radsmith.generation import Generation
-from radsmith.own_words import new_words
-from radsmith.report import read_report
-from radsmith.vocabulary import Concept, learn_concepts, to_toml
+from radsmith.language.own_words import new_words
+from radsmith.language.report import read_report
+from radsmith.language.vocabulary import Concept, learn_concepts, to_toml
 
 Row = Mapping[str, str]
 _MOST = 89_478_485
@@ -331,7 +331,7 @@ _MARKS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": np.nan, "-1.0": np.n
 
 def _labelled(entry: Entry, row: Row) -> Entry:
     """Labels of a row: phrases or ids in `findings`, and columns named like findings (1, 0, -1)."""
-    from radsmith.vocabulary import default_vocabulary
+    from radsmith.language.vocabulary import default_vocabulary
 
     vocabulary = default_vocabulary()
     labels = dict(entry.labels)

@@ -24,7 +24,7 @@ from radsmith.adapters.importing.state import Job, State
 from radsmith.dataset import VOCABULARY
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import prepare_folder, write_atomically
-from radsmith.vocabulary import learn_concepts
+from radsmith.language.vocabulary import learn_concepts
 
 STUCK = 900.0
 """Seconds after which a file that is still being read is given up."""

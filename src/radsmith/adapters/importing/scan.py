@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset
 from radsmith.adapters.deidentify import patient_key
 from radsmith.adapters.importing.dicom_files import check_inflated, is_deflated, is_dicom
 from radsmith.adapters.importing.state import Found, FoundReport
-from radsmith.adapters.reports import linked_images, structured_text, text_of
 from radsmith.errors import RadsmithError
+from radsmith.language.report_files import linked_images, structured_text, text_of
 
 MODALITIES = {
     "CT": "ct", "MR": "mri", "US": "ultrasound", "IVUS": "ultrasound",

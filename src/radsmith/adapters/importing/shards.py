@@ -22,7 +22,7 @@ from radsmith.adapters.importing.state import Job
 from radsmith.dataset import thumbnail
 from radsmith.errors import RadsmithError
 from radsmith.files import write_atomically
-from radsmith.vocabulary import learn_concepts
+from radsmith.language.vocabulary import learn_concepts
 
 FAILED = 3
 """Exit status of a process that left its reason in the shard's error file."""

@@ -22,8 +22,8 @@ from radsmith.extend import extend
 from radsmith.generate import make, plan
 from radsmith.generation import Generation, Request, Settings
 from radsmith.image import Image, Window
-from radsmith.prompt import complete
-from radsmith.reading import read_prompt
+from radsmith.language.prompt import complete
+from radsmith.language.reading import read_prompt
 
 
 def generation_payload(prompt: str, seed: int, settings: Settings, side: int) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import WEAK, plan
-from radsmith.reading import Reading, read_prompt
-from radsmith.vocabulary import ABSENT, default_vocabulary
+from radsmith.language.reading import Reading, read_prompt
+from radsmith.language.vocabulary import ABSENT, default_vocabulary
 
 
 def reading_of(text: str, facts: ModelFacts, side: int = 0) -> dict[str, Any]:

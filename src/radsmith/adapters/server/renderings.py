@@ -52,8 +52,8 @@ def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
     if form == "dicom":
         from radsmith.adapters.dicom import dicom_bytes  # pydicom is slow to start
         from radsmith.adapters.dicom_codes import codes_of
-        from radsmith.prompt import Prompt
-        from radsmith.reading import read_prompt
+        from radsmith.language.prompt import Prompt
+        from radsmith.language.reading import read_prompt
 
         prompt = read_prompt(record.canonical_prompt).prompt if record.canonical_prompt else None
         return dicom_bytes(image, record, codes_of(prompt or Prompt()), _uids(stored.id))

@@ -14,7 +14,7 @@ from radsmith.adapters.engines import Choice, settings_for
 from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import MAX_IMAGES
 from radsmith.generation import MAX_SEED, Settings
-from radsmith.reading import LONGEST_TEXT
+from radsmith.language.reading import LONGEST_TEXT
 
 Size = Literal["256x256", "512x512", "1024x1024", "auto"]
 OUTPUTS = Literal["png", "png16", "dicom"]

@@ -27,7 +27,7 @@ from radsmith.body_map import ellipse_of
 from radsmith.edit import Margins, Source
 from radsmith.errors import InvalidInput
 from radsmith.generation import Generation
-from radsmith.reading import LONGEST_TEXT
+from radsmith.language.reading import LONGEST_TEXT
 
 router = APIRouter(prefix="/studio", responses=RESPONSES)
 _UPLOADED = "Uploaded image, not made by radsmith. Not for diagnosis."

@@ -7,9 +7,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from radsmith.errors import InvalidInput
-from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, complete, render, settled
-from radsmith.reading import read_prompt
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.prompt import (
+    NORMAL,
+    NOT_ABNORMAL,
+    Finding,
+    Prompt,
+    complete,
+    render,
+    settled,
+)
+from radsmith.language.reading import read_prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 VOCABULARY = default_vocabulary()
 
@@ -107,7 +115,7 @@ def test_every_form_means_its_concept(concept: str) -> None:
 
 
 def test_no_two_meanings_share_their_words() -> None:
-    from radsmith.vocabulary import fold
+    from radsmith.language.vocabulary import fold
 
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
     clashes = [

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from radsmith.vocabulary import (
+from radsmith.language.vocabulary import (
     LEARNABLE,
     default_vocabulary,
     shipped_vocabulary,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from radsmith.errors import InvalidInput
-from radsmith.vocabulary import default_vocabulary
+from radsmith.language.vocabulary import default_vocabulary
 
 NORMAL = "finding:normal"
 NOT_ABNORMAL = frozenset(

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from radsmith.errors import InvalidInput
-from radsmith.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
-from radsmith.vocabulary import ABSENT, Vocabulary, default_vocabulary
-from radsmith.words import Item, items_of
+from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
+from radsmith.language.vocabulary import ABSENT, Vocabulary, default_vocabulary
+from radsmith.language.words import Item, items_of
 
 LONGEST_TEXT = 4000
 

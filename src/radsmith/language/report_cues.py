@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from radsmith.words import Control
+from radsmith.language.words import Control
 
 # fmt: off
 _CUES: dict[str, tuple[str, ...]] = {

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from radsmith.prompt import OLDEST
-from radsmith.vocabulary import Vocabulary, fold_word, plain
+from radsmith.language.prompt import OLDEST
+from radsmith.language.vocabulary import Vocabulary, fold_word, plain
 
 # fmt: off
 _CONTROL = {

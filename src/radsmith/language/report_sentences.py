@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from radsmith.prompt import NORMAL
-from radsmith.report_cues import ADJECTIVES, REPORT_CONTROL
-from radsmith.vocabulary import ABSENT, Vocabulary, default_vocabulary
-from radsmith.words import Item, items_of
+from radsmith.language.prompt import NORMAL
+from radsmith.language.report_cues import ADJECTIVES, REPORT_CONTROL
+from radsmith.language.vocabulary import ABSENT, Vocabulary, default_vocabulary
+from radsmith.language.words import Item, items_of
 
 _FORWARD = {"negation": "absent", "doubt": "uncertain", "hypothetical": "uncertain"}
 _SILENT = ("history", "comparison")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, generate_uid
 
-from radsmith.adapters.reports import linked_images, report_text, text_of
 from radsmith.cli import cli
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.prompt import NORMAL
-from radsmith.report import read_report, split_sections, split_sentences
+from radsmith.language.prompt import NORMAL
+from radsmith.language.report import read_report, split_sections, split_sentences
+from radsmith.language.report_files import linked_images, report_text, text_of
 
 SENTENCES = Path(__file__).parent / "data" / "report_sentences.csv"
 MARK = {"present": "+", "absent": "-", "uncertain": "?"}

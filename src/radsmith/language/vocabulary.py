@@ -178,7 +178,9 @@ def fold_word(word: str) -> str:
 @cache
 def shipped_vocabulary() -> Vocabulary:
     """The vocabulary that ships with the package."""
-    return parse_vocabulary((files("radsmith") / "vocabulary.toml").read_text(encoding="utf-8"))
+    return parse_vocabulary(
+        (files("radsmith.language") / "vocabulary.toml").read_text(encoding="utf-8")
+    )
 
 
 _learned: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 A report is cut into sections and sentences; only the impression and the findings state anything.
 Words become concepts by the longest match that prompts use (`words.items_of`); the cues of
-`report_cues` decide the status. Knows no files: `adapters/reports.py` reads text, XML and DICOM SR.
+`report_cues` decide the status. Knows no files: `report_files` reads text, XML and DICOM SR.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from radsmith.errors import InvalidInput
-from radsmith.prompt import NORMAL, NOT_ABNORMAL
-from radsmith.report_cues import HEAD
-from radsmith.report_sentences import Mention, read_sentence
-from radsmith.vocabulary import default_vocabulary
-from radsmith.words import items_of
+from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
+from radsmith.language.report_cues import HEAD
+from radsmith.language.report_sentences import Mention, read_sentence
+from radsmith.language.vocabulary import default_vocabulary
+from radsmith.language.words import items_of
 
 Status = Literal["present", "absent", "uncertain"]
 LONGEST_REPORT = 200_000

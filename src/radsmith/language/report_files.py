@@ -1,6 +1,6 @@
 """Report files as text with heads: plain text, Open-i style XML, DICOM structured reports.
 
-What the words mean is read by `radsmith.report`; names, dates and ids are not copied from SR.
+What the words mean is read by `report`; names, dates and ids are not copied from SR.
 """
 
 from __future__ import annotations
