@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from radsmith.adapters.model_files import load_engine
 from radsmith.engine import Given
 from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"
 HOLE = 256

@@ -31,7 +31,7 @@ from radsmith.adapters.model_files import load_engine
 from radsmith.features import Stored
 from radsmith.files import cache_folder
 from radsmith.generate import make, plan
-from radsmith.generation import Request, Settings
+from radsmith.images.provenance import Request, Settings
 from radsmith.probe import probe
 from radsmith.projection import body_only
 from radsmith.training.data import Contents, load_corpus, read_manifest

@@ -28,7 +28,7 @@ from speed import processor
 
 from radsmith.adapters.model_files import load_engine, load_facts
 from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 
 CLIENTS, SECONDS, WORKERS, STARTS = 50, 60, 2, 5
 PROMPT = "chest x-ray, PA view, adult, normal"

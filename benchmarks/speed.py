@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from radsmith.adapters.model_files import load_engine, load_facts
 from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"
 SIZE = 1024

@@ -21,7 +21,6 @@ from PIL import Image as Picture
 
 from radsmith.adapters.augmenting import run as augmenting
 from radsmith.adapters.augmenting import work
-from radsmith.adapters.pictures import read_record
 from radsmith.augment import Target, plan_augmentation
 from radsmith.cli import cli
 from radsmith.cli.measuring import real_images
@@ -29,6 +28,7 @@ from radsmith.dataset import is_synthetic
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.features import Stored, pixel_space
+from radsmith.images.pictures import read_record
 from radsmith.label_classes import BY, Labelled, classes_of
 from radsmith.language.prompt import NORMAL
 from radsmith.privacy import copy_guard, near_copies

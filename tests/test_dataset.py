@@ -22,7 +22,7 @@ from radsmith.dataset import (
     windowed,
 )
 from radsmith.errors import InvalidInput
-from radsmith.image import Window
+from radsmith.images.image import Window
 
 
 def picture(seed=0, side=96):

@@ -26,9 +26,9 @@ from radsmith.adapters.deidentify_files import (
     read_secret,
 )
 from radsmith.adapters.deidentify_table import action_of
-from radsmith.adapters.importing.dicom_files import open_dicom
 from radsmith.cli import cli
 from radsmith.errors import InvalidInput
+from radsmith.images.dicom.decoding import open_dicom
 from radsmith.scrub import clean_descriptor, identifying_words, scrub
 
 POLICY = Policy(secret=b"0123456789abcdef")

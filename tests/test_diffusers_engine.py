@@ -12,7 +12,7 @@ from radsmith.adapters.engines import load_engine, load_facts
 from radsmith.cli import cli
 from radsmith.engine import Given
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from tests.tiny_pipelines import (
     SIDE,
     pixel_only,

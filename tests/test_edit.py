@@ -23,13 +23,13 @@ from radsmith.edit import (
     outpaint,
     vary,
 )
-from radsmith.editing import Region, around, scaled, tiles
 from radsmith.engine import Given, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.extend import _Canvas, extend
 from radsmith.generate import plan
-from radsmith.generation import Request, Settings
-from radsmith.image import Image, Window
+from radsmith.images.image import Image, Window
+from radsmith.images.provenance import Request, Settings
+from radsmith.images.regions import Region, around, scaled, tiles
 from radsmith.language.reading import read_prompt
 from radsmith.stages import DetailStage
 

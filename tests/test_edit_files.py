@@ -14,14 +14,14 @@ from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 
 from radsmith import cli
-from radsmith.adapters.dicom_reading import read_dicom_image
 from radsmith.adapters.edit_files import box_mask, open_source, polygon_mask, read_mask
 from radsmith.adapters.edit_text import changed_prompt, edit_plan, margins_of
 from radsmith.adapters.model_files import load_facts
-from radsmith.adapters.pictures import read_record
 from radsmith.edit import Source
 from radsmith.errors import InvalidInput
-from radsmith.image import Image
+from radsmith.images.dicom.reading import read_dicom_image
+from radsmith.images.image import Image
+from radsmith.images.pictures import read_record
 
 FAST = ("--steps", "1")
 

@@ -9,8 +9,8 @@ import pytest
 from radsmith import enlarging
 from radsmith.adapters.model_files import load_engine
 from radsmith.errors import InvalidInput
-from radsmith.generation import Settings
-from radsmith.resize import enlarge, shrink
+from radsmith.images.provenance import Settings
+from radsmith.images.resize import enlarge, shrink
 
 CHEST = ("modality:x-ray", "body_part:chest")
 

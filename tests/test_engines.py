@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from radsmith.adapters.engines import chosen, load_engine, load_facts, settings_for
 from radsmith.edit import Source, Task
-from radsmith.editing import through_square
 from radsmith.engine import ModelFacts, check_size
 from radsmith.errors import InvalidInput
 from radsmith.extend import extend
 from radsmith.generate import make, plan
-from radsmith.generation import Request, Settings
-from radsmith.image import Image
+from radsmith.images.image import Image
+from radsmith.images.provenance import Request, Settings
+from radsmith.images.regions import through_square
+from radsmith.images.resize import fitted
 from radsmith.language.prompt import in_words
 from radsmith.language.reading import read_prompt
 from radsmith.onnx_engine import OnnxEngine
 from radsmith.probe import Answer
-from radsmith.resize import fitted
 
 UNKNOWN = ModelFacts(
     name="somebody's", digest="0", images=None, together=None, engine="fake", notes=("a note",)

@@ -12,7 +12,7 @@ from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluate import Options, evaluate
 from radsmith.features import Stored, onnx_space, pixel_space
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.judge import Judge, Judgement, letterboxed
 from radsmith.language.prompt import NORMAL, Finding, prompt_of, render
 from radsmith.metrics import auroc

@@ -20,7 +20,7 @@ from radsmith.cli import cli
 from radsmith.components import Components
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.language.vocabulary import default_vocabulary
 from radsmith.training.data import balance, load_corpus
 from radsmith.training.finetune import finetune

@@ -17,7 +17,7 @@ from radsmith.adapters.engines import load_engine, load_facts
 from radsmith.cli import cli
 from radsmith.dataset import COLUMNS
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from tests.tiny_pipelines import (
     SIDE,
     pixel_only,

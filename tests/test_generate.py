@@ -18,9 +18,9 @@ from PIL import Image as Picture
 
 from radsmith import cli
 from radsmith.adapters.model_files import default_folder, load_facts
-from radsmith.adapters.pictures import read_record
 from radsmith.errors import InvalidInput
 from radsmith.generate import plan
+from radsmith.images.pictures import read_record
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = ("--steps", "1")

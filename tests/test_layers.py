@@ -35,15 +35,20 @@ ROOMS = (
     Room("files", world=ALL),
     Room("tasks", world=ALL),
     Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),
+    Room(
+        "images",
+        {"numpy"},
+        {"pictures", "contact_sheet", "dicom.reading", "dicom.writing"},
+        {"pictures": {"PIL"}, "contact_sheet": {"PIL"}, "dicom": {"pydicom", "gdcm"}},
+    ),
 )
 TESTS = Path(__file__).parent
 OLD = (
-    {"body_map", "dataset", "generation", "image", "scrub"},
+    {"body_map", "dataset", "scrub"},
     {
         "completion",
         "components",
         "conditional",
-        "editing",
         "engine",
         "enlarging",
         "evidence",
@@ -57,7 +62,6 @@ OLD = (
         "privacy",
         "projection",
         "real_set",
-        "resize",
         "sampling",
         "stages",
     },

@@ -16,12 +16,12 @@ from PIL import Image as Picture
 from radsmith.adapters.engines import load_engine
 from radsmith.adapters.image_files import Job, run_jobs
 from radsmith.adapters.openai_engine import KEY, Endpoint, OpenAIEngine
-from radsmith.adapters.pictures import read_record
 from radsmith.cli import cli
 from radsmith.engine import Given
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generate import plan
-from radsmith.generation import Request, Settings
+from radsmith.images.pictures import read_record
+from radsmith.images.provenance import Request, Settings
 
 pytest.importorskip("httpx", reason="the extra `remote` is not installed")
 

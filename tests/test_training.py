@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from radsmith.adapters.model_files import load_engine
 from radsmith.errors import InvalidInput
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.training.export import to_onnx
 from radsmith.training.from_onnx import network_from_onnx
 from radsmith.training.loop import build

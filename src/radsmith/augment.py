@@ -19,8 +19,8 @@ from radsmith.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.features import Images, Space, Stored
 from radsmith.generate import WEAK, make, plan
-from radsmith.generation import Generation, Request, Settings
-from radsmith.image import Image
+from radsmith.images.image import Image
+from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.judge import Judge
 from radsmith.label_classes import LabelClass, Labelled, learned_images
 from radsmith.language.prompt import Finding, prompt_of, render, settled

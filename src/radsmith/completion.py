@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from radsmith.components import Components
 from radsmith.conditional import Conditional
-from radsmith.editing import Mask, Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.engine import SIDE, Given
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
+from radsmith.images.regions import Mask, Region, around, coarser, joined, padded, scaled, tiles
+from radsmith.images.resize import enlarge, resize, shrink
 from radsmith.letterbox import box_of, inside
 from radsmith.prior import Prior
-from radsmith.resize import enlarge, resize, shrink
 from radsmith.stages import LOW_SIDE, SCALE, BaseStage, Beginning, DetailStage, Noise
 
 Array = NDArray[np.float32]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.image import Window
+from radsmith.images.image import Window
 from radsmith.language.prompt import group_of_age
 from radsmith.language.vocabulary import default_vocabulary
 

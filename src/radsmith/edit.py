@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from radsmith.engine import Engine, Given, Telling, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, record_of
-from radsmith.generation import Generation, Request
-from radsmith.image import Image
+from radsmith.images.image import Image
+from radsmith.images.provenance import Generation, Request
 from radsmith.moving import complete
 
 Mask = NDArray[np.bool_]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.language.prompt import Prompt
 
 Array = NDArray[np.float32]

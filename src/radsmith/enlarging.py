@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing import Region, tiles
-from radsmith.resize import resize
+from radsmith.images.regions import Region, tiles
+from radsmith.images.resize import resize
 from radsmith.stages import SCALE, DetailStage, Noise
 
 Array = NDArray[np.float32]

@@ -18,7 +18,7 @@ from radsmith.engine import Engine
 from radsmith.errors import InvalidInput
 from radsmith.features import Images, Space, Stored
 from radsmith.generate import make, plan
-from radsmith.generation import Request, Settings
+from radsmith.images.provenance import Request, Settings
 from radsmith.judge import EXCLUSIVE, Judge, Judgement, letterboxed
 from radsmith.language.prompt import (
     NORMAL,

@@ -26,7 +26,7 @@ from radsmith.edit import (
 from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import WEAK, field_of_view, plan, record_of
-from radsmith.image import Window
+from radsmith.images.image import Window
 from radsmith.language.prompt import Prompt
 from radsmith.language.vocabulary import default_vocabulary
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from radsmith import __version__
 from radsmith.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.generation import Generation, Request
-from radsmith.image import Image, Window
+from radsmith.images.image import Image, Window
+from radsmith.images.provenance import Generation, Request
 from radsmith.language.prompt import Prompt, complete, render
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.resize import resample
+from radsmith.images.resize import resample
 
 Array = NDArray[np.float32]
 EXCLUSIVE = ("modality", "body_part", "view", "side", "age_group", "severity")

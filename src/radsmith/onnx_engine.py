@@ -20,11 +20,11 @@ from radsmith.components import Components
 from radsmith.conditional import Conditional
 from radsmith.engine import SIDE, Given, ModelFacts, check_size
 from radsmith.enlarging import larger
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
+from radsmith.images.resize import resample, resize
 from radsmith.language.prompt import Prompt
 from radsmith.letterbox import box_of, content_mask, inside
 from radsmith.prior import Prior
-from radsmith.resize import resample, resize
 from radsmith.stages import LOW_SIDE, BaseStage, Beginning, DetailStage, Noise
 
 Array = NDArray[np.float32]

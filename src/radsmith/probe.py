@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from radsmith.engine import Engine
 from radsmith.features import Stored
 from radsmith.generate import WEAK, Plan, make, plan
-from radsmith.generation import Generation, Request, Settings
-from radsmith.image import Image
+from radsmith.images.image import Image
+from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.judge import Judge
 
 RADIOGRAPHS = ("head", "chest", "shoulder", "abdomen", "pelvis", "hand", "knee", "ankle")

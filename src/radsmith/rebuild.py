@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from radsmith.engine import Engine, Given
 from radsmith.errors import InvalidInput
 from radsmith.features import Space
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.real_set import RealSet, kind_name
 
 Array = NDArray[np.float32]

@@ -14,9 +14,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.conditional import Conditional
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
+from radsmith.images.resize import enlarge
 from radsmith.prior import Prior
-from radsmith.resize import enlarge
 from radsmith.sampling import SAMPLERS, Denoiser, guided, keeping, timesteps, velocity_of
 
 Array = NDArray[np.float32]

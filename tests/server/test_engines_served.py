@@ -9,7 +9,7 @@ from radsmith.adapters.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.engine import Given
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from tests.server.conftest import Running
 
 CHEST = ("modality:x-ray", "body_part:chest")

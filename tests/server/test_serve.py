@@ -23,8 +23,8 @@ from PIL import Image as Picture
 from radsmith import cli
 from radsmith.adapters.model_files import load_engine
 from radsmith.generate import make, plan
-from radsmith.generation import Generation, Request, Settings
-from radsmith.image import quantize
+from radsmith.images.image import quantize
+from radsmith.images.provenance import Generation, Request, Settings
 from tests.server.conftest import Running, Studio
 
 CHEST = "chest x-ray, PA view, adult, normal"

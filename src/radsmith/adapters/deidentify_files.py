@@ -25,15 +25,15 @@ from radsmith.adapters.deidentify import (
     deidentify,
     file_meta,
 )
-from radsmith.adapters.importing.dicom_files import (
+from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.files import prepare_folder, read_bytes, write_atomically
+from radsmith.images.dicom.decoding import (
     decode,
     has_pixels,
     is_dicom,
     open_dicom,
     store_pixels,
 )
-from radsmith.errors import InvalidInput, RadsmithError
-from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.language.report_files import text_of
 from radsmith.scrub import scrub
 

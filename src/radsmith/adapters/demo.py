@@ -13,7 +13,7 @@ from radsmith.adapters.sheets import write_page, write_sheet
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder
 from radsmith.generate import plan
-from radsmith.generation import Request
+from radsmith.images.provenance import Request
 from radsmith.probe import PROMPTS
 
 PATHOLOGY = (

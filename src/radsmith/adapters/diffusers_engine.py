@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from radsmith.adapters.finetuned import LORA, Finetuned, file_digest, read_finetuned
 from radsmith.adapters.model_files import combined_digest
-from radsmith.editing import Mask, through_square
 from radsmith.engine import SMALLEST, Given, ModelFacts, check_size
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
+from radsmith.images.regions import Mask, through_square
+from radsmith.images.resize import fitted, resize
 from radsmith.language.prompt import Prompt, in_words
-from radsmith.resize import fitted, resize
 
 Array = NDArray[np.float32]
 INDEX = "model_index.json"

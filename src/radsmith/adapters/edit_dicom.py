@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.edit import Edited, Levels, Source
-from radsmith.generation import Generation
-from radsmith.image import Image, Window
+from radsmith.images.image import Image, Window
+from radsmith.images.provenance import Generation
 from radsmith.language.prompt import complete
 from radsmith.language.reading import read_prompt
 
@@ -62,9 +62,9 @@ def edited_dicom(
 
     source: with the edited pixels.  words: what it shows.  parents, uid_source: of `dicom_bytes`.
     """
-    from radsmith.adapters.dicom import dicom_bytes, new_uid
     from radsmith.adapters.dicom_codes import codes_of
-    from radsmith.adapters.dicom_pixels import StoredPixels
+    from radsmith.images.dicom.pixels import StoredPixels
+    from radsmith.images.dicom.writing import dicom_bytes, new_uid
 
     stored = StoredPixels(
         pixels=source.image.pixels,
@@ -90,8 +90,8 @@ def distance_dicom(distance: NDArray[np.float32], edited: Edited) -> bytes:
 
     distance: (height, width).  The window spans from 0 to the farthest pixel.
     """
-    from radsmith.adapters.dicom import DicomCodes, dicom_bytes
-    from radsmith.adapters.dicom_pixels import StoredPixels
+    from radsmith.images.dicom.pixels import StoredPixels
+    from radsmith.images.dicom.writing import DicomCodes, dicom_bytes
 
     tenths = in_tenths(distance)
     image = Image(pixels=tenths, unit="stored value", spacing=edited.image.spacing)

@@ -27,7 +27,11 @@ from radsmith.adapters.edit_dicom import (
     edited_dicom,
     in_tenths,
 )
-from radsmith.adapters.pictures import (
+from radsmith.edit import Edited, Levels, Mask, Source
+from radsmith.errors import InvalidInput, NotFound
+from radsmith.files import read_bytes, write_atomically
+from radsmith.images.image import Image
+from radsmith.images.pictures import (
     is_dicom,
     is_npy,
     npy_bytes,
@@ -36,10 +40,6 @@ from radsmith.adapters.pictures import (
     read_picture,
     read_record,
 )
-from radsmith.edit import Edited, Levels, Mask, Source
-from radsmith.errors import InvalidInput, NotFound
-from radsmith.files import read_bytes, write_atomically
-from radsmith.image import Image
 from radsmith.language.reading import read_prompt
 
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
@@ -239,7 +239,7 @@ def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
 
 
 def _open_dicom(path: Path) -> Opened:
-    from radsmith.adapters.dicom_reading import read_dicom_image  # pydicom is slow to start
+    from radsmith.images.dicom.reading import read_dicom_image  # pydicom is slow to start
 
     found = read_dicom_image(path)
     parts = [_SIDES.get(found.laterality, ""), found.body_part.replace("_", " ").lower()]

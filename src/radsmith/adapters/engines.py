@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from radsmith.adapters import model_files
 from radsmith.errors import InvalidInput
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 
 if TYPE_CHECKING:
     from radsmith.engine import Engine, ModelFacts

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from radsmith.adapters.engines import Choice, load_engine
-from radsmith.adapters.pictures import npy_bytes, png_bytes, read_record
 from radsmith.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.files import write_atomically
 from radsmith.generate import Plan, make
-from radsmith.generation import Generation, Request
-from radsmith.image import Image
+from radsmith.images.image import Image
+from radsmith.images.pictures import npy_bytes, png_bytes, read_record
+from radsmith.images.provenance import Generation, Request
 from radsmith.tasks import over_tasks
 
 EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".npy"}
@@ -111,8 +111,8 @@ def _write(name: str, path: Path, image: Image, record: Generation, planned: Pla
         write_atomically(path.with_suffix(".json"), beside)
         write_atomically(path, pixels)
     elif name == "dicom":
-        from radsmith.adapters.dicom import dicom_bytes  # pydicom is slow to start
         from radsmith.adapters.dicom_codes import codes_of
+        from radsmith.images.dicom.writing import dicom_bytes  # pydicom is slow to start
 
         write_atomically(path, dicom_bytes(image, record, codes_of(planned.prompt)))
     else:

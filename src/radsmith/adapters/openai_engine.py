@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from radsmith.editing import Mask, through_square
 from radsmith.engine import SMALLEST, Given, ModelFacts, check_size
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
-from radsmith.generation import Settings
-from radsmith.image import quantize
+from radsmith.images.image import quantize
+from radsmith.images.provenance import Settings
+from radsmith.images.regions import Mask, through_square
+from radsmith.images.resize import fitted
 from radsmith.language.prompt import Prompt, in_words
-from radsmith.resize import fitted
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from radsmith.errors import InvalidInput
 from radsmith.files import read_bytes
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 
 COLUMNS = ("prompt", "n", "seed", "name", "steps", "guidance", "sampler", "size")
 MOST_PER_ROW = 100_000

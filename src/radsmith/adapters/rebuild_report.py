@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from radsmith.adapters.contact_sheet import Group, Table, Tile, contact_page, contact_sheet
 from radsmith.files import write_atomically
-from radsmith.image import Image
+from radsmith.images.contact_sheet import Group, Table, Tile, contact_page, contact_sheet
+from radsmith.images.image import Image
 from radsmith.rebuild import Rebuilt
 
 SHOWN = 2

@@ -229,7 +229,7 @@ def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
     from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.edit import Task
     from radsmith.files import prepare_folder
-    from radsmith.generation import Request
+    from radsmith.images.provenance import Request
 
     choice = chosen(options["engine"], options["model"])
     settings = settings_for(choice, options["steps"], options["guidance"])

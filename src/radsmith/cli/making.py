@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radsmith.adapters.image_files import Job
     from radsmith.adapters.prompt_list import Row
     from radsmith.generate import Plan
-    from radsmith.generation import Settings
+    from radsmith.images.provenance import Settings
 
 FORMATS = ("png", "png16", "dicom", "npy")
 INTERRUPTED = 130
@@ -98,7 +98,7 @@ def generate(
 
 def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
     from radsmith.adapters.image_files import Job
-    from radsmith.generation import Request
+    from radsmith.images.provenance import Request
 
     jobs: dict[tuple[Path, Settings, str], Job] = {}
     for row, planned in zip(rows, plans, strict=True):
@@ -193,7 +193,7 @@ def inspect(file: Path) -> None:
     """Print the provenance record of FILE (PNG, DICOM or NPY) as JSON."""
     import json
 
-    from radsmith.adapters.pictures import read_record
+    from radsmith.images.pictures import read_record
 
     record = json.loads(read_record(file).to_json())
     click.echo(json.dumps(record, indent=1, ensure_ascii=False))

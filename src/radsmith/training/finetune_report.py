@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.adapters.contact_sheet import Tile, contact_sheet
 from radsmith.adapters.judge_files import load_judge
 from radsmith.engine import Engine
 from radsmith.features import Images, Space, Stored, judge_space, pixel_space
 from radsmith.files import write_atomically
 from radsmith.generate import make, plan
-from radsmith.generation import Generation, Request, Settings
-from radsmith.image import Image
+from radsmith.images.contact_sheet import Tile, contact_sheet
+from radsmith.images.image import Image
+from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.prompt import in_words
 from radsmith.metrics import kernel_distance
 from radsmith.privacy import PERCENTILE, near_copies, nearest, variants

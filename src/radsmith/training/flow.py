@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from radsmith.conditional import Conditional
+from radsmith.images.resize import enlarge, shrink
 from radsmith.prior import Prior
-from radsmith.resize import enlarge, shrink
 from radsmith.training.data import SIDE, Corpus
 from radsmith.training.network import MAX_CONCEPTS, PAD
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from radsmith.components import Components
 from radsmith.conditional import Conditional
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.letterbox import box_of, content_mask
 from radsmith.onnx_engine import ModelFiles
 from radsmith.prior import Prior

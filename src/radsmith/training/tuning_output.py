@@ -16,7 +16,7 @@ from radsmith.adapters.finetuned import LORA, SIDECAR, file_digest
 from radsmith.adapters.model_files import combined_digest
 from radsmith.features import Space
 from radsmith.files import write_atomically
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.judge import Judge
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Parts, Words, save_weights

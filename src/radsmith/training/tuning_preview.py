@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radsmith.adapters.contact_sheet import Tile, contact_sheet
 from radsmith.adapters.diffusers_engine import DiffusersEngine
 from radsmith.adapters.judge_files import load_judge
 from radsmith.engine import ModelFacts
@@ -25,8 +24,9 @@ from radsmith.errors import NotFound
 from radsmith.features import Space, pixel_space
 from radsmith.files import write_atomically
 from radsmith.generate import plan
-from radsmith.generation import Settings
-from radsmith.image import Image
+from radsmith.images.contact_sheet import Tile, contact_sheet
+from radsmith.images.image import Image
+from radsmith.images.provenance import Settings
 from radsmith.judge import Judge
 from radsmith.language.prompt import Prompt
 from radsmith.privacy import check_copies, near_copies, variants

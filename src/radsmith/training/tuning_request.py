@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radsmith.errors import InvalidInput
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.training.tuning_data import FITS
 from radsmith.training.tuning_steps import Privacy
 

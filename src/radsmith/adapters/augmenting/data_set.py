@@ -23,16 +23,16 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from radsmith.adapters.contact_sheet import Tile, contact_sheet
 from radsmith.adapters.importing.manifest import Parquet
 from radsmith.adapters.importing.shards import add_sample
-from radsmith.adapters.pictures import RECORD_KEY
 from radsmith.augment import LABELS
 from radsmith.dataset import COLUMNS, is_synthetic
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
-from radsmith.generation import Generation
-from radsmith.image import Image
+from radsmith.images.contact_sheet import Tile, contact_sheet
+from radsmith.images.image import Image
+from radsmith.images.pictures import RECORD_KEY
+from radsmith.images.provenance import Generation
 
 SOURCE = "radsmith-synthetic"
 """Of all synthetic rows; it gives them a style of their own in training."""

@@ -33,7 +33,7 @@ from radsmith.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.features import pixel_space
 from radsmith.files import prepare_folder, read_bytes, write_atomically
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 from radsmith.real_set import RealSet
 from radsmith.tasks import over_tasks
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from radsmith.adapters.engines import Choice, load_engine
 from radsmith.adapters.judge_files import load_judge
-from radsmith.adapters.pictures import png_bytes
 from radsmith.augment import (
     AugmentPlan,
     Checks,
@@ -33,8 +32,9 @@ from radsmith.dataset import alike
 from radsmith.engine import Engine
 from radsmith.features import pixel_space
 from radsmith.files import read_bytes, write_atomically
-from radsmith.generation import Settings
-from radsmith.image import quantize
+from radsmith.images.image import quantize
+from radsmith.images.pictures import png_bytes
+from radsmith.images.provenance import Settings
 from radsmith.judge import Judge
 from radsmith.privacy import CopyGuard, copy_guard
 from radsmith.real_set import RealSet

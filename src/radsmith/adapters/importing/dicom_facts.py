@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from radsmith.adapters.importing.scan import MODALITIES
 from radsmith.dataset import OLDEST_SAID
 from radsmith.errors import InvalidInput
-from radsmith.image import Window
+from radsmith.images.image import Window
 from radsmith.language.vocabulary import default_vocabulary
 from radsmith.language.words import items_of
 

@@ -25,9 +25,7 @@ from pydicom.dataset import Dataset
 from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
 from radsmith.adapters.deidentify import Policy
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
-from radsmith.adapters.importing.dicom_files import decode, has_pixels, in_colour, open_dicom
 from radsmith.adapters.importing.state import Unit
-from radsmith.adapters.pictures import RECORD_KEY
 from radsmith.dataset import (
     VOCABULARY,
     WINDOWS,
@@ -42,7 +40,9 @@ from radsmith.dataset import (
 )
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import read_bytes
-from radsmith.generation import Generation
+from radsmith.images.dicom.decoding import decode, has_pixels, in_colour, open_dicom
+from radsmith.images.pictures import RECORD_KEY
+from radsmith.images.provenance import Generation
 from radsmith.language.own_words import new_words
 from radsmith.language.report import read_report
 from radsmith.language.vocabulary import Concept, learn_concepts, to_toml

@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from radsmith.adapters.importing.dicom_files import part_10_bytes
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.files import write_atomically
+from radsmith.images.dicom.decoding import part_10_bytes
 
 SCHEMES = ("dicomweb:", "pacs:")
 _ANSWER = (0xFF00, 0xFF01)

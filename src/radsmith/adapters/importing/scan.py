@@ -15,9 +15,9 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from radsmith.adapters.deidentify import patient_key
-from radsmith.adapters.importing.dicom_files import check_inflated, is_deflated, is_dicom
 from radsmith.adapters.importing.state import Found, FoundReport
 from radsmith.errors import RadsmithError
+from radsmith.images.dicom.decoding import check_inflated, is_deflated, is_dicom
 from radsmith.language.report_files import linked_images, structured_text, text_of
 
 MODALITIES = {

@@ -11,7 +11,7 @@ from radsmith.adapters.server.rates import Rates
 from radsmith.adapters.server.settings import ServerSettings
 from radsmith.adapters.server.signing import Signer
 from radsmith.adapters.server.store import Store
-from radsmith.generation import Settings
+from radsmith.images.provenance import Settings
 
 
 class Door:

@@ -20,8 +20,8 @@ from radsmith.edit import Edited, Margins, Mask, Source, Task
 from radsmith.engine import Engine
 from radsmith.extend import extend
 from radsmith.generate import make, plan
-from radsmith.generation import Generation, Request, Settings
-from radsmith.image import Image, Window
+from radsmith.images.image import Image, Window
+from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.prompt import complete
 from radsmith.language.reading import read_prompt
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from radsmith.adapters.edit_dicom import as_shown, edited_dicom
-from radsmith.adapters.pictures import png_bytes
 from radsmith.adapters.server.blobs import Blobs
 from radsmith.adapters.server.drawing import pixels_of
 from radsmith.adapters.server.history import StoredImage
 from radsmith.edit import Source
-from radsmith.generation import Generation
-from radsmith.image import Image, Unit, Window, quantize
+from radsmith.images.image import Image, Unit, Window, quantize
+from radsmith.images.pictures import png_bytes
+from radsmith.images.provenance import Generation
 
 Format = Literal["png", "png16", "dicom"]
 MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
@@ -50,8 +50,8 @@ def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
         words = record.canonical_prompt
         return edited_dicom(source, record, stored.origin, words, uid_source=_uids(stored.id))
     if form == "dicom":
-        from radsmith.adapters.dicom import dicom_bytes  # pydicom is slow to start
         from radsmith.adapters.dicom_codes import codes_of
+        from radsmith.images.dicom.writing import dicom_bytes  # pydicom is slow to start
         from radsmith.language.prompt import Prompt
         from radsmith.language.reading import read_prompt
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from radsmith.adapters.engines import Choice, settings_for
 from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import MAX_IMAGES
-from radsmith.generation import MAX_SEED, Settings
+from radsmith.images.provenance import MAX_SEED, Settings
 from radsmith.language.reading import LONGEST_TEXT
 
 Size = Literal["256x256", "512x512", "1024x1024", "auto"]

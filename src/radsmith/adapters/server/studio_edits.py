@@ -26,7 +26,7 @@ from radsmith.adapters.server.waiting import submit
 from radsmith.body_map import ellipse_of
 from radsmith.edit import Margins, Source
 from radsmith.errors import InvalidInput
-from radsmith.generation import Generation
+from radsmith.images.provenance import Generation
 from radsmith.language.reading import LONGEST_TEXT
 
 router = APIRouter(prefix="/studio", responses=RESPONSES)

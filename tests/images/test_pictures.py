@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from radsmith.adapters.pictures import (
+from radsmith.errors import InvalidInput, NotFound
+from radsmith.images.image import Image, quantize
+from radsmith.images.pictures import (
     npy_bytes,
     png_bytes,
     read_image,
@@ -23,9 +25,7 @@ from radsmith.adapters.pictures import (
     read_record,
     xmp_packet,
 )
-from radsmith.errors import InvalidInput, NotFound
-from radsmith.generation import NOTICE, Generation
-from radsmith.image import Image, quantize
+from radsmith.images.provenance import NOTICE, Generation
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 NEWSCODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont, PngImagePlugin
 
-from radsmith.adapters.pictures import XMP_KEY, xmp_packet
 from radsmith.errors import InvalidInput
-from radsmith.generation import NOTICE, Generation
-from radsmith.image import Image, quantize
+from radsmith.images.image import Image, quantize
+from radsmith.images.pictures import XMP_KEY, xmp_packet
+from radsmith.images.provenance import NOTICE, Generation
 
 MARK = "Synthetic · not for diagnosis"
 MAX_SHEET_PIXELS = 80_000_000

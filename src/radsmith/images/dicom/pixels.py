@@ -1,6 +1,6 @@
 """From an image's own unit to the integers a DICOM object may hold, and back to its unit.
 
-Knows storage classes only by what they allow in Pixel Data; `dicom.py` writes the rest.
+Knows storage classes only by what they allow in Pixel Data; `writing.py` writes the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom import uid
 
 from radsmith.errors import InvalidInput
-from radsmith.image import Image, Window, quantize
+from radsmith.images.image import Image, Window, quantize
 
 XRAY = (
     uid.DigitalXRayImageStorageForPresentation,

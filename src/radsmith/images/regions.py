@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.resize import resize
+from radsmith.images.resize import resize
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]

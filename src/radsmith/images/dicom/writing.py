@@ -1,6 +1,6 @@
 """Synthetic images as DICOM objects of the storage class their modality calls for.
 
-Pixels are prepared in `dicom_pixels.py`; reading lives in `dicom_reading.py`. Knows codes and
+Pixels are prepared in `pixels.py`; reading lives in `reading.py`. Knows codes and
 attributes, not concepts: the caller translates a prompt into `DicomCodes`. Nothing is copied
 from any patient's file.
 
@@ -25,11 +25,11 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
-from radsmith.adapters.dicom_pixels import SLICES, XRAY, StoredPixels, storable, stored_pixels
-from radsmith.adapters.dicom_values import Code, code_string, coded, decimals, line, text
 from radsmith.errors import InvalidInput
-from radsmith.generation import NOTICE, Generation
-from radsmith.image import Image
+from radsmith.images.dicom.pixels import SLICES, XRAY, StoredPixels, storable, stored_pixels
+from radsmith.images.dicom.values import Code, code_string, coded, decimals, line, text
+from radsmith.images.image import Image
+from radsmith.images.provenance import NOTICE, Generation
 
 Modality = Literal["x-ray", "ct", "mri", "ultrasound"]
 PRIVATE_GROUP: Final = 0x0071

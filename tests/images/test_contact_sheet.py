@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from radsmith.adapters.contact_sheet import (
+from radsmith.errors import InvalidInput
+from radsmith.images.contact_sheet import (
     MARK,
     MAX_SHEET_PIXELS,
     PREVIEW_SIDE,
@@ -23,9 +24,8 @@ from radsmith.adapters.contact_sheet import (
     contact_sheet,
     display_levels,
 )
-from radsmith.errors import InvalidInput
-from radsmith.generation import NOTICE, Generation
-from radsmith.image import Image, Window
+from radsmith.images.image import Image, Window
+from radsmith.images.provenance import NOTICE, Generation
 
 EVIL = "<script>alert('x')</script> & \"quotes\" <img src=http://x.test/a>"
 

@@ -22,13 +22,13 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 
-from radsmith.adapters import dicom_reading
-from radsmith.adapters.dicom import DicomCodes, dicom_bytes, new_uid, storage_class
-from radsmith.adapters.dicom_reading import read_dicom, read_dicom_image, read_dicom_record
-from radsmith.adapters.pictures import png_bytes, read_image, read_record
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.generation import NOTICE, Generation
-from radsmith.image import Image, Window, quantize
+from radsmith.images.dicom import reading as dicom_reading
+from radsmith.images.dicom.reading import read_dicom, read_dicom_image, read_dicom_record
+from radsmith.images.dicom.writing import DicomCodes, dicom_bytes, new_uid, storage_class
+from radsmith.images.image import Image, Window, quantize
+from radsmith.images.pictures import png_bytes, read_image, read_record
+from radsmith.images.provenance import NOTICE, Generation
 
 NOISE = np.random.default_rng(0).random((7, 9))
 CHEST = ("51185008", "SCT", "Chest")

@@ -1,6 +1,6 @@
 """Grayscale pictures (PNG, NPY) with their provenance, and reading them back.
 
-Knows nothing of concepts or models. DICOM lives in `dicom.py`; `read_image` and `read_record`
+Knows nothing of concepts or models. DICOM lives in `dicom/`; `read_image` and `read_record`
 look at a file's first bytes, never at its name, and hand DICOM over.
 """
 
@@ -21,8 +21,8 @@ from PIL import ImageOps, PngImagePlugin
 
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes
-from radsmith.generation import NOTICE, Generation
-from radsmith.image import Image, quantize
+from radsmith.images.image import Image, quantize
+from radsmith.images.provenance import NOTICE, Generation
 
 RECORD_KEY = "radsmith"
 XMP_KEY = "XML:com.adobe.xmp"
@@ -99,7 +99,7 @@ def xmp_packet(text: str, *, edited: bool = False) -> str:
 def read_image(path: Path) -> Image:
     """A DICOM file or a picture, told apart by content; see `read_dicom` and `read_picture`."""
     if is_dicom(read_bytes(path)):
-        from radsmith.adapters.dicom_reading import read_dicom  # pydicom costs start-up time
+        from radsmith.images.dicom.reading import read_dicom  # pydicom costs start-up time
 
         return read_dicom(path)
     return read_picture(path)
@@ -131,7 +131,7 @@ def read_record(path: Path) -> Generation:
     """
     data = read_bytes(path)
     if is_dicom(data):
-        from radsmith.adapters.dicom_reading import read_dicom_record  # pydicom is slow to start
+        from radsmith.images.dicom.reading import read_dicom_record  # pydicom is slow to start
 
         return read_dicom_record(path)
     text = ""

@@ -18,8 +18,8 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from radsmith.adapters.jpeg_extended import register
 from radsmith.errors import InvalidInput
+from radsmith.images.dicom.jpeg_extended import register
 
 register()
 MAX_VALUES = 256 * 1024**2

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from radsmith.adapters.dicom import PRIVATE_CREATOR, PRIVATE_GROUP, PRIVATE_RECORD
-from radsmith.adapters.jpeg_extended import register
 from radsmith.errors import InvalidInput
 from radsmith.files import read_bytes
-from radsmith.generation import Generation
-from radsmith.image import Image, Window
+from radsmith.images.dicom.jpeg_extended import register
+from radsmith.images.dicom.writing import PRIVATE_CREATOR, PRIVATE_GROUP, PRIVATE_RECORD
+from radsmith.images.image import Image, Window
+from radsmith.images.provenance import Generation
 
 register()
 MAX_PIXELS = 89_478_485
