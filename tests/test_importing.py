@@ -25,7 +25,6 @@ from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from radsmith.adapters.deidentify import Policy
 from radsmith.adapters.importing import run as importing
 from radsmith.adapters.importing import shards
 from radsmith.adapters.importing.pictures import Options, own_vocabulary, pictures_of, read_labels
@@ -33,6 +32,7 @@ from radsmith.adapters.importing.run import Request, run_import
 from radsmith.adapters.importing.scan import scan_file
 from radsmith.adapters.importing.state import Unit
 from radsmith.cli import cli
+from radsmith.deidentification.attributes import Policy
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
 from radsmith.training.data import load_corpus

@@ -41,10 +41,20 @@ ROOMS = (
         {"pictures", "contact_sheet", "dicom.reading", "dicom.writing"},
         {"pictures": {"PIL"}, "contact_sheet": {"PIL"}, "dicom": {"pydicom", "gdcm"}},
     ),
+    Room(
+        "deidentification",
+        world={"attributes", "run"},
+        more={
+            "attributes": {"pydicom"},
+            "burned_in": {"numpy", "pydicom", "rapidocr"},
+            "run": {"numpy", "pydicom"},
+            "table": {"pydicom", "dicomanonymizer"},
+        },
+    ),
 )
 TESTS = Path(__file__).parent
 OLD = (
-    {"body_map", "dataset", "scrub"},
+    {"body_map", "dataset"},
     {
         "completion",
         "components",

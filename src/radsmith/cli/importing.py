@@ -64,8 +64,8 @@ def deidentify_files(
     from rich.console import Console
 
     from radsmith.adapters.console import write_problems
-    from radsmith.adapters.deidentify import Policy
-    from radsmith.adapters.deidentify_files import (
+    from radsmith.deidentification.attributes import Policy
+    from radsmith.deidentification.run import (
         REPORT_NAME,
         default_secret,
         deidentify_files,
@@ -134,12 +134,12 @@ def import_data(
     go on after a stop.
     """
     from radsmith.adapters.console import import_summary, stage_progress
-    from radsmith.adapters.deidentify import Policy
-    from radsmith.adapters.deidentify_files import default_secret, read_secret
     from radsmith.adapters.importing.pictures import Options, own_vocabulary, read_labels
     from radsmith.adapters.importing.remote import is_remote
     from radsmith.adapters.importing.run import Request, run_import
     from radsmith.dataset import ct_windows
+    from radsmith.deidentification.attributes import Policy
+    from radsmith.deidentification.run import default_secret, read_secret
     from radsmith.language.vocabulary import learn_concepts
 
     _check_extra()

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
-from radsmith.adapters.deidentify import Policy
 from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
 from radsmith.adapters.importing.state import Unit
 from radsmith.dataset import (
@@ -38,6 +36,8 @@ from radsmith.dataset import (
     spread,
     windowed,
 )
+from radsmith.deidentification.attributes import Policy
+from radsmith.deidentification.burned_in import looks_needed, mask, text_in_frames
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import read_bytes
 from radsmith.images.dicom.decoding import decode, has_pixels, in_colour, open_dicom

@@ -14,8 +14,8 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.deidentify import patient_key
 from radsmith.adapters.importing.state import Found, FoundReport
+from radsmith.deidentification.attributes import patient_key
 from radsmith.errors import RadsmithError
 from radsmith.images.dicom.decoding import check_inflated, is_deflated, is_dicom
 from radsmith.language.report_files import linked_images, structured_text, text_of

@@ -18,18 +18,18 @@ from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from radsmith.adapters.burned_in import find_text, looks_needed
-from radsmith.adapters.deidentify import Policy, deidentify, file_meta, registered
-from radsmith.adapters.deidentify_files import (
+from radsmith.cli import cli
+from radsmith.deidentification.attributes import Policy, deidentify, file_meta, registered
+from radsmith.deidentification.burned_in import find_text, looks_needed
+from radsmith.deidentification.run import (
     clean_dicom,
     dicom_bytes_of,
     read_secret,
 )
-from radsmith.adapters.deidentify_table import action_of
-from radsmith.cli import cli
+from radsmith.deidentification.scrub import clean_descriptor, identifying_words, scrub
+from radsmith.deidentification.table import action_of
 from radsmith.errors import InvalidInput
 from radsmith.images.dicom.decoding import open_dicom
-from radsmith.scrub import clean_descriptor, identifying_words, scrub
 
 POLICY = Policy(secret=b"0123456789abcdef")
 TEXT = ("LO", "SH", "PN", "LT", "ST", "UT", "UC")
@@ -273,7 +273,8 @@ def test_command_writes_copies_and_a_risk_report(tmp_path):
 def test_without_the_extra_the_mend_is_said(tmp_path, monkeypatch):
     import sys
 
-    from radsmith.adapters import burned_in, deidentify_table
+    from radsmith.deidentification import burned_in
+    from radsmith.deidentification import table as deidentify_table
     from radsmith.errors import Unavailable
 
     tables = "dicomanonymizer.dicom_anonymization_databases"

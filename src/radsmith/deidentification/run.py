@@ -17,14 +17,15 @@ from typing import Any, Literal
 
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.burned_in import looks_needed, mask, text_in_frames
-from radsmith.adapters.deidentify import (
+from radsmith.deidentification.attributes import (
     Policy,
     Removed,
     declare_clean_pixels,
     deidentify,
     file_meta,
 )
+from radsmith.deidentification.burned_in import looks_needed, mask, text_in_frames
+from radsmith.deidentification.scrub import scrub
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.images.dicom.decoding import (
@@ -35,7 +36,6 @@ from radsmith.images.dicom.decoding import (
     store_pixels,
 )
 from radsmith.language.report_files import text_of
-from radsmith.scrub import scrub
 
 TextPolicy = Literal["mask", "refuse"]
 REPORT_NAME = "residual-risk.json"

@@ -24,9 +24,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
-from radsmith.adapters.deidentify_table import DESCRIPTORS, EDITION, action_of
+from radsmith.deidentification.scrub import clean_descriptor, identifying_words, scrub
+from radsmith.deidentification.table import DESCRIPTORS, EDITION, action_of
 from radsmith.errors import InvalidInput
-from radsmith.scrub import clean_descriptor, identifying_words, scrub
 
 _TEXT = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "AS", "IS", "DS"))
 _FREE_TEXT = frozenset(("LO", "LT", "SH", "ST", "UC", "UT"))
