@@ -11,8 +11,8 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from radsmith.adapters.model_files import load_engine
-from radsmith.engine import Given
+from radsmith.engines.engine import Given
+from radsmith.engines.model_files import load_engine
 from radsmith.generate import plan
 from radsmith.images.provenance import Settings
 

@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from radsmith.adapters.judge_files import load_judge
-from radsmith.adapters.model_files import load_engine
+from radsmith.engines.model_files import load_engine
 from radsmith.features import Stored
 from radsmith.files import cache_folder
 from radsmith.generate import make, plan

@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 from speed import processor
 
-from radsmith.adapters.model_files import load_engine, load_facts
+from radsmith.engines.model_files import load_engine, load_facts
 from radsmith.generate import plan
 from radsmith.images.provenance import Settings
 

@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime
 from threadpoolctl import threadpool_limits
 
-from radsmith.adapters.model_files import load_engine, load_facts
+from radsmith.engines.model_files import load_engine, load_facts
 from radsmith.generate import plan
 from radsmith.images.provenance import Settings
 

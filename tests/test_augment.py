@@ -25,7 +25,7 @@ from radsmith.augment import Target, plan_augmentation
 from radsmith.cli import cli
 from radsmith.cli.measuring import real_images
 from radsmith.dataset import is_synthetic
-from radsmith.engine import ModelFacts
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.features import Stored, pixel_space
 from radsmith.images.pictures import read_record
@@ -117,7 +117,7 @@ class Engine(FakeEngine):
 
 def use(monkeypatch, engine, judge=None):
     """Put an engine, and a judge, at the seams."""
-    monkeypatch.setattr("radsmith.adapters.engines.load_facts", lambda choice: engine.facts)
+    monkeypatch.setattr("radsmith.engines.choice.load_facts", lambda choice: engine.facts)
     for module in (augmenting, work):
         monkeypatch.setattr(module, "load_engine", lambda choice: engine)
         monkeypatch.setattr(module, "load_judge", lambda path: judge)
@@ -439,8 +439,8 @@ sys.path.insert(0, sys.argv[1])
 from tests.test_augment import Engine, augmenting, augment, work
 engine = Engine()
 augmenting.load_engine = work.load_engine = lambda choice: engine
-import radsmith.adapters.engines
-radsmith.adapters.engines.load_facts = lambda choice: engine.facts
+import radsmith.engines.choice
+radsmith.engines.choice.load_facts = lambda choice: engine.facts
 augmenting.SHARD = 20
 augment(*sys.argv[2:])
 """

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
-from radsmith.adapters.model_files import load_engine
 from radsmith.body_map import TARGETS, ellipse_of, outward, places
 from radsmith.edit import (
     Levels,
@@ -23,7 +22,9 @@ from radsmith.edit import (
     outpaint,
     vary,
 )
-from radsmith.engine import Given, ModelFacts
+from radsmith.engines.default.stages import DetailStage
+from radsmith.engines.engine import Given, ModelFacts
+from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.extend import _Canvas, extend
 from radsmith.generate import plan
@@ -31,7 +32,6 @@ from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Request, Settings
 from radsmith.images.regions import Region, around, scaled, tiles
 from radsmith.language.reading import read_prompt
-from radsmith.stages import DetailStage
 
 CREATED = "2026-01-01T00:00:00+00:00"
 

@@ -16,8 +16,8 @@ from pydicom.data import get_testdata_file
 from radsmith import cli
 from radsmith.adapters.edit_files import box_mask, open_source, polygon_mask, read_mask
 from radsmith.adapters.edit_text import changed_prompt, edit_plan, margins_of
-from radsmith.adapters.model_files import load_facts
 from radsmith.edit import Source
+from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
 from radsmith.images.dicom.reading import read_dicom_image
 from radsmith.images.image import Image

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from radsmith.adapters.evaluation_report import write_evaluation, write_probe
-from radsmith.engine import ModelFacts
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluate import Options, evaluate
 from radsmith.features import Stored, onnx_space, pixel_space
@@ -228,8 +228,9 @@ def command(tmp_path, monkeypatch):
     """Runs a command on made-up data, with an engine and a judge put at the seams."""
     from click.testing import CliRunner
 
-    from radsmith.adapters import engines, judge_files
+    from radsmith.adapters import judge_files
     from radsmith.cli import cli
+    from radsmith.engines import choice as engines
     from tests.test_augment import write_split
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

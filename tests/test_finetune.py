@@ -15,9 +15,9 @@ import torch
 from click.testing import CliRunner
 from PIL import Image as Picture
 
-from radsmith.adapters.model_files import load_engine, load_facts, load_files
 from radsmith.cli import cli
-from radsmith.components import Components
+from radsmith.engines.default.components import Components
+from radsmith.engines.model_files import load_engine, load_facts, load_files
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import plan
 from radsmith.images.provenance import Settings
@@ -261,7 +261,7 @@ def test_replay_holds_the_network_to_its_old_answers(base):
     files = load_files(base)
     replay = draw_replay(files, 4, 0)
     assert replay.low.shape == (4, 64, 64) and np.abs(replay.low).max() < 4
-    from radsmith.prior import Prior
+    from radsmith.engines.default.prior import Prior
 
     prior, teacher = Prior.from_arrays(files.arrays), base_from_onnx(files.base)
     same, other = base_from_onnx(files.base), base_from_onnx(files.base)

@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
 
-from radsmith.adapters.engines import load_engine, load_facts
 from radsmith.cli import cli
 from radsmith.dataset import COLUMNS
+from radsmith.engines.choice import load_engine, load_facts
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.images.provenance import Settings
-from tests.tiny_pipelines import (
+from tests.engines.tiny_pipelines import (
     SIDE,
     pixel_only,
     stable_diffusion,

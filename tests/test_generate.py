@@ -17,7 +17,7 @@ import pytest
 from PIL import Image as Picture
 
 from radsmith import cli
-from radsmith.adapters.model_files import default_folder, load_facts
+from radsmith.engines.model_files import default_folder, load_facts
 from radsmith.errors import InvalidInput
 from radsmith.generate import plan
 from radsmith.images.pictures import read_record

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radsmith.engine import Given
+from radsmith.engines.engine import Given
 from radsmith.moving import FRAME, complete
 
 

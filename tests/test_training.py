@@ -12,7 +12,7 @@ import torch
 from PIL import Image as Picture
 from safetensors.numpy import load_file
 
-from radsmith.adapters.model_files import load_engine
+from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
 from radsmith.training.export import to_onnx

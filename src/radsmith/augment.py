@@ -15,7 +15,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from radsmith.engine import Engine, ModelFacts
+from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.features import Images, Space, Stored
 from radsmith.generate import WEAK, make, plan

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engine import Engine, Given, Telling, check_strength
+from radsmith.engines.engine import Engine, Given, Telling, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, record_of
 from radsmith.images.image import Image

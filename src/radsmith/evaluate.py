@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engine import Engine
+from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
 from radsmith.features import Images, Space, Stored
 from radsmith.generate import make, plan

@@ -23,7 +23,7 @@ from radsmith.edit import (
     rounded,
     untouched_digest,
 )
-from radsmith.engine import ModelFacts
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import WEAK, field_of_view, plan, record_of
 from radsmith.images.image import Window

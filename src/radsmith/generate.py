@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from radsmith import __version__
-from radsmith.engine import Engine, ModelFacts
+from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from radsmith.engine import ModelFacts
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
 from radsmith.language.vocabulary import default_vocabulary

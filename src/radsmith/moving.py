@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engine import Given
+from radsmith.engines.engine import Given
 
 Array = NDArray[np.float32]
 Fill = Callable[[Given, int], Array]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from radsmith.engine import Engine
+from radsmith.engines.engine import Engine
 from radsmith.features import Stored
 from radsmith.generate import WEAK, Plan, make, plan
 from radsmith.images.image import Image

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engine import Engine, Given
+from radsmith.engines.engine import Engine, Given
 from radsmith.errors import InvalidInput
 from radsmith.features import Space
 from radsmith.images.provenance import Settings

@@ -153,7 +153,7 @@ def test_it_is_as_large_as_promised() -> None:
 
 
 def test_the_model_knows_only_concepts_of_the_vocabulary() -> None:
-    from radsmith.adapters.model_files import default_folder
+    from radsmith.engines.model_files import default_folder
 
     text = (default_folder() / "model.json").read_text(encoding="utf-8")
     import json

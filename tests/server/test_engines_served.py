@@ -4,9 +4,9 @@ import httpx
 import numpy as np
 import pytest
 
-from radsmith.adapters.engines import load_engine
-from radsmith.adapters.openai_engine import KEY, Endpoint, OpenAIEngine
-from radsmith.engine import Given
+from radsmith.engines.choice import load_engine
+from radsmith.engines.engine import Given
+from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generate import plan
 from radsmith.images.provenance import Settings
@@ -111,7 +111,7 @@ def test_a_server_draws_with_another_engine(server, serve, tmp_path):
 @pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers
 def test_a_server_draws_with_a_pipeline(serve, tmp_path):
     pytest.importorskip("diffusers", reason="the extra diffusers is not installed")
-    from tests.test_diffusers_engine import stable_diffusion
+    from tests.engines.test_diffusers_engine import stable_diffusion
 
     stable_diffusion().save_pretrained(tmp_path / "pipeline", safe_serialization=True)
     served = serve("--engine", f"diffusers:{tmp_path / 'pipeline'}")

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image as Picture
 
 from radsmith import cli
-from radsmith.adapters.model_files import load_engine
+from radsmith.engines.model_files import load_engine
 from radsmith.generate import make, plan
 from radsmith.images.image import quantize
 from radsmith.images.provenance import Generation, Request, Settings

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from radsmith.adapters.console import Tally, summary, watch
 from radsmith.adapters.image_files import Job, run_jobs
-from radsmith.adapters.model_files import load_facts
 from radsmith.adapters.sheets import write_page, write_sheet
+from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder
 from radsmith.generate import plan

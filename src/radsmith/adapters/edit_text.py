@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from radsmith.edit import Margins, Source
-from radsmith.engine import ModelFacts
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import Plan, plan
 from radsmith.language.prompt import NORMAL, Finding, Prompt, complete, render, settled

@@ -13,8 +13,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-from radsmith.adapters.engines import Choice, load_engine
-from radsmith.engine import Engine
+from radsmith.engines.choice import Choice, load_engine
+from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.files import write_atomically
 from radsmith.generate import Plan, make

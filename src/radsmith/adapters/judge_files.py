@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from radsmith.adapters.model_files import default_folder
+from radsmith.engines.model_files import default_folder
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.features import Space, judge_space, onnx_space, pixel_space
 from radsmith.files import read_bytes

@@ -58,8 +58,8 @@ def augment(
     added to. Run the same command again to go on after a stop.
     """
     from radsmith.adapters.augmenting.run import Request, check_place
-    from radsmith.adapters.engines import chosen, load_facts, settings_for
     from radsmith.augment import Target, plan_augmentation
+    from radsmith.engines.choice import chosen, load_facts, settings_for
     from radsmith.label_classes import Labelled, classes_of
     from radsmith.training.labels import concepts_of
 

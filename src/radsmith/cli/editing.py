@@ -226,8 +226,8 @@ def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
 
     from radsmith.adapters.console import say_plan
     from radsmith.adapters.edit_text import edit_plan
-    from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.edit import Task
+    from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.files import prepare_folder
     from radsmith.images.provenance import Request
 

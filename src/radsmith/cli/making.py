@@ -12,9 +12,9 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from radsmith.adapters.engines import Choice
     from radsmith.adapters.image_files import Job
     from radsmith.adapters.prompt_list import Row
+    from radsmith.engines.choice import Choice
     from radsmith.generate import Plan
     from radsmith.images.provenance import Settings
 
@@ -62,9 +62,9 @@ def generate(
     With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
     """
-    from radsmith.adapters.engines import chosen, load_facts, settings_for
     from radsmith.adapters.prompt_list import Row, parse_size, read_list
-    from radsmith.engine import check_size
+    from radsmith.engines.choice import chosen, load_facts, settings_for
+    from radsmith.engines.engine import check_size
     from radsmith.files import prepare_folder
     from radsmith.generate import plan
 
@@ -177,7 +177,7 @@ def explain(prompt: str, model: Path | None) -> None:
     from rich.console import Console
 
     from radsmith.adapters.console import reading_table, say_plan
-    from radsmith.adapters.model_files import load_facts
+    from radsmith.engines.model_files import load_facts
     from radsmith.generate import plan
     from radsmith.language.reading import read_prompt
 

@@ -10,7 +10,7 @@ import click
 from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 
 if TYPE_CHECKING:
-    from radsmith.engine import Engine
+    from radsmith.engines.engine import Engine
     from radsmith.features import Space
     from radsmith.real_set import RealSet
     from radsmith.rebuild import RebuildOptions
@@ -54,10 +54,10 @@ def evaluate(
 
     from rich.console import Console
 
-    from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.adapters.evaluation_report import write_evaluation
     from radsmith.adapters.judge_files import load_judge, load_spaces
     from radsmith.adapters.prompt_list import parse_steps
+    from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluate import Options
     from radsmith.evaluate import evaluate as compare
     from radsmith.files import prepare_folder
@@ -126,9 +126,9 @@ def probe(
     from rich.console import Console
 
     from radsmith.adapters.console import probe_table
-    from radsmith.adapters.engines import chosen, load_engine, settings_for
     from radsmith.adapters.evaluation_report import write_probe
     from radsmith.adapters.judge_files import load_judge, load_spaces
+    from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.files import prepare_folder
     from radsmith.probe import probe as ask
     from radsmith.rebuild import RebuildOptions

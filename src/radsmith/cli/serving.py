@@ -49,12 +49,12 @@ def serve(
     waiting ones are kept and made at the next start.
     """
     _require()
-    from radsmith.adapters.engines import chosen
     from radsmith.adapters.server.door import Door
     from radsmith.adapters.server.front import address_of, listen
     from radsmith.adapters.server.front import serve as run
     from radsmith.adapters.server.settings import Limits, ServerSettings, data_folder
     from radsmith.adapters.server.store import open_store
+    from radsmith.engines.choice import chosen
 
     if public_url and not public_url.startswith(("https://", "http://")):
         raise InvalidInput(f"--public-url must begin with https:// or http://, got {public_url!r}")

@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 
-from radsmith.adapters.diffusers_engine import (
+from radsmith.engines.diffusers_engine import (
     adapters_library,
     libraries,
     pipeline_digest,
     pipeline_folder,
     pipeline_index,
 )
-from radsmith.adapters.finetuned import SIDECAR, read_finetuned
+from radsmith.engines.finetuned import SIDECAR, read_finetuned
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder
 from radsmith.training.tuning_data import TuningSet, common_words, load_tuning_set

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.adapters.judge_files import load_judge
-from radsmith.engine import Engine
+from radsmith.engines.engine import Engine
 from radsmith.features import Images, Space, Stored, judge_space, pixel_space
 from radsmith.files import write_atomically
 from radsmith.generate import make, plan

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+from radsmith.engines.default.prior import Prior
 from radsmith.errors import InvalidInput
-from radsmith.prior import Prior
 from radsmith.training.data import Corpus
 
 IMAGES_PER_COMPONENT = 80

@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from radsmith.adapters.model_files import default_folder, load_engine, load_files, read_config
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import write_atomically
 from radsmith.generate import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.provenance import Request
-from radsmith.prior import Prior
 from radsmith.training.data import Corpus, balance, load_corpus
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior

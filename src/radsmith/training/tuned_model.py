@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from torch import nn
 
-from radsmith.adapters.model_files import SUFFIX
+from radsmith.engines.default.onnx_engine import ModelFiles
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.model_files import SUFFIX
 from radsmith.errors import InvalidInput
 from radsmith.language.vocabulary import (
     default_vocabulary,
@@ -22,8 +24,6 @@ from radsmith.language.vocabulary import (
     shipped_vocabulary,
     to_toml,
 )
-from radsmith.onnx_engine import ModelFiles
-from radsmith.prior import Prior
 from radsmith.training.data import Corpus
 from radsmith.training.export import component_tables, model_parts, stored_network
 from radsmith.training.from_onnx import base_from_onnx

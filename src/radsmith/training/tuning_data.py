@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageOps
 
-from radsmith.adapters.finetuned import file_digest
 from radsmith.dataset import is_synthetic
+from radsmith.engines.finetuned import file_digest
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generate import WEAK
 from radsmith.language.prompt import in_words

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from radsmith import __version__
-from radsmith.adapters.finetuned import LORA, SIDECAR, file_digest
-from radsmith.adapters.model_files import combined_digest
+from radsmith.engines.finetuned import LORA, SIDECAR, file_digest
+from radsmith.engines.model_files import combined_digest
 from radsmith.features import Space
 from radsmith.files import write_atomically
 from radsmith.images.provenance import Settings

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from radsmith.adapters.diffusers_engine import (
+from radsmith.engines.diffusers_engine import (
     adapters_library,
     libraries,
     load_pipeline,

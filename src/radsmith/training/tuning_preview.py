@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radsmith.adapters.diffusers_engine import DiffusersEngine
 from radsmith.adapters.judge_files import load_judge
-from radsmith.engine import ModelFacts
+from radsmith.engines.diffusers_engine import DiffusersEngine
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import NotFound
 from radsmith.features import Space, pixel_space
 from radsmith.files import write_atomically

@@ -26,10 +26,10 @@ from radsmith.adapters.augmenting.data_set import (
     write_sheet,
 )
 from radsmith.adapters.augmenting.work import Progress, Work, make_item, prepare_checks
-from radsmith.adapters.engines import Choice, load_engine
 from radsmith.adapters.judge_files import load_judge
 from radsmith.augment import AugmentPlan, Checks, Item, draw_item
-from radsmith.engine import ModelFacts
+from radsmith.engines.choice import Choice, load_engine
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.features import pixel_space
 from radsmith.files import prepare_folder, read_bytes, write_atomically

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from radsmith.adapters.engines import Choice, load_engine
 from radsmith.adapters.judge_files import load_judge
 from radsmith.augment import (
     AugmentPlan,
@@ -29,7 +28,8 @@ from radsmith.augment import (
     least_agreement,
 )
 from radsmith.dataset import alike
-from radsmith.engine import Engine
+from radsmith.engines.choice import Choice, load_engine
+from radsmith.engines.engine import Engine
 from radsmith.features import pixel_space
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.image import quantize

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from radsmith.adapters.engines import model_name, settings_for
 from radsmith.adapters.server.audit import Audit
 from radsmith.adapters.server.keys import Keys
 from radsmith.adapters.server.rates import Rates
 from radsmith.adapters.server.settings import ServerSettings
 from radsmith.adapters.server.signing import Signer
 from radsmith.adapters.server.store import Store
+from radsmith.engines.choice import model_name, settings_for
 from radsmith.images.provenance import Settings
 
 

@@ -17,7 +17,7 @@ from radsmith.adapters.edit_text import edit_plan
 from radsmith.adapters.server.blobs import Blobs
 from radsmith.adapters.server.jobs import Made
 from radsmith.edit import Edited, Margins, Mask, Source, Task
-from radsmith.engine import Engine
+from radsmith.engines.engine import Engine
 from radsmith.extend import extend
 from radsmith.generate import make, plan
 from radsmith.images.image import Image, Window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from radsmith.engine import ModelFacts
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generate import WEAK, plan
 from radsmith.language.reading import Reading, read_prompt

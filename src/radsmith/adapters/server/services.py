@@ -8,7 +8,6 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from radsmith.adapters.engines import load_facts
 from radsmith.adapters.server.door import Door
 from radsmith.adapters.server.history import History
 from radsmith.adapters.server.jobs import Jobs
@@ -17,7 +16,8 @@ from radsmith.adapters.server.notices import Notices
 from radsmith.adapters.server.pool import Pool
 from radsmith.adapters.server.signing import Signer
 from radsmith.adapters.server.uploads import Uploads
-from radsmith.engine import ModelFacts
+from radsmith.engines.choice import load_facts
+from radsmith.engines.engine import ModelFacts
 from radsmith.errors import RadsmithError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from radsmith.adapters.engines import Choice
+from radsmith.engines.choice import Choice
 from radsmith.errors import InvalidInput
 
 MAX_IMAGES = 10

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from radsmith.adapters.engines import Choice, settings_for
 from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import MAX_IMAGES
+from radsmith.engines.choice import Choice, settings_for
 from radsmith.images.provenance import MAX_SEED, Settings
 from radsmith.language.reading import LONGEST_TEXT
 

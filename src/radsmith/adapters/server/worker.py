@@ -10,8 +10,8 @@ import contextlib
 import signal
 from multiprocessing.connection import Connection
 
-from radsmith.adapters.engines import Choice, load_engine
 from radsmith.adapters.server.drawing import made_of
+from radsmith.engines.choice import Choice, load_engine
 from radsmith.errors import RadsmithError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engine import SIDE
+from radsmith.engines.engine import SIDE
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.engines.default.stages import SCALE, DetailStage, Noise
 from radsmith.images.regions import Region, tiles
 from radsmith.images.resize import resize
-from radsmith.stages import SCALE, DetailStage, Noise
 
 Array = NDArray[np.float32]
 TILE, OVERLAP = 96, 16

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.prior import Prior
+from radsmith.engines.default.prior import Prior
 
 Array = NDArray[np.float32]
 COORDINATES = 192

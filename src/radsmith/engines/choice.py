@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsmith.adapters import model_files
+from radsmith.engines import model_files
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
 
 if TYPE_CHECKING:
-    from radsmith.engine import Engine, ModelFacts
+    from radsmith.engines.engine import Engine, ModelFacts
 
 Choice = Path | str | None
 """A model folder (None: the shipped one), or "diffusers:PATH_OR_ID" or "openai:MODEL@BASE_URL"."""
@@ -64,11 +64,11 @@ def load_facts(choice: Choice = None) -> ModelFacts:
     """What the engine says of itself, without loading its weights."""
     kind, where = _split(choice)
     if kind == "diffusers":
-        from radsmith.adapters.diffusers_engine import facts_of
+        from radsmith.engines.diffusers_engine import facts_of
 
         return facts_of(where)
     if kind == "openai":
-        from radsmith.adapters.openai_engine import Endpoint
+        from radsmith.engines.openai_engine import Endpoint
 
         return Endpoint.parse(where).facts
     return model_files.load_facts(choice if isinstance(choice, Path) else None)
@@ -82,11 +82,11 @@ def load_engine(choice: Choice = None) -> Engine:
     """
     kind, where = _split(choice)
     if kind == "diffusers":
-        from radsmith.adapters.diffusers_engine import load_diffusers
+        from radsmith.engines.diffusers_engine import load_diffusers
 
         return load_diffusers(where)
     if kind == "openai":
-        from radsmith.adapters.openai_engine import Endpoint, OpenAIEngine
+        from radsmith.engines.openai_engine import Endpoint, OpenAIEngine
 
         return OpenAIEngine(Endpoint.parse(where))
     return model_files.load_engine(choice if isinstance(choice, Path) else None)

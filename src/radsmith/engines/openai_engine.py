@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from radsmith.engine import SMALLEST, Given, ModelFacts, check_size
+from radsmith.engines.engine import SMALLEST, Given, ModelFacts, check_size
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
 from radsmith.images.image import quantize
 from radsmith.images.provenance import Settings

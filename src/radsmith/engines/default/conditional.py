@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.prior import MIN_T, Prior
+from radsmith.engines.default.prior import MIN_T, Prior
 
 Array = NDArray[np.float32]
 Matrix = NDArray[np.float64]

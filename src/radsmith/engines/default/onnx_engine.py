@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from radsmith.completion import Model, complete
-from radsmith.components import Components
-from radsmith.conditional import Conditional
-from radsmith.engine import SIDE, Given, ModelFacts, check_size
-from radsmith.enlarging import larger
+from radsmith.engines.default.completion import Model, complete
+from radsmith.engines.default.components import Components
+from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.enlarging import larger
+from radsmith.engines.default.letterbox import box_of, content_mask, inside
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import LOW_SIDE, BaseStage, Beginning, DetailStage, Noise
+from radsmith.engines.engine import SIDE, Given, ModelFacts, check_size
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import resample, resize
 from radsmith.language.prompt import Prompt
-from radsmith.letterbox import box_of, content_mask, inside
-from radsmith.prior import Prior
-from radsmith.stages import LOW_SIDE, BaseStage, Beginning, DetailStage, Noise
 
 Array = NDArray[np.float32]
 

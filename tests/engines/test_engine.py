@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from radsmith import enlarging
-from radsmith.adapters.model_files import load_engine
+from radsmith.engines.default import enlarging
+from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
@@ -69,7 +69,7 @@ def test_any_larger_size_can_be_asked_for(engine):
 
 def test_generating_never_imports_torch():
     code = (
-        "import sys; from radsmith.adapters.model_files import load_engine; import radsmith.cli;"
+        "import sys; from radsmith.engines.model_files import load_engine; import radsmith.cli;"
         "load_engine(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

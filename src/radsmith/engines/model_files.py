@@ -18,8 +18,8 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import MAX_BYTES, write_atomically
 
 if TYPE_CHECKING:
-    from radsmith.engine import ModelFacts
-    from radsmith.onnx_engine import ModelFiles, OnnxEngine
+    from radsmith.engines.default.onnx_engine import ModelFiles, OnnxEngine
+    from radsmith.engines.engine import ModelFacts
 
 SIDECAR = "model.json"
 SUFFIX = ".radsmith"
@@ -33,7 +33,7 @@ def default_folder() -> Path:
 
 def load_facts(model: Path | None = None) -> ModelFacts:
     """What a model (default: the shipped one) says of itself; quick."""
-    from radsmith.engine import ModelFacts
+    from radsmith.engines.engine import ModelFacts
 
     return ModelFacts.from_config(read_config(model or default_folder()))
 
@@ -43,7 +43,7 @@ def load_engine(model: Path | None = None) -> OnnxEngine:
 
     Raises NotFound for a missing model or file, InvalidInput for one that was changed.
     """
-    from radsmith.onnx_engine import OnnxEngine
+    from radsmith.engines.default.onnx_engine import OnnxEngine
 
     return OnnxEngine(load_files(model))
 
@@ -52,7 +52,7 @@ def load_files(model: Path | None = None) -> ModelFiles:
     """The parts of a model (default: the shipped one), checked as `load_engine` says."""
     from safetensors.numpy import load  # like onnxruntime not needed for the facts alone
 
-    from radsmith.onnx_engine import ModelFiles
+    from radsmith.engines.default.onnx_engine import ModelFiles
 
     model = model or default_folder()
     config = read_config(model)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from radsmith.adapters.engines import load_engine, load_facts
 from radsmith.cli import cli
-from radsmith.engine import Given
+from radsmith.engines.choice import load_engine, load_facts
+from radsmith.engines.engine import Given
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.images.provenance import Settings
-from tests.tiny_pipelines import (
+from tests.engines.tiny_pipelines import (
     SIDE,
     pixel_only,
     stable_diffusion,

@@ -13,11 +13,18 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from radsmith.conditional import Conditional
+from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.sampling import (
+    SAMPLERS,
+    Denoiser,
+    guided,
+    keeping,
+    timesteps,
+    velocity_of,
+)
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge
-from radsmith.prior import Prior
-from radsmith.sampling import SAMPLERS, Denoiser, guided, keeping, timesteps, velocity_of
 
 Array = NDArray[np.float32]
 LOW_SIDE = 64

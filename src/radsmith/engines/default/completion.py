@@ -12,15 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.components import Components
-from radsmith.conditional import Conditional
-from radsmith.engine import SIDE, Given
+from radsmith.engines.default.components import Components
+from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.letterbox import box_of, inside
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import (
+    LOW_SIDE,
+    SCALE,
+    BaseStage,
+    Beginning,
+    DetailStage,
+    Noise,
+)
+from radsmith.engines.engine import SIDE, Given
 from radsmith.images.provenance import Settings
 from radsmith.images.regions import Mask, Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.images.resize import enlarge, resize, shrink
-from radsmith.letterbox import box_of, inside
-from radsmith.prior import Prior
-from radsmith.stages import LOW_SIDE, SCALE, BaseStage, Beginning, DetailStage, Noise
 
 Array = NDArray[np.float32]
 Words = tuple[Sequence[str], Sequence[str]]

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.adapters.finetuned import LORA, Finetuned, file_digest, read_finetuned
-from radsmith.adapters.model_files import combined_digest
-from radsmith.engine import SMALLEST, Given, ModelFacts, check_size
+from radsmith.engines.engine import SMALLEST, Given, ModelFacts, check_size
+from radsmith.engines.finetuned import LORA, Finetuned, file_digest, read_finetuned
+from radsmith.engines.model_files import combined_digest
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.images.provenance import Settings
 from radsmith.images.regions import Mask, through_square

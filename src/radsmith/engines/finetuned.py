@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radsmith.adapters.model_files import combined_digest
+from radsmith.engines.model_files import combined_digest
 from radsmith.errors import InvalidInput, NotFound
 
 SIDECAR = "finetune.json"

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radsmith.adapters.model_files import load_engine
-from radsmith.conditional import Conditional
-from radsmith.evidence import log_evidence
-from radsmith.prior import Prior
-from radsmith.sampling import sample_euler, sample_heun, timesteps, velocity_of
+from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.evidence import log_evidence
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.sampling import sample_euler, sample_heun, timesteps, velocity_of
+from radsmith.engines.model_files import load_engine
 
 
 def small_prior(rng, rest_variance=0.01, pixels=36, basis=8, rank=3):

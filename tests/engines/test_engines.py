@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radsmith.adapters.engines import chosen, load_engine, load_facts, settings_for
 from radsmith.edit import Source, Task
-from radsmith.engine import ModelFacts, check_size
+from radsmith.engines.choice import chosen, load_engine, load_facts, settings_for
+from radsmith.engines.default.onnx_engine import OnnxEngine
+from radsmith.engines.engine import ModelFacts, check_size
 from radsmith.errors import InvalidInput
 from radsmith.extend import extend
 from radsmith.generate import make, plan
@@ -17,7 +18,6 @@ from radsmith.images.regions import through_square
 from radsmith.images.resize import fitted
 from radsmith.language.prompt import in_words
 from radsmith.language.reading import read_prompt
-from radsmith.onnx_engine import OnnxEngine
 from radsmith.probe import Answer
 
 UNKNOWN = ModelFacts(

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.evidence import log_evidence
-from radsmith.prior import Prior
+from radsmith.engines.default.evidence import log_evidence
+from radsmith.engines.default.prior import Prior
 
 Array = NDArray[np.float32]
 CLOSE = 8.0

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Picture
 
-from radsmith.adapters.engines import load_engine
 from radsmith.adapters.image_files import Job, run_jobs
-from radsmith.adapters.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.cli import cli
-from radsmith.engine import Given
+from radsmith.engines.choice import load_engine
+from radsmith.engines.engine import Given
+from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generate import plan
 from radsmith.images.pictures import read_record
