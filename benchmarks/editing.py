@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from radsmith.engines.engine import Given
 from radsmith.engines.model_files import load_engine
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"

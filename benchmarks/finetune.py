@@ -30,7 +30,7 @@ from radsmith.adapters.judge_files import load_judge
 from radsmith.engines.model_files import load_engine
 from radsmith.features import Stored
 from radsmith.files import cache_folder
-from radsmith.generate import make, plan
+from radsmith.generation.plan import make, plan
 from radsmith.images.provenance import Request, Settings
 from radsmith.probe import probe
 from radsmith.projection import body_only

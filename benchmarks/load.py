@@ -27,7 +27,7 @@ import numpy as np
 from speed import processor
 
 from radsmith.engines.model_files import load_engine, load_facts
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 
 CLIENTS, SECONDS, WORKERS, STARTS = 50, 60, 2, 5

@@ -20,7 +20,7 @@ import onnxruntime
 from threadpoolctl import threadpool_limits
 
 from radsmith.engines.model_files import load_engine, load_facts
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"

@@ -27,7 +27,7 @@ from radsmith.engines.engine import Given, ModelFacts
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.extend import _Canvas, extend
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Request, Settings
 from radsmith.images.regions import Region, around, scaled, tiles

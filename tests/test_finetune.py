@@ -19,7 +19,7 @@ from radsmith.cli import cli
 from radsmith.engines.default.components import Components
 from radsmith.engines.model_files import load_engine, load_facts, load_files
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 from radsmith.language.vocabulary import default_vocabulary
 from radsmith.training.data import balance, load_corpus

@@ -336,7 +336,7 @@ def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):
 
 
 def test_what_a_model_made_is_marked_on_the_way_in(tmp_path):
-    from radsmith.generate import make, plan
+    from radsmith.generation.plan import make, plan
     from radsmith.images.pictures import png_bytes
     from radsmith.images.provenance import Request as Asked
     from tests.test_evaluate import FakeEngine

@@ -62,12 +62,13 @@ ROOMS = (
             "openai_engine": {"PIL", "httpx"},
         },
     ),
+    Room("generation", world={"prompt_list", "run"}),
 )
 TESTS = Path(__file__).parent
 OLD = (
     {"body_map", "dataset"},
     {"features", "judge", "metrics", "moving", "privacy", "projection", "real_set"},
-    {"augment", "edit", "evaluate", "extend", "generate", "label_classes", "probe", "rebuild"},
+    {"augment", "edit", "evaluate", "extend", "label_classes", "probe", "rebuild"},
     {"adapters"},
     {"training"},
     {"cli"},

@@ -18,7 +18,7 @@ import numpy as np
 from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.features import Images, Space, Stored
-from radsmith.generate import WEAK, make, plan
+from radsmith.generation.plan import WEAK, make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.judge import Judge

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from radsmith.engines.engine import Engine, Given, Telling, check_strength
 from radsmith.errors import InvalidInput
-from radsmith.generate import Plan, record_of
+from radsmith.generation.plan import Plan, record_of
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request
 from radsmith.moving import complete

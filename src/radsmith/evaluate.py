@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
 from radsmith.features import Images, Space, Stored
-from radsmith.generate import make, plan
+from radsmith.generation.plan import make, plan
 from radsmith.images.provenance import Request, Settings
 from radsmith.judge import EXCLUSIVE, Judge, Judgement, letterboxed
 from radsmith.language.prompt import (

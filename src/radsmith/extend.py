@@ -25,7 +25,7 @@ from radsmith.edit import (
 )
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.generate import WEAK, field_of_view, plan, record_of
+from radsmith.generation.plan import WEAK, field_of_view, plan, record_of
 from radsmith.images.image import Window
 from radsmith.language.prompt import Prompt
 from radsmith.language.vocabulary import default_vocabulary

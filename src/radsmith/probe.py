@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from radsmith.engines.engine import Engine
 from radsmith.features import Stored
-from radsmith.generate import WEAK, Plan, make, plan
+from radsmith.generation.plan import WEAK, Plan, make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.judge import Judge

@@ -11,7 +11,7 @@ from radsmith.engines.default.onnx_engine import OnnxEngine
 from radsmith.engines.engine import ModelFacts, check_size
 from radsmith.errors import InvalidInput
 from radsmith.extend import extend
-from radsmith.generate import make, plan
+from radsmith.generation.plan import make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Request, Settings
 from radsmith.images.regions import through_square

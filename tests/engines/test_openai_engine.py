@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Picture
 
-from radsmith.adapters.image_files import Job, run_jobs
 from radsmith.cli import cli
 from radsmith.engines.choice import load_engine
 from radsmith.engines.engine import Given
 from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
+from radsmith.generation.run import Job, run_jobs
 from radsmith.images.pictures import read_record
 from radsmith.images.provenance import Request, Settings
 

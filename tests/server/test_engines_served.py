@@ -8,7 +8,7 @@ from radsmith.engines.choice import load_engine
 from radsmith.engines.engine import Given
 from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 from tests.server.conftest import Running
 

@@ -22,7 +22,7 @@ from PIL import Image as Picture
 
 from radsmith import cli
 from radsmith.engines.model_files import load_engine
-from radsmith.generate import make, plan
+from radsmith.generation.plan import make, plan
 from radsmith.images.image import quantize
 from radsmith.images.provenance import Generation, Request, Settings
 from tests.server.conftest import Running, Studio

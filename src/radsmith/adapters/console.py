@@ -23,10 +23,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from radsmith.adapters.image_files import Outcome
 from radsmith.augment import TRIES, AugmentPlan
 from radsmith.files import write_atomically
-from radsmith.generate import Plan
+from radsmith.generation.plan import Plan
+from radsmith.generation.run import Outcome
 from radsmith.language.reading import Reading
 from radsmith.language.vocabulary import ABSENT, default_vocabulary
 from radsmith.probe import Answer

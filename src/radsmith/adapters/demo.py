@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.console import Console
 
 from radsmith.adapters.console import Tally, summary, watch
-from radsmith.adapters.image_files import Job, run_jobs
 from radsmith.adapters.sheets import write_page, write_sheet
 from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
+from radsmith.generation.run import Job, run_jobs
 from radsmith.images.provenance import Request
 from radsmith.probe import PROMPTS
 

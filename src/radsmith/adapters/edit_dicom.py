@@ -62,7 +62,7 @@ def edited_dicom(
 
     source: with the edited pixels.  words: what it shows.  parents, uid_source: of `dicom_bytes`.
     """
-    from radsmith.adapters.dicom_codes import codes_of
+    from radsmith.generation.dicom_codes import codes_of
     from radsmith.images.dicom.pixels import StoredPixels
     from radsmith.images.dicom.writing import dicom_bytes, new_uid
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from radsmith.edit import Margins, Source
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.generate import Plan, plan
+from radsmith.generation.plan import Plan, plan
 from radsmith.language.prompt import NORMAL, Finding, Prompt, complete, render, settled
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary

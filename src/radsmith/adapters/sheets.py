@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from radsmith.adapters.image_files import Outcome
 from radsmith.edit import Edited, Levels, Source
 from radsmith.files import write_atomically
+from radsmith.generation.run import Outcome
 from radsmith.images.contact_sheet import Group, Tile, contact_page, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.pictures import read_image, read_record

@@ -12,10 +12,10 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from radsmith.adapters.image_files import Job
-    from radsmith.adapters.prompt_list import Row
     from radsmith.engines.choice import Choice
-    from radsmith.generate import Plan
+    from radsmith.generation.plan import Plan
+    from radsmith.generation.prompt_list import Row
+    from radsmith.generation.run import Job
     from radsmith.images.provenance import Settings
 
 FORMATS = ("png", "png16", "dicom", "npy")
@@ -62,11 +62,11 @@ def generate(
     With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
     """
-    from radsmith.adapters.prompt_list import Row, parse_size, read_list
     from radsmith.engines.choice import chosen, load_facts, settings_for
     from radsmith.engines.engine import check_size
     from radsmith.files import prepare_folder
-    from radsmith.generate import plan
+    from radsmith.generation.plan import plan
+    from radsmith.generation.prompt_list import Row, parse_size, read_list
 
     if (prompt is None) == (list_file is None):
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
@@ -97,7 +97,7 @@ def generate(
 
 
 def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
-    from radsmith.adapters.image_files import Job
+    from radsmith.generation.run import Job
     from radsmith.images.provenance import Request
 
     jobs: dict[tuple[Path, Settings, str], Job] = {}
@@ -126,8 +126,8 @@ def _run(
     from rich.console import Console
 
     from radsmith.adapters.console import Tally, say_plan, summary, watch, write_failures
-    from radsmith.adapters.image_files import run_jobs
     from radsmith.adapters.sheets import MOST_TILES, write_sheet
+    from radsmith.generation.run import run_jobs
 
     console = Console(stderr=True, highlight=False, markup=False)
     plans = {job.plan.canonical: job.plan for job in jobs}
@@ -178,7 +178,7 @@ def explain(prompt: str, model: Path | None) -> None:
 
     from radsmith.adapters.console import reading_table, say_plan
     from radsmith.engines.model_files import load_facts
-    from radsmith.generate import plan
+    from radsmith.generation.plan import plan
     from radsmith.language.reading import read_prompt
 
     console = Console(highlight=False, markup=False)

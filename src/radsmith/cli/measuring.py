@@ -56,11 +56,11 @@ def evaluate(
 
     from radsmith.adapters.evaluation_report import write_evaluation
     from radsmith.adapters.judge_files import load_judge, load_spaces
-    from radsmith.adapters.prompt_list import parse_steps
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluate import Options
     from radsmith.evaluate import evaluate as compare
     from radsmith.files import prepare_folder
+    from radsmith.generation.prompt_list import parse_steps
 
     choice = chosen(engine, model)
     counts = parse_steps(steps) if steps is not None else [None]

@@ -21,7 +21,7 @@ from radsmith.adapters.judge_files import load_judge
 from radsmith.engines.engine import Engine
 from radsmith.features import Images, Space, Stored, judge_space, pixel_space
 from radsmith.files import write_atomically
-from radsmith.generate import make, plan
+from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings

@@ -30,7 +30,7 @@ from radsmith.engines.default.prior import Prior
 from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import write_atomically
-from radsmith.generate import make, plan
+from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.provenance import Request
 from radsmith.training.data import Corpus, balance, load_corpus

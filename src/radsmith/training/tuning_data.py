@@ -22,7 +22,7 @@ from PIL import ImageOps
 from radsmith.dataset import is_synthetic
 from radsmith.engines.finetuned import file_digest
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.generate import WEAK
+from radsmith.generation.plan import WEAK
 from radsmith.language.prompt import in_words
 from radsmith.language.vocabulary import default_vocabulary
 from radsmith.training.data import Corpus, Row, letterbox, read_manifest

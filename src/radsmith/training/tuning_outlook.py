@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from radsmith.generate import WEAK
+from radsmith.generation.plan import WEAK
 from radsmith.language.vocabulary import default_vocabulary
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Parts, Words

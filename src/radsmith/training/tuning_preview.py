@@ -23,7 +23,7 @@ from radsmith.engines.engine import ModelFacts
 from radsmith.errors import NotFound
 from radsmith.features import Space, pixel_space
 from radsmith.files import write_atomically
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.provenance import Settings

@@ -19,7 +19,7 @@ from radsmith.adapters.server.jobs import Made
 from radsmith.edit import Edited, Margins, Mask, Source, Task
 from radsmith.engines.engine import Engine
 from radsmith.extend import extend
-from radsmith.generate import make, plan
+from radsmith.generation.plan import make, plan
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.prompt import complete

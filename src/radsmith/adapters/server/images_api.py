@@ -33,7 +33,7 @@ from radsmith.adapters.server.shapes import (
 )
 from radsmith.adapters.server.waiting import ClientGone, cancel, cancel_soon, news_of, submit
 from radsmith.errors import InvalidInput, RadsmithError
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 
 _ERRORS = (400, 401, 403, 404, 405, 413, 429, 503)
 RESPONSES: dict[int | str, dict[str, Any]] = {s: {"model": ErrorResponse} for s in _ERRORS}

@@ -6,7 +6,7 @@ from typing import Any
 
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.generate import WEAK, plan
+from radsmith.generation.plan import WEAK, plan
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import ABSENT, default_vocabulary
 

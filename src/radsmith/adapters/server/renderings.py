@@ -50,7 +50,7 @@ def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
         words = record.canonical_prompt
         return edited_dicom(source, record, stored.origin, words, uid_source=_uids(stored.id))
     if form == "dicom":
-        from radsmith.adapters.dicom_codes import codes_of
+        from radsmith.generation.dicom_codes import codes_of
         from radsmith.images.dicom.writing import dicom_bytes  # pydicom is slow to start
         from radsmith.language.prompt import Prompt
         from radsmith.language.reading import read_prompt

@@ -19,7 +19,7 @@ from PIL import Image as Picture
 from radsmith import cli
 from radsmith.engines.model_files import default_folder, load_facts
 from radsmith.errors import InvalidInput
-from radsmith.generate import plan
+from radsmith.generation.plan import plan
 from radsmith.images.pictures import read_record
 
 CHEST = "chest x-ray, PA view, adult, normal"

@@ -17,7 +17,7 @@ from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.files import write_atomically
-from radsmith.generate import Plan, make
+from radsmith.generation.plan import Plan, make
 from radsmith.images.image import Image
 from radsmith.images.pictures import npy_bytes, png_bytes, read_record
 from radsmith.images.provenance import Generation, Request
@@ -111,7 +111,7 @@ def _write(name: str, path: Path, image: Image, record: Generation, planned: Pla
         write_atomically(path.with_suffix(".json"), beside)
         write_atomically(path, pixels)
     elif name == "dicom":
-        from radsmith.adapters.dicom_codes import codes_of
+        from radsmith.generation.dicom_codes import codes_of
         from radsmith.images.dicom.writing import dicom_bytes  # pydicom is slow to start
 
         write_atomically(path, dicom_bytes(image, record, codes_of(planned.prompt)))

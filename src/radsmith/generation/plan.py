@@ -1,6 +1,6 @@
 """From a prompt to an image with its provenance: plan once, make any number of images.
 
-Knows no file format and no clock; adapters write what is made here.
+Knows no file format and no clock; `run` writes what is made here.
 """
 
 from __future__ import annotations
