@@ -63,12 +63,13 @@ ROOMS = (
         },
     ),
     Room("generation", world={"prompt_list", "run"}),
+    Room("editing", {"numpy"}, {"files"}, {"files": {"PIL"}}),
 )
 TESTS = Path(__file__).parent
 OLD = (
-    {"body_map", "dataset"},
-    {"features", "judge", "metrics", "moving", "privacy", "projection", "real_set"},
-    {"augment", "edit", "evaluate", "extend", "label_classes", "probe", "rebuild"},
+    {"dataset"},
+    {"features", "judge", "metrics", "privacy", "projection", "real_set"},
+    {"augment", "evaluate", "label_classes", "probe", "rebuild"},
     {"adapters"},
     {"training"},
     {"cli"},

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radsmith.edit import Source, Task
+from radsmith.editing.extend import extend
+from radsmith.editing.operations import Source, Task
 from radsmith.engines.choice import chosen, load_engine, load_facts, settings_for
 from radsmith.engines.default.onnx_engine import OnnxEngine
 from radsmith.engines.engine import ModelFacts, check_size
 from radsmith.errors import InvalidInput
-from radsmith.extend import extend
 from radsmith.generation.plan import make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Request, Settings

@@ -6,7 +6,6 @@ from dataclasses import fields
 import pytest
 from sqlalchemy import create_engine, inspect, select, text
 
-from radsmith.adapters.edit_dicom import Origin
 from radsmith.adapters.server.about import About
 from radsmith.adapters.server.audit import Audit
 from radsmith.adapters.server.database import Database
@@ -16,6 +15,7 @@ from radsmith.adapters.server.keys import Keys
 from radsmith.adapters.server.migrations import MIGRATIONS, migrate
 from radsmith.adapters.server.settings import Limits
 from radsmith.adapters.server.tables import IMAGES, METADATA
+from radsmith.editing.dicom import Origin
 from radsmith.errors import Busy, InvalidInput, NotFound, Unavailable
 
 MADE = Made(

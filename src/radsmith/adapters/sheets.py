@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from radsmith.edit import Edited, Levels, Source
+from radsmith.editing.operations import Edited, Levels, Source
 from radsmith.files import write_atomically
 from radsmith.generation.run import Outcome
 from radsmith.images.contact_sheet import Group, Tile, contact_page, contact_sheet

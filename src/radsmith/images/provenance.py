@@ -61,7 +61,7 @@ class Generation:
     not_understood: words of the prompt that were ignored;
     pixels_sha256: `Image.digest` of the pixels in the image's unit; parents: the same of the input
     images.  edit: what was done to them, in words; untouched_sha256: digest of the stored values
-    outside the mask, row by row (`radsmith.edit.untouched_digest`).
+    outside the mask, row by row (`radsmith.editing.operations.untouched_digest`).
     created: ISO 8601 time, given by the shell.
     """
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sqlalchemy import Row
 
-from radsmith.adapters.edit_dicom import Origin
+from radsmith.editing.dicom import Origin
 
 
 @dataclass(frozen=True, kw_only=True)

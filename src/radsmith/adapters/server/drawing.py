@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith import edit
-from radsmith.adapters.edit_dicom import Origin, shown_note
-from radsmith.adapters.edit_text import edit_plan
 from radsmith.adapters.server.blobs import Blobs
 from radsmith.adapters.server.jobs import Made
-from radsmith.edit import Edited, Margins, Mask, Source, Task
+from radsmith.editing import operations as edit
+from radsmith.editing.dicom import Origin, shown_note
+from radsmith.editing.extend import extend
+from radsmith.editing.operations import Edited, Margins, Mask, Source, Task
+from radsmith.editing.wording import edit_plan
 from radsmith.engines.engine import Engine
-from radsmith.extend import extend
 from radsmith.generation.plan import make, plan
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from radsmith.adapters.edit_text import edit_plan
 from radsmith.adapters.server.access import ApiCaller, Caller, ServicesDep
 from radsmith.adapters.server.drawing import EditAsked, keep_mask, npy_of, source_json
 from radsmith.adapters.server.images_api import RESPONSES, RetryKey, answer, events_of, finished
@@ -26,6 +25,7 @@ from radsmith.adapters.server.shapes import (
 )
 from radsmith.adapters.server.uploads import Uploaded
 from radsmith.adapters.server.waiting import submit
+from radsmith.editing.wording import edit_plan
 from radsmith.errors import InvalidInput
 
 router = APIRouter(prefix="/v1", responses=RESPONSES)

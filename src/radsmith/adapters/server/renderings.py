@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from radsmith.adapters.edit_dicom import as_shown, edited_dicom
 from radsmith.adapters.server.blobs import Blobs
 from radsmith.adapters.server.drawing import pixels_of
 from radsmith.adapters.server.history import StoredImage
-from radsmith.edit import Source
+from radsmith.editing.dicom import as_shown, edited_dicom
+from radsmith.editing.operations import Source
 from radsmith.images.image import Image, Unit, Window, quantize
 from radsmith.images.pictures import png_bytes
 from radsmith.images.provenance import Generation

@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from radsmith import __version__
-from radsmith.adapters.edit_text import changed_prompt
 from radsmith.adapters.server.access import Caller, ServicesDep, StudioCaller
 from radsmith.adapters.server.drawing import EditAsked, keep_mask, made_from, source_json
 from radsmith.adapters.server.edits_api import checked, form_schema, new_edit, read_form
@@ -23,8 +22,9 @@ from radsmith.adapters.server.services import Services
 from radsmith.adapters.server.shapes import Common, Text
 from radsmith.adapters.server.uploads import Uploaded
 from radsmith.adapters.server.waiting import submit
-from radsmith.body_map import ellipse_of
-from radsmith.edit import Margins, Source
+from radsmith.editing.body_map import ellipse_of
+from radsmith.editing.operations import Margins, Source
+from radsmith.editing.wording import changed_prompt
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Generation
 from radsmith.language.reading import LONGEST_TEXT

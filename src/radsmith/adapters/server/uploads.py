@@ -13,10 +13,10 @@ from secrets import token_hex
 import numpy as np
 from PIL import Image as Pillow
 
-from radsmith.adapters.edit_dicom import Origin
 from radsmith.adapters.server.problem import Problem
 from radsmith.adapters.server.settings import Limits
-from radsmith.edit import Mask, Source
+from radsmith.editing.dicom import Origin
+from radsmith.editing.operations import Mask, Source
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import prepare_folder
 
@@ -48,7 +48,7 @@ class Uploads:
 
     def picture(self, data: bytes, param: str) -> Uploaded:
         """A PNG, JPEG, TIFF or DICOM image. Raises Problem, naming the parameter."""
-        from radsmith.adapters.edit_files import open_source  # pydicom is slow to start
+        from radsmith.editing.files import open_source  # pydicom is slow to start
 
         kind = self._checked(data, param)
         hole = None
@@ -60,7 +60,7 @@ class Uploads:
 
     def mask(self, data: bytes, shape: tuple[int, int], param: str) -> Mask:
         """A mask for an image of (height, width): transparent or white is to be drawn."""
-        from radsmith.adapters.edit_files import read_mask
+        from radsmith.editing.files import read_mask
 
         if self._checked(data, param) == "dicom":
             raise Problem(400, "a mask must be a PNG", param=param, code="invalid_image")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.body_map import Box, Place, outward, places, silhouette
-from radsmith.edit import (
+from radsmith.editing.body_map import Box, Place, outward, places, silhouette
+from radsmith.editing.operations import (
     LARGEST_CANVAS,
     Edited,
     Levels,

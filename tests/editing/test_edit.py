@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
-from radsmith.body_map import TARGETS, ellipse_of, outward, places
-from radsmith.edit import (
+from radsmith.editing.body_map import TARGETS, ellipse_of, outward, places
+from radsmith.editing.extend import _Canvas, extend
+from radsmith.editing.operations import (
     Levels,
     Margins,
     Source,
@@ -26,7 +27,6 @@ from radsmith.engines.default.stages import DetailStage
 from radsmith.engines.engine import Given, ModelFacts
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
-from radsmith.extend import _Canvas, extend
 from radsmith.generation.plan import plan
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Request, Settings

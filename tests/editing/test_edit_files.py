@@ -14,9 +14,9 @@ from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 
 from radsmith import cli
-from radsmith.adapters.edit_files import box_mask, open_source, polygon_mask, read_mask
-from radsmith.adapters.edit_text import changed_prompt, edit_plan, margins_of
-from radsmith.edit import Source
+from radsmith.editing.files import box_mask, open_source, polygon_mask, read_mask
+from radsmith.editing.operations import Source
+from radsmith.editing.wording import changed_prompt, edit_plan, margins_of
 from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
 from radsmith.images.dicom.reading import read_dicom_image

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radsmith.editing.long_images import FRAME, complete
 from radsmith.engines.engine import Given
-from radsmith.moving import FRAME, complete
 
 
 @st.composite

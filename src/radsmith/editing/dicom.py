@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.edit import Edited, Levels, Source
+from radsmith.editing.operations import Edited, Levels, Source
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation
 from radsmith.language.prompt import complete

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from radsmith.adapters.edit_dicom import (
+from radsmith.editing.dicom import (
     MODALITIES,
     Origin,
     distance_dicom,
     edited_dicom,
     in_tenths,
 )
-from radsmith.edit import Edited, Levels, Mask, Source
+from radsmith.editing.operations import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.image import Image

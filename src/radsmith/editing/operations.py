@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.editing.long_images import complete
 from radsmith.engines.engine import Engine, Given, Telling, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, record_of
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request
-from radsmith.moving import complete
 
 Mask = NDArray[np.bool_]
 _ROWS = 256
