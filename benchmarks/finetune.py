@@ -27,16 +27,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from radsmith.adapters.judge_files import load_judge
+from radsmith.datasets.corpus import Contents, load_corpus, read_manifest
+from radsmith.datasets.labels import concepts_of
+from radsmith.datasets.projection import body_only
 from radsmith.engines.model_files import load_engine
 from radsmith.features import Stored
 from radsmith.files import cache_folder
 from radsmith.generation.plan import make, plan
 from radsmith.images.provenance import Request, Settings
 from radsmith.probe import probe
-from radsmith.projection import body_only
-from radsmith.training.data import Contents, load_corpus, read_manifest
 from radsmith.training.finetune import finetune
-from radsmith.training.labels import concepts_of
 from radsmith.training.tuned_model import Tuning
 
 COLUMNS = ("key", "shard", "width", "height", "modality", "body_part", "view", "technique",

@@ -24,7 +24,9 @@ from radsmith.adapters.augmenting import work
 from radsmith.augment import Target, plan_augmentation
 from radsmith.cli import cli
 from radsmith.cli.measuring import real_images
-from radsmith.dataset import is_synthetic
+from radsmith.datasets.corpus import load_corpus
+from radsmith.datasets.entry import is_synthetic
+from radsmith.datasets.labels import concepts_of
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.features import Stored, pixel_space
@@ -32,8 +34,6 @@ from radsmith.images.pictures import read_record
 from radsmith.label_classes import BY, Labelled, classes_of
 from radsmith.language.prompt import NORMAL
 from radsmith.privacy import copy_guard, near_copies
-from radsmith.training.data import load_corpus
-from radsmith.training.labels import concepts_of
 from tests.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
 
 COLUMNS = (

@@ -16,16 +16,16 @@ from click.testing import CliRunner
 from PIL import Image as Picture
 
 from radsmith.cli import cli
+from radsmith.datasets.corpus import balance, load_corpus
+from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.components import Components
 from radsmith.engines.model_files import load_engine, load_facts, load_files
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 from radsmith.language.vocabulary import default_vocabulary
-from radsmith.training.data import balance, load_corpus
 from radsmith.training.finetune import finetune
 from radsmith.training.from_onnx import base_from_onnx
-from radsmith.training.labels import concepts_of
 from radsmith.training.low_rank import adapt, merged, trainable
 from radsmith.training.network import BaseDenoiser, BaseParams
 from radsmith.training.own_data import held_out, load_own

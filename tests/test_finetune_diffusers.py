@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from PIL import Image as Pillow
 
 from radsmith.cli import cli
-from radsmith.dataset import COLUMNS
+from radsmith.datasets.entry import COLUMNS
 from radsmith.engines.choice import load_engine, load_facts
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.images.provenance import Settings

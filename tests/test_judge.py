@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from radsmith.adapters.judge_files import load_judge
+from radsmith.datasets.corpus import load_corpus
+from radsmith.datasets.labels import concepts_of
 from radsmith.judge import letterboxed
-from radsmith.training.data import load_corpus
 from radsmith.training.judge import (
     JudgeNetwork,
     JudgeRecipe,
@@ -19,7 +20,6 @@ from radsmith.training.judge import (
     make_judge,
     targets,
 )
-from radsmith.training.labels import concepts_of
 from tests.test_training import make_data
 
 

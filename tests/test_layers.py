@@ -64,11 +64,26 @@ ROOMS = (
     ),
     Room("generation", world={"prompt_list", "run"}),
     Room("editing", {"numpy"}, {"files"}, {"files": {"PIL"}}),
+    Room(
+        "datasets",
+        {"numpy"},
+        {"corpus", "manifest", "remote", "run", "scan", "shards", "simulated", "state", "units"},
+        {
+            "corpus": {"PIL"},
+            "dicom_facts": {"pydicom"},
+            "manifest": {"pyarrow"},
+            "projection": {"scipy"},
+            "remote": {"pydicom", "requests", "dicomweb_client", "pynetdicom"},
+            "scan": {"pydicom"},
+            "shards": {"PIL"},
+            "simulated": {"PIL"},
+            "units": {"PIL", "pydicom", "nibabel"},
+        },
+    ),
 )
 TESTS = Path(__file__).parent
 OLD = (
-    {"dataset"},
-    {"features", "judge", "metrics", "privacy", "projection", "real_set"},
+    {"features", "judge", "metrics", "privacy", "real_set"},
     {"augment", "evaluate", "label_classes", "probe", "rebuild"},
     {"adapters"},
     {"training"},

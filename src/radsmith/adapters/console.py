@@ -33,7 +33,7 @@ from radsmith.probe import Answer
 
 if TYPE_CHECKING:
     from radsmith.adapters.augmenting.run import Result
-    from radsmith.adapters.importing.manifest import Summary
+    from radsmith.datasets.manifest import Summary
     from radsmith.language.report import Report
 
 

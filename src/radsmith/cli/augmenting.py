@@ -59,9 +59,9 @@ def augment(
     """
     from radsmith.adapters.augmenting.run import Request, check_place
     from radsmith.augment import Target, plan_augmentation
+    from radsmith.datasets.labels import concepts_of
     from radsmith.engines.choice import chosen, load_facts, settings_for
     from radsmith.label_classes import Labelled, classes_of
-    from radsmith.training.labels import concepts_of
 
     choice = chosen(engine, model)
     wanted = Target.parse(target)
@@ -97,7 +97,7 @@ def _manifests(data: Path, by: tuple[str, ...]) -> Manifests:
     from importlib.util import find_spec
 
     from radsmith.adapters.augmenting.data_set import Manifests
-    from radsmith.training.data import read_manifest
+    from radsmith.datasets.corpus import read_manifest
 
     if find_spec("pyarrow") is None:
         raise Unavailable("augmenting needs pyarrow: pip install radsmith[import]")

@@ -134,10 +134,10 @@ def import_data(
     go on after a stop.
     """
     from radsmith.adapters.console import import_summary, stage_progress
-    from radsmith.adapters.importing.pictures import Options, own_vocabulary, read_labels
-    from radsmith.adapters.importing.remote import is_remote
-    from radsmith.adapters.importing.run import Request, run_import
-    from radsmith.dataset import ct_windows
+    from radsmith.datasets.entry import ct_windows
+    from radsmith.datasets.remote import is_remote
+    from radsmith.datasets.run import Request, run_import
+    from radsmith.datasets.units import Options, own_vocabulary, read_labels
     from radsmith.deidentification.attributes import Policy
     from radsmith.deidentification.run import default_secret, read_secret
     from radsmith.language.vocabulary import learn_concepts

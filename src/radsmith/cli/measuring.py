@@ -168,10 +168,10 @@ def _rebuild(
 
 def real_images(data: Path, split: str) -> RealSet:
     """The real images of a split, decoded once and cached; synthetic ones are left out."""
+    from radsmith.datasets.corpus import Contents, load_corpus
+    from radsmith.datasets.labels import concepts_of
     from radsmith.files import cache_folder
     from radsmith.real_set import RealSet
-    from radsmith.training.data import Contents, load_corpus
-    from radsmith.training.labels import concepts_of
 
     corpus = load_corpus([data], cache_folder(), concepts_of, split, real_only=True)
     return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)

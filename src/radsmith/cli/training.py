@@ -48,7 +48,7 @@ def export_encoder(file: Path) -> None:
 def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:
     """Project CT VOLUMES (.npz) to radiographs: a data folder for `radsmith train`."""
     try:
-        from radsmith.training.simulated import simulate
+        from radsmith.datasets.simulated import simulate
     except ImportError as error:
         raise Unavailable(_NEEDS_TRAIN.format("projecting", error.name)) from error
     click.echo(f"{simulate(volumes, folder, count, seed, workers)} radiographs in {folder}")

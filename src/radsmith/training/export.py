@@ -18,9 +18,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import save
 from torch import nn
 
+from radsmith.datasets.corpus import SIDE, Corpus
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.model_files import SIDECAR, combined_digest
-from radsmith.training.data import SIDE, Corpus
 from radsmith.training.flow import LOW_SIDE, NOISE_FLOOR, RESIDUAL_SCALE
 from radsmith.training.network import MAX_CONCEPTS
 

@@ -22,12 +22,12 @@ from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from radsmith.datasets.corpus import Corpus, balance
 from radsmith.engines.default.onnx_engine import ModelFiles, OnnxEngine
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.model_files import load_files, pack
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder, write_atomically
-from radsmith.training.data import Corpus, balance
 from radsmith.training.export import stored_network
 from radsmith.training.finetune_report import Watch, finish_report
 from radsmith.training.fit_prior import extend_prior, mean_covariance

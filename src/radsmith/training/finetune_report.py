@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.adapters.judge_files import load_judge
+from radsmith.datasets.corpus import Contents, Corpus
 from radsmith.engines.engine import Engine
 from radsmith.features import Images, Space, Stored, judge_space, pixel_space
 from radsmith.files import write_atomically
@@ -29,7 +30,6 @@ from radsmith.language.prompt import in_words
 from radsmith.metrics import kernel_distance
 from radsmith.privacy import PERCENTILE, near_copies, nearest, variants
 from radsmith.probe import probe
-from radsmith.training.data import Contents, Corpus
 from radsmith.training.own_data import OwnData
 
 MOST_PROMPTS = 4

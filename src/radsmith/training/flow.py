@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from radsmith.datasets.corpus import SIDE, Corpus
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.prior import Prior
 from radsmith.images.resize import enlarge, shrink
-from radsmith.training.data import SIDE, Corpus
 from radsmith.training.network import MAX_CONCEPTS, PAD
 
 Array = NDArray[np.float32]

@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsmith.adapters.judge_files import load_judge
+from radsmith.datasets.corpus import Contents, Corpus, balance, bucket, load_corpus
+from radsmith.datasets.labels import concepts_of
 from radsmith.judge import EXCLUSIVE, Judge
 from radsmith.metrics import auroc
-from radsmith.training.data import Contents, Corpus, balance, bucket, load_corpus
-from radsmith.training.labels import concepts_of
 
 SIDE = 192
 FEATURES = 128

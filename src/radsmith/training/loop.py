@@ -23,8 +23,8 @@ from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from radsmith.datasets.corpus import Corpus, balance
 from radsmith.engines.default.prior import Prior
-from radsmith.training.data import Corpus, balance
 from radsmith.training.flow import Batch, base_loss, make_batch, upsampler_loss
 from radsmith.training.network import BaseDenoiser, BaseParams, Upsampler, UpsamplerParams
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from torch import nn
 
+from radsmith.datasets.corpus import Corpus
 from radsmith.engines.default.onnx_engine import ModelFiles
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.model_files import SUFFIX
@@ -24,7 +25,6 @@ from radsmith.language.vocabulary import (
     shipped_vocabulary,
     to_toml,
 )
-from radsmith.training.data import Corpus
 from radsmith.training.export import component_tables, model_parts, stored_network
 from radsmith.training.from_onnx import base_from_onnx
 from radsmith.training.loop import Run

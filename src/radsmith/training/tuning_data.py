@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageOps
 
-from radsmith.dataset import is_synthetic
+from radsmith.datasets.corpus import Corpus, Row, letterbox, read_manifest
+from radsmith.datasets.entry import is_synthetic
+from radsmith.datasets.labels import concepts_of
 from radsmith.engines.finetuned import file_digest
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generation.plan import WEAK
 from radsmith.language.prompt import in_words
 from radsmith.language.vocabulary import default_vocabulary
-from radsmith.training.data import Corpus, Row, letterbox, read_manifest
-from radsmith.training.labels import concepts_of
 
 FITS = ("letterbox", "crop")
 SKIPPED = (".json", ".txt")

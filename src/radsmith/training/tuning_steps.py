@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from radsmith.datasets.corpus import balance
 from radsmith.errors import InvalidInput, Unavailable
-from radsmith.training.data import balance
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Noised, Parts, Words, losses
 from radsmith.training.tuning_state import Encoded, Run

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from radsmith.adapters.importing.manifest import Parquet
-from radsmith.adapters.importing.shards import add_sample
 from radsmith.augment import LABELS
-from radsmith.dataset import COLUMNS, is_synthetic
+from radsmith.datasets.entry import COLUMNS, is_synthetic
+from radsmith.datasets.manifest import Parquet
+from radsmith.datasets.shards import add_sample
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.contact_sheet import Tile, contact_sheet

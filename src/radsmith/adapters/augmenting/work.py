@@ -27,7 +27,7 @@ from radsmith.augment import (
     kind_of,
     least_agreement,
 )
-from radsmith.dataset import alike
+from radsmith.datasets.entry import alike
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import Engine
 from radsmith.features import pixel_space

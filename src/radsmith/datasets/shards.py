@@ -17,9 +17,9 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from radsmith.adapters.importing.pictures import Made, Options, pictures_of
-from radsmith.adapters.importing.state import Job
-from radsmith.dataset import thumbnail
+from radsmith.datasets.entry import thumbnail
+from radsmith.datasets.state import Job
+from radsmith.datasets.units import Made, Options, pictures_of
 from radsmith.errors import RadsmithError
 from radsmith.files import write_atomically
 from radsmith.language.vocabulary import learn_concepts

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radsmith.dataset import (
+from radsmith.datasets.entry import (
     COLUMNS,
     Entry,
     alike,

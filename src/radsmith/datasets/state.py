@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from radsmith.dataset import bits_apart, plan_slices, same_picture, split_of
+from radsmith.datasets.entry import bits_apart, plan_slices, same_picture, split_of
 
 _SCHEMA = """
 create table if not exists file (

@@ -1,6 +1,6 @@
 """Units of the plan to 8-bit pictures with what is known of them, without the patient's identity.
 
-Only what is listed in `radsmith.dataset.COLUMNS` leaves this module: no attribute of a DICOM file
+Only what is listed in `entry.COLUMNS` leaves this module: no attribute of a DICOM file
 is copied, each is read, mapped to a known word or number, and dropped.
 """
 
@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.importing.dicom_facts import Facts, dicom_facts, hounsfield, window_of
-from radsmith.adapters.importing.state import Unit
-from radsmith.dataset import (
+from radsmith.datasets.dicom_facts import Facts, dicom_facts, hounsfield, window_of
+from radsmith.datasets.entry import (
     VOCABULARY,
     WINDOWS,
     Entry,
@@ -36,6 +35,7 @@ from radsmith.dataset import (
     spread,
     windowed,
 )
+from radsmith.datasets.state import Unit
 from radsmith.deidentification.attributes import Policy
 from radsmith.deidentification.burned_in import looks_needed, mask, text_in_frames
 from radsmith.errors import InvalidInput, RadsmithError

@@ -1,6 +1,6 @@
 """Manifest rows and the concepts they train."""
 
-from radsmith.training.labels import concepts_of
+from radsmith.datasets.labels import concepts_of
 
 ROW = dict.fromkeys(
     ("modality", "body_part", "view", "technique", "findings", "age_group", "sex", "laterality"), ""

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.importing.scan import MODALITIES
-from radsmith.dataset import OLDEST_SAID
+from radsmith.datasets.entry import OLDEST_SAID
+from radsmith.datasets.scan import MODALITIES
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Window
 from radsmith.language.vocabulary import default_vocabulary

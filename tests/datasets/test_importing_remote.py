@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from radsmith.adapters.importing.remote import fetch
-from radsmith.adapters.importing.run import Request, run_import
+from radsmith.datasets.remote import fetch
+from radsmith.datasets.run import Request, run_import
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from tests.test_importing import options, rows_of, write_slices
+from tests.datasets.test_importing import options, rows_of, write_slices
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from radsmith.adapters.importing.shards import Place
-from radsmith.adapters.importing.state import State
-from radsmith.dataset import COLUMNS
+from radsmith.datasets.entry import COLUMNS
+from radsmith.datasets.shards import Place
+from radsmith.datasets.state import State
 from radsmith.files import write_atomically
 
 FEW = 50

@@ -25,22 +25,22 @@ from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from radsmith.adapters.importing import run as importing
-from radsmith.adapters.importing import shards
-from radsmith.adapters.importing.pictures import Options, own_vocabulary, pictures_of, read_labels
-from radsmith.adapters.importing.run import Request, run_import
-from radsmith.adapters.importing.scan import scan_file
-from radsmith.adapters.importing.state import Unit
 from radsmith.cli import cli
+from radsmith.datasets import run as importing
+from radsmith.datasets import shards
+from radsmith.datasets.corpus import load_corpus
+from radsmith.datasets.labels import concepts_of
+from radsmith.datasets.run import Request, run_import
+from radsmith.datasets.scan import scan_file
+from radsmith.datasets.state import Unit
+from radsmith.datasets.units import Options, own_vocabulary, pictures_of, read_labels
 from radsmith.deidentification.attributes import Policy
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
-from radsmith.training.data import load_corpus
-from radsmith.training.labels import concepts_of
 
 POLICY = Policy(secret=b"0123456789abcdef")
 DICOM = Path(get_testdata_file("CT_small.dcm")).parent
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "dicom"
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "dicom"
 
 
 def options(**changes):
@@ -483,7 +483,7 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from tests.test_importing import run_on
+from tests.datasets.test_importing import run_on
 if __name__ == "__main__":
     run_on(Path(sys.argv[1]), Path(sys.argv[2]), modality="ultrasound", shard_size=8,
            workers=int(sys.argv[4]))
@@ -512,7 +512,7 @@ def test_a_killed_import_goes_on_to_the_same_result(tmp_path):
         str(child),
         str(source),
         str(killed),
-        str(Path(__file__).parents[1]),
+        str(Path(__file__).parents[2]),
         "1",
     ]
     process = subprocess.Popen(command, start_new_session=True)

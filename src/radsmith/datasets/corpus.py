@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from radsmith.dataset import VOCABULARY, is_synthetic
+from radsmith.datasets.entry import VOCABULARY, is_synthetic
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import learn_concepts
 

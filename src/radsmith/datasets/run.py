@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from radsmith.adapters.importing.manifest import SUMMARY, Summary, finish
-from radsmith.adapters.importing.pictures import Options
-from radsmith.adapters.importing.remote import fetch
-from radsmith.adapters.importing.scan import scan_file, shard_folders, walk
-from radsmith.adapters.importing.shards import FAILED, Place, blame, make_shard_apart
-from radsmith.adapters.importing.state import Job, State
-from radsmith.dataset import VOCABULARY
+from radsmith.datasets.entry import VOCABULARY
+from radsmith.datasets.manifest import SUMMARY, Summary, finish
+from radsmith.datasets.remote import fetch
+from radsmith.datasets.scan import scan_file, shard_folders, walk
+from radsmith.datasets.shards import FAILED, Place, blame, make_shard_apart
+from radsmith.datasets.state import Job, State
+from radsmith.datasets.units import Options
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import prepare_folder, write_atomically
 from radsmith.language.vocabulary import learn_concepts

@@ -6,9 +6,9 @@ import tarfile
 import numpy as np
 import pytest
 
+from radsmith.datasets import simulated
+from radsmith.datasets.projection import WATER, Beam, attenuation, body_only, expose, project
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.projection import WATER, Beam, attenuation, body_only, expose, project
-from radsmith.training import simulated
 
 SPACING = (2.0, 2.0, 2.0)
 

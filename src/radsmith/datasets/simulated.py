@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
+from radsmith.datasets.projection import Array, Beam, attenuation, body_only, expose, project
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.projection import Array, Beam, attenuation, body_only, expose, project
 
 SOURCE = "ct_projection"
 COLUMNS = (

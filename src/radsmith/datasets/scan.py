@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from radsmith.adapters.importing.state import Found, FoundReport
+from radsmith.datasets.state import Found, FoundReport
 from radsmith.deidentification.attributes import patient_key
 from radsmith.errors import RadsmithError
 from radsmith.images.dicom.decoding import check_inflated, is_deflated, is_dicom
