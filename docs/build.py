@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from radsmith.adapters.evaluation_report import evaluation_tables
-from radsmith.adapters.rebuild_report import rebuild_tables
 from radsmith.cli import cli
 from radsmith.engines.model_files import SIDECAR, default_folder
+from radsmith.evaluation.rebuild_page import rebuild_tables
+from radsmith.evaluation.report_page import evaluation_tables
 from radsmith.generation.plan import WEAK
 from radsmith.images.contact_sheet import Table
 from radsmith.language.vocabulary import default_vocabulary

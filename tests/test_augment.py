@@ -29,12 +29,12 @@ from radsmith.datasets.entry import is_synthetic
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.features import Stored, pixel_space
+from radsmith.evaluation.copies import copy_guard, near_copies
+from radsmith.evaluation.features import Stored, pixel_space
 from radsmith.images.pictures import read_record
 from radsmith.label_classes import BY, Labelled, classes_of
 from radsmith.language.prompt import NORMAL
-from radsmith.privacy import copy_guard, near_copies
-from tests.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
+from tests.evaluation.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
 
 COLUMNS = (
     *("key", "shard", "width", "height", "modality", "body_part", "view", "technique", "findings"),

@@ -520,7 +520,7 @@ def test_a_private_run_says_what_it_spent(dataset, bases, tmp_path):
 
 
 def test_the_watch_finds_copies(dataset):
-    from radsmith.features import pixel_space
+    from radsmith.evaluation.features import pixel_space
     from radsmith.training.tuning_data import load_tuning_set
     from radsmith.training.tuning_preview import Watch
     from radsmith.training.tuning_state import Encoded

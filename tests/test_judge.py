@@ -5,10 +5,10 @@ import json
 import numpy as np
 import torch
 
-from radsmith.adapters.judge_files import load_judge
 from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.labels import concepts_of
-from radsmith.judge import letterboxed
+from radsmith.evaluation.judge import letterboxed
+from radsmith.evaluation.judge_files import load_judge
 from radsmith.training.judge import (
     JudgeNetwork,
     JudgeRecipe,
@@ -88,7 +88,7 @@ def test_the_judge_sees_half_of_the_patients(tmp_path):
 
 
 def test_an_imagenet_encoder_is_written_for_evaluation(tmp_path):
-    from radsmith.adapters.judge_files import load_spaces
+    from radsmith.evaluation.judge_files import load_spaces
 
     path = export_imagenet_encoder(tmp_path / "imagenet.onnx")
     space = load_spaces(str(path), None)["imagenet"]

@@ -80,11 +80,20 @@ ROOMS = (
             "units": {"PIL", "pydicom", "nibabel"},
         },
     ),
+    Room(
+        "evaluation",
+        {"numpy"},
+        {"judge_files", "rebuild_page", "report_page"},
+        {
+            "baselines": {"cv2", "skimage"},
+            "features": {"onnxruntime"},
+            "judge": {"onnxruntime"},
+        },
+    ),
 )
 TESTS = Path(__file__).parent
 OLD = (
-    {"features", "judge", "metrics", "privacy", "real_set"},
-    {"augment", "evaluate", "label_classes", "probe", "rebuild"},
+    {"augment", "label_classes"},
     {"adapters"},
     {"training"},
     {"cli"},

@@ -17,15 +17,15 @@ import numpy as np
 
 from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.features import Images, Space, Stored
+from radsmith.evaluation.copies import CopyGuard
+from radsmith.evaluation.features import Images, Space, Stored
+from radsmith.evaluation.judge import Judge
 from radsmith.generation.plan import WEAK, make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
-from radsmith.judge import Judge
 from radsmith.label_classes import LabelClass, Labelled, learned_images
 from radsmith.language.prompt import Finding, prompt_of, render, settled
 from radsmith.language.vocabulary import default_vocabulary
-from radsmith.privacy import CopyGuard
 
 LABELS = (
     "modality", "body_part", "view", "technique", "findings", "sex", "age", "laterality",

@@ -339,7 +339,7 @@ def test_what_a_model_made_is_marked_on_the_way_in(tmp_path):
     from radsmith.generation.plan import make, plan
     from radsmith.images.pictures import png_bytes
     from radsmith.images.provenance import Request as Asked
-    from tests.test_evaluate import FakeEngine
+    from tests.evaluation.test_evaluate import FakeEngine
 
     source, out, again = tmp_path / "source", tmp_path / "out", tmp_path / "again"
     source.mkdir()

@@ -11,6 +11,7 @@ from radsmith.engines.choice import chosen, load_engine, load_facts, settings_fo
 from radsmith.engines.default.onnx_engine import OnnxEngine
 from radsmith.engines.engine import ModelFacts, check_size
 from radsmith.errors import InvalidInput
+from radsmith.evaluation.probe import Answer
 from radsmith.generation.plan import make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Request, Settings
@@ -18,7 +19,6 @@ from radsmith.images.regions import through_square
 from radsmith.images.resize import fitted
 from radsmith.language.prompt import in_words
 from radsmith.language.reading import read_prompt
-from radsmith.probe import Answer
 
 UNKNOWN = ModelFacts(
     name="somebody's", digest="0", images=None, together=None, engine="fake", notes=("a note",)

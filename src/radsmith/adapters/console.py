@@ -24,12 +24,12 @@ from rich.table import Table
 from rich.text import Text
 
 from radsmith.augment import TRIES, AugmentPlan
+from radsmith.evaluation.probe import Answer
 from radsmith.files import write_atomically
 from radsmith.generation.plan import Plan
 from radsmith.generation.run import Outcome
 from radsmith.language.reading import Reading
 from radsmith.language.vocabulary import ABSENT, default_vocabulary
-from radsmith.probe import Answer
 
 if TYPE_CHECKING:
     from radsmith.adapters.augmenting.run import Result

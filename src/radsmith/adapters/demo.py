@@ -10,11 +10,11 @@ from radsmith.adapters.console import Tally, summary, watch
 from radsmith.adapters.sheets import write_page, write_sheet
 from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
+from radsmith.evaluation.probe import PROMPTS
 from radsmith.files import prepare_folder
 from radsmith.generation.plan import plan
 from radsmith.generation.run import Job, run_jobs
 from radsmith.images.provenance import Request
-from radsmith.probe import PROMPTS
 
 PATHOLOGY = (
     "Chest x-ray, AP view, child, bacterial pneumonia",

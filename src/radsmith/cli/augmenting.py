@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radsmith.adapters.augmenting.data_set import Manifests
     from radsmith.adapters.augmenting.run import Request
     from radsmith.augment import AugmentPlan
-    from radsmith.real_set import RealSet
+    from radsmith.evaluation.real_set import RealSet
 
 
 @click.command()

@@ -11,9 +11,9 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 
 if TYPE_CHECKING:
     from radsmith.engines.engine import Engine
-    from radsmith.features import Space
-    from radsmith.real_set import RealSet
-    from radsmith.rebuild import RebuildOptions
+    from radsmith.evaluation.features import Space
+    from radsmith.evaluation.real_set import RealSet
+    from radsmith.evaluation.rebuild import RebuildOptions
 
 
 @click.command()
@@ -54,11 +54,11 @@ def evaluate(
 
     from rich.console import Console
 
-    from radsmith.adapters.evaluation_report import write_evaluation
-    from radsmith.adapters.judge_files import load_judge, load_spaces
     from radsmith.engines.choice import chosen, load_engine, settings_for
-    from radsmith.evaluate import Options
-    from radsmith.evaluate import evaluate as compare
+    from radsmith.evaluation.fidelity import Options
+    from radsmith.evaluation.fidelity import evaluate as compare
+    from radsmith.evaluation.judge_files import load_judge, load_spaces
+    from radsmith.evaluation.report_page import write_evaluation
     from radsmith.files import prepare_folder
     from radsmith.generation.prompt_list import parse_steps
 
@@ -126,12 +126,12 @@ def probe(
     from rich.console import Console
 
     from radsmith.adapters.console import probe_table
-    from radsmith.adapters.evaluation_report import write_probe
-    from radsmith.adapters.judge_files import load_judge, load_spaces
     from radsmith.engines.choice import chosen, load_engine, settings_for
+    from radsmith.evaluation.judge_files import load_judge, load_spaces
+    from radsmith.evaluation.probe import probe as ask
+    from radsmith.evaluation.rebuild import RebuildOptions
+    from radsmith.evaluation.report_page import write_probe
     from radsmith.files import prepare_folder
-    from radsmith.probe import probe as ask
-    from radsmith.rebuild import RebuildOptions
 
     choice = chosen(engine, model)
     settings = settings_for(choice, steps, guidance)
@@ -155,9 +155,9 @@ def _rebuild(
 ) -> Path:
     from rich.console import Console
 
-    from radsmith.adapters.baselines import load_baselines
-    from radsmith.adapters.rebuild_report import write_rebuilt
-    from radsmith.rebuild import rebuild
+    from radsmith.evaluation.baselines import load_baselines
+    from radsmith.evaluation.rebuild import rebuild
+    from radsmith.evaluation.rebuild_page import write_rebuilt
 
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("rebuilding") as status:
@@ -170,8 +170,8 @@ def real_images(data: Path, split: str) -> RealSet:
     """The real images of a split, decoded once and cached; synthetic ones are left out."""
     from radsmith.datasets.corpus import Contents, load_corpus
     from radsmith.datasets.labels import concepts_of
+    from radsmith.evaluation.real_set import RealSet
     from radsmith.files import cache_folder
-    from radsmith.real_set import RealSet
 
     corpus = load_corpus([data], cache_folder(), concepts_of, split, real_only=True)
     return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)

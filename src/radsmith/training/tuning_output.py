@@ -14,10 +14,10 @@ from typing import Any
 from radsmith import __version__
 from radsmith.engines.finetuned import LORA, SIDECAR, file_digest
 from radsmith.engines.model_files import combined_digest
-from radsmith.features import Space
+from radsmith.evaluation.features import Space
+from radsmith.evaluation.judge import Judge
 from radsmith.files import write_atomically
 from radsmith.images.provenance import Settings
-from radsmith.judge import Judge
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Parts, Words, save_weights
 from radsmith.training.tuning_preview import (

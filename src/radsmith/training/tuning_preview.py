@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radsmith.adapters.judge_files import load_judge
 from radsmith.engines.diffusers_engine import DiffusersEngine
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import NotFound
-from radsmith.features import Space, pixel_space
+from radsmith.evaluation.copies import check_copies, near_copies, variants
+from radsmith.evaluation.features import Space, pixel_space
+from radsmith.evaluation.judge import Judge
+from radsmith.evaluation.judge_files import load_judge
 from radsmith.files import write_atomically
 from radsmith.generation.plan import plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.provenance import Settings
-from radsmith.judge import Judge
 from radsmith.language.prompt import Prompt
-from radsmith.privacy import check_copies, near_copies, variants
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Noised, Parts, Words, losses
 from radsmith.training.tuning_state import Encoded

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from radsmith.errors import InvalidInput, Unavailable
-from radsmith.features import Space
+from radsmith.evaluation.features import Space
 from radsmith.files import write_atomically
 from radsmith.training.tuning_data import TuningSet
 from radsmith.training.tuning_pipeline import Parts, encode

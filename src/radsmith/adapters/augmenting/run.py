@@ -26,15 +26,15 @@ from radsmith.adapters.augmenting.data_set import (
     write_sheet,
 )
 from radsmith.adapters.augmenting.work import Progress, Work, make_item, prepare_checks
-from radsmith.adapters.judge_files import load_judge
 from radsmith.augment import AugmentPlan, Checks, Item, draw_item
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.features import pixel_space
+from radsmith.evaluation.features import pixel_space
+from radsmith.evaluation.judge_files import load_judge
+from radsmith.evaluation.real_set import RealSet
 from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.images.provenance import Settings
-from radsmith.real_set import RealSet
 from radsmith.tasks import over_tasks
 
 SHARD = 500

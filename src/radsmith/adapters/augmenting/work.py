@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from radsmith.adapters.judge_files import load_judge
 from radsmith.augment import (
     AugmentPlan,
     Checks,
@@ -30,14 +29,15 @@ from radsmith.augment import (
 from radsmith.datasets.entry import alike
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import Engine
-from radsmith.features import pixel_space
+from radsmith.evaluation.copies import CopyGuard, copy_guard
+from radsmith.evaluation.features import pixel_space
+from radsmith.evaluation.judge import Judge
+from radsmith.evaluation.judge_files import load_judge
+from radsmith.evaluation.real_set import RealSet
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.image import quantize
 from radsmith.images.pictures import png_bytes
 from radsmith.images.provenance import Settings
-from radsmith.judge import Judge
-from radsmith.privacy import CopyGuard, copy_guard
-from radsmith.real_set import RealSet
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage, done and total."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from radsmith.engines.model_files import default_folder
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.features import Space, judge_space, onnx_space, pixel_space
+from radsmith.evaluation.features import Space, judge_space, onnx_space, pixel_space
+from radsmith.evaluation.judge import Judge
 from radsmith.files import read_bytes
-from radsmith.judge import Judge
 
 
 def load_judge(path: Path | None = None) -> Judge:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from radsmith.evaluation.rebuild import Rebuilt
 from radsmith.files import write_atomically
 from radsmith.images.contact_sheet import Group, Table, Tile, contact_page, contact_sheet
 from radsmith.images.image import Image
-from radsmith.rebuild import Rebuilt
 
 SHOWN = 2
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from radsmith.errors import InvalidInput
-from radsmith.metrics import (
+from radsmith.evaluation.metrics import (
     frechet_distance,
     kernel_distance,
     ms_ssim,

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from radsmith.adapters.baselines import load_baselines
-from radsmith.adapters.rebuild_report import write_rebuilt
 from radsmith.errors import InvalidInput
-from radsmith.features import Stored, pixel_space
-from radsmith.real_set import RealSet
-from radsmith.rebuild import RebuildOptions, edge_step, edges_elsewhere, rebuild
+from radsmith.evaluation.baselines import load_baselines
+from radsmith.evaluation.features import Stored, pixel_space
+from radsmith.evaluation.real_set import RealSet
+from radsmith.evaluation.rebuild import RebuildOptions, edge_step, edges_elsewhere, rebuild
+from radsmith.evaluation.rebuild_page import write_rebuilt
 
 KNEE = ("modality:x-ray", "body_part:knee")
 

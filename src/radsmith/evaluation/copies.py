@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.features import Images, Space
+from radsmith.evaluation.features import Images, Space
 
 Array = NDArray[np.float64]
 PERCENTILE = 1.0

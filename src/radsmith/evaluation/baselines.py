@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from radsmith.errors import Unavailable
-from radsmith.rebuild import Array, Baseline, Mask
+from radsmith.evaluation.rebuild import Array, Baseline, Mask
 
 
 def load_baselines() -> dict[str, Baseline]:

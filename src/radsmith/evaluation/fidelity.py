@@ -16,10 +16,19 @@ from numpy.typing import NDArray
 
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
-from radsmith.features import Images, Space, Stored
+from radsmith.evaluation.copies import check_copies, closest_pairs, near_copies, variants
+from radsmith.evaluation.features import Images, Space, Stored
+from radsmith.evaluation.judge import EXCLUSIVE, Judge, Judgement, letterboxed
+from radsmith.evaluation.metrics import (
+    auroc,
+    frechet_distance,
+    kernel_distance,
+    ms_ssim,
+    neighbours,
+)
+from radsmith.evaluation.real_set import SMALLEST_KIND, RealSet, halves, kind_name, kinds_of
 from radsmith.generation.plan import make, plan
 from radsmith.images.provenance import Request, Settings
-from radsmith.judge import EXCLUSIVE, Judge, Judgement, letterboxed
 from radsmith.language.prompt import (
     NORMAL,
     NOT_ABNORMAL,
@@ -30,9 +39,6 @@ from radsmith.language.prompt import (
     settled,
 )
 from radsmith.language.vocabulary import default_vocabulary
-from radsmith.metrics import auroc, frechet_distance, kernel_distance, ms_ssim, neighbours
-from radsmith.privacy import check_copies, closest_pairs, near_copies, variants
-from radsmith.real_set import SMALLEST_KIND, RealSet, halves, kind_name, kinds_of
 
 LEARNED_FINDING = 100
 """Findings with at least as many training images are tested one by one."""

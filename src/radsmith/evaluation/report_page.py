@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.evaluate import Evaluation
+from radsmith.evaluation.fidelity import Evaluation
+from radsmith.evaluation.probe import Answer
 from radsmith.files import write_atomically
 from radsmith.images.contact_sheet import Group, Table, Tile, contact_page, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.pictures import png_bytes
 from radsmith.language.prompt import render
 from radsmith.language.vocabulary import default_vocabulary
-from radsmith.probe import Answer
 
 SHOWN = 4
 

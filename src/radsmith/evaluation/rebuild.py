@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from radsmith.engines.engine import Engine, Given
 from radsmith.errors import InvalidInput
-from radsmith.features import Space
+from radsmith.evaluation.features import Space
+from radsmith.evaluation.real_set import RealSet, kind_name
 from radsmith.images.provenance import Settings
-from radsmith.real_set import RealSet, kind_name
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.judge import Judge, letterboxed
+from radsmith.evaluation.judge import Judge, letterboxed
 
 Images = Sequence[NDArray[np.floating]]
 """(height, width) in 0-1, of any sizes."""

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from radsmith.adapters.evaluation_report import write_evaluation, write_probe
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.evaluate import Options, evaluate
-from radsmith.features import Stored, onnx_space, pixel_space
+from radsmith.evaluation.copies import check_copies, near_copies, nearest, variants
+from radsmith.evaluation.features import Stored, onnx_space, pixel_space
+from radsmith.evaluation.fidelity import Options, evaluate
+from radsmith.evaluation.judge import Judge, Judgement, letterboxed
+from radsmith.evaluation.metrics import auroc
+from radsmith.evaluation.probe import PROMPTS, probe
+from radsmith.evaluation.real_set import RealSet, halves, kinds_of
+from radsmith.evaluation.report_page import write_evaluation, write_probe
 from radsmith.images.provenance import Settings
-from radsmith.judge import Judge, Judgement, letterboxed
 from radsmith.language.prompt import NORMAL, Finding, prompt_of, render
-from radsmith.metrics import auroc
-from radsmith.privacy import check_copies, near_copies, nearest, variants
-from radsmith.probe import PROMPTS, probe
-from radsmith.real_set import RealSet, halves, kinds_of
 
 XRAY, CHEST, KNEE = "modality:x-ray", "body_part:chest", "body_part:knee"
 SICK = "finding:pneumonia"
@@ -228,9 +228,9 @@ def command(tmp_path, monkeypatch):
     """Runs a command on made-up data, with an engine and a judge put at the seams."""
     from click.testing import CliRunner
 
-    from radsmith.adapters import judge_files
     from radsmith.cli import cli
     from radsmith.engines import choice as engines
+    from radsmith.evaluation import judge_files
     from tests.test_augment import write_split
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -359,7 +359,7 @@ def test_letterboxing_keeps_aspect_and_refuses_nan():
 
 
 def test_judge_and_encoder_files_are_checked(tmp_path):
-    from radsmith.adapters.judge_files import load_judge, load_spaces
+    from radsmith.evaluation.judge_files import load_judge, load_spaces
 
     with pytest.raises(NotFound, match="no judge"):
         load_judge(tmp_path / "judge.json")
