@@ -90,10 +90,10 @@ ROOMS = (
             "judge": {"onnxruntime"},
         },
     ),
+    Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
 )
 TESTS = Path(__file__).parent
 OLD = (
-    {"augment", "label_classes"},
     {"adapters"},
     {"training"},
     {"cli"},

@@ -231,7 +231,7 @@ def command(tmp_path, monkeypatch):
     from radsmith.cli import cli
     from radsmith.engines import choice as engines
     from radsmith.evaluation import judge_files
-    from tests.test_augment import write_split
+    from tests.augmentation.test_augment import write_split
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for split in ("train", "test"):

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from radsmith.augment import TRIES, AugmentPlan
+from radsmith.augmentation.plan import TRIES, AugmentPlan
 from radsmith.evaluation.probe import Answer
 from radsmith.files import write_atomically
 from radsmith.generation.plan import Plan
@@ -32,7 +32,7 @@ from radsmith.language.reading import Reading
 from radsmith.language.vocabulary import ABSENT, default_vocabulary
 
 if TYPE_CHECKING:
-    from radsmith.adapters.augmenting.run import Result
+    from radsmith.augmentation.run import Result
     from radsmith.datasets.manifest import Summary
     from radsmith.language.report import Report
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from radsmith.augment import LABELS
+from radsmith.augmentation.plan import LABELS
 from radsmith.datasets.entry import COLUMNS, is_synthetic
 from radsmith.datasets.manifest import Parquet
 from radsmith.datasets.shards import add_sample

@@ -15,6 +15,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from radsmith.augmentation.classes import LabelClass, Labelled, learned_images
 from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.copies import CopyGuard
@@ -23,7 +24,6 @@ from radsmith.evaluation.judge import Judge
 from radsmith.generation.plan import WEAK, make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
-from radsmith.label_classes import LabelClass, Labelled, learned_images
 from radsmith.language.prompt import Finding, prompt_of, render, settled
 from radsmith.language.vocabulary import default_vocabulary
 

@@ -19,9 +19,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Picture
 
-from radsmith.adapters.augmenting import run as augmenting
-from radsmith.adapters.augmenting import work
-from radsmith.augment import Target, plan_augmentation
+from radsmith.augmentation import run as augmenting
+from radsmith.augmentation import work
+from radsmith.augmentation.classes import BY, Labelled, classes_of
+from radsmith.augmentation.plan import Target, plan_augmentation
 from radsmith.cli import cli
 from radsmith.cli.measuring import real_images
 from radsmith.datasets.corpus import load_corpus
@@ -32,7 +33,6 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import copy_guard, near_copies
 from radsmith.evaluation.features import Stored, pixel_space
 from radsmith.images.pictures import read_record
-from radsmith.label_classes import BY, Labelled, classes_of
 from radsmith.language.prompt import NORMAL
 from tests.evaluation.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
 
@@ -436,7 +436,7 @@ def test_only_what_the_judge_recognises_is_kept_if_asked(data, tmp_path, monkeyp
 CHILD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from tests.test_augment import Engine, augmenting, augment, work
+from tests.augmentation.test_augment import Engine, augmenting, augment, work
 engine = Engine()
 augmenting.load_engine = work.load_engine = lambda choice: engine
 import radsmith.engines.choice
@@ -457,7 +457,7 @@ def test_a_killed_run_goes_on_to_the_same_set(data, tmp_path, monkeypatch):
     augment(data, "--target", 55, "-o", whole)
     child = tmp_path / "child.py"
     child.write_text(CHILD)
-    command = [sys.executable, str(child), str(Path(__file__).parents[1]), str(data)]
+    command = [sys.executable, str(child), str(Path(__file__).parents[2]), str(data)]
     command += ["--target", "55", "-o", str(killed)]
     state = tmp_path / "killed-augment-state"
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from radsmith import __version__
-from radsmith.adapters.augmenting.data_set import (
+from radsmith.augmentation.output import (
     SUMMARY,
     Manifests,
     check_manifests,
@@ -25,8 +25,8 @@ from radsmith.adapters.augmenting.data_set import (
     write_shard,
     write_sheet,
 )
-from radsmith.adapters.augmenting.work import Progress, Work, make_item, prepare_checks
-from radsmith.augment import AugmentPlan, Checks, Item, draw_item
+from radsmith.augmentation.plan import AugmentPlan, Checks, Item, draw_item
+from radsmith.augmentation.work import Progress, Work, make_item, prepare_checks
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput

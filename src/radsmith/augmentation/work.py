@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from radsmith.augment import (
+from radsmith.augmentation.plan import (
     AugmentPlan,
     Checks,
     Drawn,
