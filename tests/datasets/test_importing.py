@@ -323,7 +323,7 @@ def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
 
 
 def test_shards_of_another_data_set_keep_their_labels_and_split(tmp_path):
-    from tests.test_training import make_data
+    from tests.training.test_training import make_data
 
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()

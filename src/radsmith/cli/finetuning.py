@@ -101,7 +101,7 @@ def _tune_pipeline(
     if not base or "threads" in asked:
         raise InvalidInput("--base is diffusers:PATH_OR_ID, and --threads is for the default model")
     try:
-        from radsmith.training.finetune_diffusers import (
+        from radsmith.training.pipelines.finetune import (
             PipelineTuning,
             Privacy,
             finetune_pipeline,

@@ -30,9 +30,9 @@ from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.provenance import Settings
 from radsmith.language.prompt import Prompt
-from radsmith.training.tuning_data import TuningSet
-from radsmith.training.tuning_pipeline import Noised, Parts, Words, losses
-from radsmith.training.tuning_state import Encoded
+from radsmith.training.pipelines.data import TuningSet
+from radsmith.training.pipelines.parts import Noised, Parts, Words, losses
+from radsmith.training.pipelines.state import Encoded
 
 MOST_HELD_OUT = 64
 FEWEST_NULL = 20

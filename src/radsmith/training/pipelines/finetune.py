@@ -28,13 +28,13 @@ from radsmith.engines.diffusers_engine import (
 from radsmith.engines.finetuned import SIDECAR, read_finetuned
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder
-from radsmith.training.tuning_data import TuningSet, common_words, load_tuning_set
-from radsmith.training.tuning_outlook import measure_outlook
-from radsmith.training.tuning_output import Look, LookTaker, finish
-from radsmith.training.tuning_pipeline import Parts, Words, make_trainable, open_pipeline
-from radsmith.training.tuning_preview import find_judge, previews_of, spaces_of
-from radsmith.training.tuning_request import PipelineTuning
-from radsmith.training.tuning_state import (
+from radsmith.training.pipelines.data import TuningSet, common_words, load_tuning_set
+from radsmith.training.pipelines.outlook import measure_outlook
+from radsmith.training.pipelines.output import Look, LookTaker, finish
+from radsmith.training.pipelines.parts import Parts, Words, make_trainable, open_pipeline
+from radsmith.training.pipelines.preview import find_judge, previews_of, spaces_of
+from radsmith.training.pipelines.request import PipelineTuning
+from radsmith.training.pipelines.state import (
     Report,
     Run,
     add_to_log,
@@ -46,7 +46,7 @@ from radsmith.training.tuning_state import (
     read_log,
     save_run,
 )
-from radsmith.training.tuning_steps import (
+from radsmith.training.pipelines.steps import (
     Privacy,
     Recipe,
     Stepper,

@@ -23,8 +23,8 @@ from torch import nn
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.evaluation.features import Space
 from radsmith.files import write_atomically
-from radsmith.training.tuning_data import TuningSet
-from radsmith.training.tuning_pipeline import Parts, encode
+from radsmith.training.pipelines.data import TuningSet
+from radsmith.training.pipelines.parts import Parts, encode
 
 STATE = "state.json"
 ENCODED = "encoded.json"

@@ -20,7 +20,7 @@ from radsmith.training.judge import (
     make_judge,
     targets,
 )
-from tests.test_training import make_data
+from tests.training.test_training import make_data
 
 
 def corpus_of(tmp_path, **changes):

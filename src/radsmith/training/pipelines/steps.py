@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from radsmith.datasets.corpus import balance
 from radsmith.errors import InvalidInput, Unavailable
-from radsmith.training.tuning_data import TuningSet
-from radsmith.training.tuning_pipeline import Noised, Parts, Words, losses
-from radsmith.training.tuning_state import Encoded, Run
+from radsmith.training.pipelines.data import TuningSet
+from radsmith.training.pipelines.parts import Noised, Parts, Words, losses
+from radsmith.training.pipelines.state import Encoded, Run
 
 WARMUP = 20
 LARGEST_NORM = 1.0

@@ -12,11 +12,11 @@ import torch
 
 from radsmith.generation.plan import WEAK
 from radsmith.language.vocabulary import default_vocabulary
-from radsmith.training.tuning_data import TuningSet
-from radsmith.training.tuning_pipeline import Parts, Words
-from radsmith.training.tuning_preview import FEWEST_NULL, MOST_HELD_OUT
-from radsmith.training.tuning_request import PipelineTuning
-from radsmith.training.tuning_steps import Stepper, patients_of
+from radsmith.training.pipelines.data import TuningSet
+from radsmith.training.pipelines.parts import Parts, Words
+from radsmith.training.pipelines.preview import FEWEST_NULL, MOST_HELD_OUT
+from radsmith.training.pipelines.request import PipelineTuning
+from radsmith.training.pipelines.steps import Stepper, patients_of
 
 MANY_PASSES = 100
 NOTES = (

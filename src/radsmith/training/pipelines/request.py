@@ -7,8 +7,8 @@ from pathlib import Path
 
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
-from radsmith.training.tuning_data import FITS
-from radsmith.training.tuning_steps import Privacy
+from radsmith.training.pipelines.data import FITS
+from radsmith.training.pipelines.steps import Privacy
 
 
 @dataclass(frozen=True, kw_only=True)

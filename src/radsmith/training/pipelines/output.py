@@ -18,9 +18,9 @@ from radsmith.evaluation.features import Space
 from radsmith.evaluation.judge import Judge
 from radsmith.files import write_atomically
 from radsmith.images.provenance import Settings
-from radsmith.training.tuning_data import TuningSet
-from radsmith.training.tuning_pipeline import Parts, Words, save_weights
-from radsmith.training.tuning_preview import (
+from radsmith.training.pipelines.data import TuningSet
+from radsmith.training.pipelines.parts import Parts, Words, save_weights
+from radsmith.training.pipelines.preview import (
     Preview,
     Watch,
     draw,
@@ -29,9 +29,9 @@ from radsmith.training.tuning_preview import (
     kept_images,
     sheet,
 )
-from radsmith.training.tuning_request import PipelineTuning
-from radsmith.training.tuning_state import Encoded, Run
-from radsmith.training.tuning_steps import Recipe, epsilon_spent, patients_of
+from radsmith.training.pipelines.request import PipelineTuning
+from radsmith.training.pipelines.state import Encoded, Run
+from radsmith.training.pipelines.steps import Recipe, epsilon_spent, patients_of
 
 RISEN = 1.05
 TELLING = 0.5

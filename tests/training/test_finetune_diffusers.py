@@ -102,7 +102,7 @@ def bases(tmp_path_factory):
 
 
 def tune(dataset, base, out, report=lambda event, facts: None, **more):
-    from radsmith.training.finetune_diffusers import PipelineTuning, finetune_pipeline
+    from radsmith.training.pipelines.finetune import PipelineTuning, finetune_pipeline
 
     usual = {"steps": 3, "preview_every": 50, "preview_steps": 2, "rank": 4, "learning_rate": 1e-2}
     usual |= {"preview_prompts": ("knee x-ray, osteoarthritis",)}
@@ -168,7 +168,7 @@ def test_training_tells_the_network_what_drawing_tells_it(kind, bases):
     """Words, pooled words and time ids, of a sentence and of the empty one, as in guidance."""
     import torch
 
-    from radsmith.training.tuning_pipeline import Noised, Words, losses, open_pipeline
+    from radsmith.training.pipelines.parts import Noised, Words, losses, open_pipeline
 
     parts = open_pipeline(bases / kind, None, "auto")
     heard = []
@@ -201,7 +201,7 @@ def test_training_tells_the_network_what_drawing_tells_it(kind, bases):
 def test_the_loss_is_of_the_pipelines_own_prediction(kind, bases):
     import torch
 
-    from radsmith.training.tuning_pipeline import Noised, Words, losses, open_pipeline
+    from radsmith.training.pipelines.parts import Noised, Words, losses, open_pipeline
 
     parts = open_pipeline(bases / kind, None, "auto")
     rng = np.random.default_rng(0)
@@ -263,7 +263,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from radsmith.training.finetune_diffusers import PipelineTuning, finetune_pipeline
+from radsmith.training.pipelines.finetune import PipelineTuning, finetune_pipeline
 data, base, out = sys.argv[1:]
 request = PipelineTuning(
     data=Path(data), base=base, out=Path(out), steps=7, rank=4, learning_rate=1e-2, resume=True,
@@ -308,7 +308,7 @@ def test_a_killed_run_ends_in_the_same_weights(dataset, bases, tmp_path):
 
 
 def test_the_log_goes_back_to_the_last_checkpoint(tmp_path):
-    from radsmith.training.tuning_state import add_to_log, read_log
+    from radsmith.training.pipelines.state import add_to_log, read_log
 
     path = tmp_path / "log.jsonl"
     entries = [{"step": step} for step in (0, 10, 12, 20)]
@@ -322,7 +322,7 @@ def test_the_log_goes_back_to_the_last_checkpoint(tmp_path):
 
 
 def test_held_out_patients_are_never_learned_from(dataset, bases, tmp_path):
-    from radsmith.training.tuning_data import load_tuning_set
+    from radsmith.training.pipelines.data import load_tuning_set
 
     data = load_tuning_set(dataset, 0.3)
     out, kept = set(data.held_out), set(data.training)
@@ -390,10 +390,10 @@ def test_a_lora_is_bound_to_its_files_and_its_base(tuned, bases, tmp_path):
 @pytest.fixture(scope="module")
 def stepper(dataset, bases):
     """Makes steppers over one encoded data set and one pipeline with a fresh LoRA."""
-    from radsmith.training.tuning_data import load_tuning_set
-    from radsmith.training.tuning_pipeline import Words, encode, make_trainable, open_pipeline
-    from radsmith.training.tuning_state import Encoded
-    from radsmith.training.tuning_steps import Recipe, Stepper
+    from radsmith.training.pipelines.data import load_tuning_set
+    from radsmith.training.pipelines.parts import Words, encode, make_trainable, open_pipeline
+    from radsmith.training.pipelines.state import Encoded
+    from radsmith.training.pipelines.steps import Recipe, Stepper
 
     data = load_tuning_set(dataset, 0.3)
     parts = open_pipeline(bases / "sd15", None, "auto")
@@ -439,7 +439,7 @@ def test_private_gradients_are_clipped_one_by_one(stepper):
     """Against per-sample gradients by torch.func, an independent way to the same numbers."""
     import torch
 
-    from radsmith.training.tuning_steps import Privacy
+    from radsmith.training.pipelines.steps import Privacy
 
     private, parts = stepper(privacy=Privacy(epsilon=1.0), noise=0.0)
     seen = []
@@ -476,7 +476,7 @@ def test_private_gradients_are_clipped_one_by_one(stepper):
 def test_private_noise_has_the_spread_the_accountant_counts(stepper):
     import torch
 
-    from radsmith.training.tuning_steps import Privacy
+    from radsmith.training.pipelines.steps import Privacy
 
     privacy = Privacy(epsilon=1.0, clip=0.5)
     quiet, loud = (gradient(stepper(privacy=privacy, noise=n)) for n in (0.0, 3.0))
@@ -487,7 +487,7 @@ def test_private_noise_has_the_spread_the_accountant_counts(stepper):
 
 def test_epsilon_keeps_to_the_bound():
     pytest.importorskip("opacus", reason="the extra `privacy` is not installed")
-    from radsmith.training.tuning_steps import Privacy, epsilon_spent, noise_for
+    from radsmith.training.pipelines.steps import Privacy, epsilon_spent, noise_for
 
     privacy = Privacy(epsilon=3.0, delta=1e-5)
     noise = noise_for(privacy, 0.05, 400)
@@ -500,7 +500,7 @@ def test_epsilon_keeps_to_the_bound():
 
 def test_a_private_run_says_what_it_spent(dataset, bases, tmp_path):
     pytest.importorskip("opacus", reason="the extra `privacy` is not installed")
-    from radsmith.training.finetune_diffusers import Privacy
+    from radsmith.training.pipelines.finetune import Privacy
 
     private = Privacy(epsilon=4.0, delta=1e-4)
     out = tune(dataset, bases / "sd15", tmp_path / "out", privacy=private, steps=11)
@@ -521,9 +521,9 @@ def test_a_private_run_says_what_it_spent(dataset, bases, tmp_path):
 
 def test_the_watch_finds_copies(dataset):
     from radsmith.evaluation.features import pixel_space
-    from radsmith.training.tuning_data import load_tuning_set
-    from radsmith.training.tuning_preview import Watch
-    from radsmith.training.tuning_state import Encoded
+    from radsmith.training.pipelines.data import load_tuning_set
+    from radsmith.training.pipelines.preview import Watch
+    from radsmith.training.pipelines.state import Encoded
 
     data = load_tuning_set(dataset, 0.5)
     squares = [data.square(i, SIDE, "letterbox") for i in range(len(data))]
@@ -538,7 +538,7 @@ def test_the_watch_finds_copies(dataset):
 
 
 def test_pictures_are_fitted_by_a_stated_rule(tmp_path):
-    from radsmith.training.tuning_data import load_tuning_set
+    from radsmith.training.pipelines.data import load_tuning_set
 
     wide = np.full((20, 40), 200, np.uint8)
     wide[:, :8] = 100
