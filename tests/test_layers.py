@@ -92,10 +92,13 @@ ROOMS = (
     ),
     Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
 )
+INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio")
+"""In the same order; what lies beside them (`app`, `front`) comes last."""
 TESTS = Path(__file__).parent
 OLD = (
     {"adapters"},
     {"training"},
+    {"server"},
     {"cli"},
 )
 """What has not moved yet, above the rooms."""
@@ -192,6 +195,15 @@ def test_there_are_no_cycles():
 
     for name in graph:
         visit(name)
+
+
+def test_the_server_has_an_order_of_its_own():
+    order = {name: level for level, name in enumerate(INSIDE_SERVER)}
+    for name, path in modules():
+        for target in own(path):
+            if name.startswith("server.") and target.startswith("server."):
+                here, there = (order.get(n.split(".")[1], len(order)) for n in (name, target))
+                assert there <= here, f"{name}: {target}"
 
 
 def test_rooms_say_what_they_are_for_and_what_they_may_touch():

@@ -74,8 +74,8 @@ def test_a_full_queue_is_waited_for_as_long_as_the_server_says(serve):
 
 
 def test_keys_are_sent_and_asked_for(serve, tmp_path, monkeypatch):
-    from radsmith.adapters.server.database import Database
-    from radsmith.adapters.server.keys import Keys
+    from radsmith.server.store.database import Database
+    from radsmith.server.store.keys import Keys
 
     (tmp_path / "data").mkdir()
     database = Database(f"sqlite:///{tmp_path / 'data' / 'radsmith.sqlite3'}")

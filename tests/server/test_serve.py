@@ -463,7 +463,7 @@ def test_one_server_a_folder_and_a_port(serve, run, tmp_path):
 
 def test_the_server_never_imports_torch():
     code = (
-        "import sys; import radsmith.adapters.server.app, radsmith.adapters.server.worker;"
+        "import sys; import radsmith.server.app, radsmith.server.jobs.worker;"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -472,7 +472,7 @@ def test_the_server_never_imports_torch():
 
 def test_the_first_page_waits_for_nothing_heavy():
     code = (
-        "import sys; import radsmith.adapters.server.front, radsmith.adapters.server.store;"
+        "import sys; import radsmith.server.front, radsmith.server.store.store;"
         "heavy = {'numpy', 'fastapi', 'pydantic', 'onnxruntime', 'PIL', 'pydicom'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
