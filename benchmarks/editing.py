@@ -11,10 +11,10 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from radsmith.adapters.model_files import load_engine
-from radsmith.engine import Given
-from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.engines.engine import Given
+from radsmith.engines.model_files import load_engine
+from radsmith.generation.plan import plan
+from radsmith.images.provenance import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"
 HOLE = 256

@@ -26,17 +26,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from radsmith.adapters.files import cache_folder
-from radsmith.adapters.judge_files import load_judge
-from radsmith.adapters.model_files import load_engine
-from radsmith.features import Stored
-from radsmith.generate import make, plan
-from radsmith.generation import Request, Settings
-from radsmith.probe import probe
-from radsmith.projection import body_only
-from radsmith.training.data import Contents, load_corpus, read_manifest
+from radsmith.datasets.corpus import Contents, load_corpus, read_manifest
+from radsmith.datasets.labels import concepts_of
+from radsmith.datasets.projection import body_only
+from radsmith.engines.model_files import load_engine
+from radsmith.evaluation.features import Stored
+from radsmith.evaluation.judge_files import load_judge
+from radsmith.evaluation.probe import probe
+from radsmith.files import cache_folder
+from radsmith.generation.plan import make, plan
+from radsmith.images.provenance import Request, Settings
 from radsmith.training.finetune import finetune
-from radsmith.training.labels import concepts_of
 from radsmith.training.tuned_model import Tuning
 
 COLUMNS = ("key", "shard", "width", "height", "modality", "body_part", "view", "technique",

@@ -23,9 +23,9 @@ from pydicom.uid import generate_uid
 IMPORT = """
 import resource, sys
 from pathlib import Path
-from radsmith.adapters.deidentify import Policy
-from radsmith.adapters.importing.pictures import Options
-from radsmith.adapters.importing.run import Request, run_import
+from radsmith.deidentification.attributes import Policy
+from radsmith.datasets.units import Options
+from radsmith.datasets.run import Request, run_import
 if __name__ == "__main__":
     options = Options(policy=Policy(secret=b"0" * 16), source="bench", slices=0)
     request = Request(sources=(Path(sys.argv[1]),), out=Path(sys.argv[2]), options=options,

@@ -26,9 +26,9 @@ import httpx
 import numpy as np
 from speed import processor
 
-from radsmith.adapters.model_files import load_engine, load_facts
-from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.engines.model_files import load_engine, load_facts
+from radsmith.generation.plan import plan
+from radsmith.images.provenance import Settings
 
 CLIENTS, SECONDS, WORKERS, STARTS = 50, 60, 2, 5
 PROMPT = "chest x-ray, PA view, adult, normal"

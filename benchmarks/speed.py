@@ -19,9 +19,9 @@ import numpy as np
 import onnxruntime
 from threadpoolctl import threadpool_limits
 
-from radsmith.adapters.model_files import load_engine, load_facts, load_files
-from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.engines.model_files import load_engine, load_facts, load_files
+from radsmith.generation.plan import plan
+from radsmith.images.provenance import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"
 SIZE = 1024
@@ -54,7 +54,7 @@ def multiply_adds() -> dict[str, int]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from radsmith.stages import FINER
+    from radsmith.engines.default.stages import FINER
     from radsmith.training.from_onnx import network_from_onnx
     from radsmith.training.network import MAX_CONCEPTS, BaseDenoiser
 

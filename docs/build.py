@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
-from radsmith.adapters.contact_sheet import Table
-from radsmith.adapters.evaluation_report import evaluation_tables
-from radsmith.adapters.model_files import SIDECAR, default_folder
-from radsmith.adapters.rebuild_report import rebuild_tables
 from radsmith.cli import cli
-from radsmith.generate import WEAK
-from radsmith.vocabulary import default_vocabulary
+from radsmith.engines.model_files import SIDECAR, default_folder
+from radsmith.evaluation.rebuild_page import rebuild_tables
+from radsmith.evaluation.report_page import evaluation_tables
+from radsmith.generation.plan import WEAK
+from radsmith.images.contact_sheet import Table
+from radsmith.language.vocabulary import default_vocabulary
 
 HERE = Path(__file__).parent
 
@@ -42,9 +42,9 @@ def model_card() -> str:
         for stage, e in facts["training"].items()
     )
     parts.append(
-        "## Training\n\nOn held-out patients of the training split. Held-out loss: squared error over "
-        "that of the closed-form prior (base), in units of the residual's spread (finer stages, "
-        "which the second phase lets rise: a drawing is not a mean). Texture: kernel distance to "
+        "## Training\n\nOn held-out patients of the training split. Held-out loss: squared error "
+        "over that of the closed-form prior (base), in units of the residual's spread (finer "
+        "stages, which the second phase lets rise: a drawing is not a mean). Texture: kernel distance to "
         "real images in the closed-form space that checkpoints are chosen by, by octave, each "
         "finer stage on real input. Near-copies: nearer to a training image than 99 % of held-out "
         "ones are.\n\n| stage | steps | samples | core-hours | phase | held-out loss | texture "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsmith.adapters.model_files import load_facts
+from radsmith.engines.model_files import load_facts
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from radsmith.adapters.files import prepare_folder, read_bytes, write_atomically
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
+from radsmith.files import prepare_folder, read_bytes, write_atomically
 
 
 def failing(error: BaseException) -> Callable[..., NoReturn]:
@@ -145,7 +145,7 @@ def test_reading_says_what_is_missing(tmp_path: Path) -> None:
 def test_a_file_too_large_for_memory_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radsmith.adapters.files.MAX_BYTES", 3)
+    monkeypatch.setattr("radsmith.files.MAX_BYTES", 3)
     (tmp_path / "big").write_bytes(b"1234")
     with pytest.raises(InvalidInput, match="at most 3"):
         read_bytes(tmp_path / "big")

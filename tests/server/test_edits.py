@@ -11,11 +11,11 @@ import openai
 import pydicom
 import pytest
 from click.testing import CliRunner
-from conftest import Running, Studio
 from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 
 from radsmith.cli import cli
+from tests.server.conftest import Running, Studio
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}

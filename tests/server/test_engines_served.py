@@ -3,14 +3,14 @@
 import httpx
 import numpy as np
 import pytest
-from conftest import Running
 
-from radsmith.adapters.engines import load_engine
-from radsmith.adapters.openai_engine import KEY, Endpoint, OpenAIEngine
-from radsmith.engine import Given
+from radsmith.engines.choice import load_engine
+from radsmith.engines.engine import Given
+from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from radsmith.generate import plan
-from radsmith.generation import Settings
+from radsmith.generation.plan import plan
+from radsmith.images.provenance import Settings
+from tests.server.conftest import Running
 
 CHEST = ("modality:x-ray", "body_part:chest")
 
@@ -74,8 +74,8 @@ def test_a_full_queue_is_waited_for_as_long_as_the_server_says(serve):
 
 
 def test_keys_are_sent_and_asked_for(serve, tmp_path, monkeypatch):
-    from radsmith.adapters.server.database import Database
-    from radsmith.adapters.server.keys import Keys
+    from radsmith.server.store.database import Database
+    from radsmith.server.store.keys import Keys
 
     (tmp_path / "data").mkdir()
     database = Database(f"sqlite:///{tmp_path / 'data' / 'radsmith.sqlite3'}")
@@ -111,7 +111,7 @@ def test_a_server_draws_with_another_engine(server, serve, tmp_path):
 @pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers
 def test_a_server_draws_with_a_pipeline(serve, tmp_path):
     pytest.importorskip("diffusers", reason="the extra diffusers is not installed")
-    from test_diffusers_engine import stable_diffusion
+    from tests.engines.test_diffusers_engine import stable_diffusion
 
     stable_diffusion().save_pretrained(tmp_path / "pipeline", safe_serialization=True)
     served = serve("--engine", f"diffusers:{tmp_path / 'pipeline'}")

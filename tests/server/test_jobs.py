@@ -6,17 +6,17 @@ from dataclasses import fields
 import pytest
 from sqlalchemy import create_engine, inspect, select, text
 
-from radsmith.adapters.edit_dicom import Origin
-from radsmith.adapters.server.about import About
-from radsmith.adapters.server.audit import Audit
-from radsmith.adapters.server.database import Database
-from radsmith.adapters.server.history import History
-from radsmith.adapters.server.jobs import Jobs, Made, NewBatch
-from radsmith.adapters.server.keys import Keys
-from radsmith.adapters.server.migrations import MIGRATIONS, migrate
-from radsmith.adapters.server.settings import Limits
-from radsmith.adapters.server.tables import IMAGES, METADATA
+from radsmith.editing.dicom import Origin
 from radsmith.errors import Busy, InvalidInput, NotFound, Unavailable
+from radsmith.server.jobs.about import About
+from radsmith.server.jobs.history import History
+from radsmith.server.jobs.queue import Jobs, Made, NewBatch
+from radsmith.server.store.audit import Audit
+from radsmith.server.store.database import Database
+from radsmith.server.store.keys import Keys
+from radsmith.server.store.migrations import MIGRATIONS, migrate
+from radsmith.server.store.settings import Limits
+from radsmith.server.store.tables import IMAGES, METADATA
 
 MADE = Made(
     data=b"",

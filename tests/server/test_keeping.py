@@ -4,18 +4,18 @@ import time
 
 import numpy as np
 import pytest
-from conftest import Studio
 from sqlalchemy import update
 
-from radsmith.adapters.server.blobs import Blobs
-from radsmith.adapters.server.database import Database
-from radsmith.adapters.server.drawing import npy_of
-from radsmith.adapters.server.history import History
-from radsmith.adapters.server.jobs import Jobs, Made, NewBatch
-from radsmith.adapters.server.keeping import UPLOAD, Keeping
-from radsmith.adapters.server.settings import Limits
-from radsmith.adapters.server.tables import JOBS
 from radsmith.errors import NotFound
+from radsmith.server.jobs.drawing import npy_of
+from radsmith.server.jobs.history import History
+from radsmith.server.jobs.keeping import UPLOAD, Keeping
+from radsmith.server.jobs.queue import Jobs, Made, NewBatch
+from radsmith.server.store.blobs import Blobs
+from radsmith.server.store.database import Database
+from radsmith.server.store.settings import Limits
+from radsmith.server.store.tables import JOBS
+from tests.server.conftest import Studio
 
 DAY = 24 * 3600
 

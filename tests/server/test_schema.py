@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import pytest
 import schemathesis
-from conftest import Running, Studio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
@@ -14,6 +13,8 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+
+from tests.server.conftest import Running, Studio
 
 CHECKS = [
     not_a_server_error,

@@ -18,14 +18,14 @@ import numpy as np
 import openai
 import pydicom
 import pytest
-from conftest import Running, Studio
 from PIL import Image as Picture
 
 from radsmith import cli
-from radsmith.adapters.model_files import load_engine
-from radsmith.generate import make, plan
-from radsmith.generation import Generation, Request, Settings
-from radsmith.image import quantize
+from radsmith.engines.model_files import load_engine
+from radsmith.generation.plan import make, plan
+from radsmith.images.image import quantize
+from radsmith.images.provenance import Generation, Request, Settings
+from tests.server.conftest import Running, Studio
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
@@ -463,7 +463,7 @@ def test_one_server_a_folder_and_a_port(serve, run, tmp_path):
 
 def test_the_server_never_imports_torch():
     code = (
-        "import sys; import radsmith.adapters.server.app, radsmith.adapters.server.worker;"
+        "import sys; import radsmith.server.app, radsmith.server.jobs.worker;"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -472,7 +472,7 @@ def test_the_server_never_imports_torch():
 
 def test_the_first_page_waits_for_nothing_heavy():
     code = (
-        "import sys; import radsmith.adapters.server.front, radsmith.adapters.server.store;"
+        "import sys; import radsmith.server.front, radsmith.server.store.store;"
         "heavy = {'numpy', 'fastapi', 'pydantic', 'onnxruntime', 'PIL', 'pydicom'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

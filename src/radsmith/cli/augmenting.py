@@ -13,10 +13,10 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
-    from radsmith.adapters.augmenting.data_set import Manifests
-    from radsmith.adapters.augmenting.run import Request
-    from radsmith.augment import AugmentPlan
-    from radsmith.real_set import RealSet
+    from radsmith.augmentation.output import Manifests
+    from radsmith.augmentation.plan import AugmentPlan
+    from radsmith.augmentation.run import Request
+    from radsmith.evaluation.real_set import RealSet
 
 
 @click.command()
@@ -57,11 +57,11 @@ def augment(
     the size of the largest, balance:0.5 to that quantile of the sizes. Only the training split is
     added to. Run the same command again to go on after a stop.
     """
-    from radsmith.adapters.augmenting.run import Request, check_place
-    from radsmith.adapters.engines import chosen, load_facts, settings_for
-    from radsmith.augment import Target, plan_augmentation
-    from radsmith.label_classes import Labelled, classes_of
-    from radsmith.training.labels import concepts_of
+    from radsmith.augmentation.classes import Labelled, classes_of
+    from radsmith.augmentation.plan import Target, plan_augmentation
+    from radsmith.augmentation.run import Request, check_place
+    from radsmith.datasets.labels import concepts_of
+    from radsmith.engines.choice import chosen, load_facts, settings_for
 
     choice = chosen(engine, model)
     wanted = Target.parse(target)
@@ -96,8 +96,8 @@ def augment(
 def _manifests(data: Path, by: tuple[str, ...]) -> Manifests:
     from importlib.util import find_spec
 
-    from radsmith.adapters.augmenting.data_set import Manifests
-    from radsmith.training.data import read_manifest
+    from radsmith.augmentation.output import Manifests
+    from radsmith.datasets.corpus import read_manifest
 
     if find_spec("pyarrow") is None:
         raise Unavailable("augmenting needs pyarrow: pip install radsmith[import]")
@@ -116,8 +116,8 @@ def _say_plan(request: Request, planned: AugmentPlan) -> None:
     """The table on stdout, and how long it will take, without writing anything."""
     from rich.console import Console
 
-    from radsmith.adapters.augmenting.run import seconds_an_image
-    from radsmith.adapters.console import augment_table
+    from radsmith.augmentation.run import seconds_an_image
+    from radsmith.cli.console import augment_table
 
     console = Console(highlight=False, markup=False)
     console.print(augment_table(planned, planned.expected))
@@ -132,8 +132,8 @@ def _say_plan(request: Request, planned: AugmentPlan) -> None:
 def _run(request: Request, planned: AugmentPlan, data: Path) -> None:
     from rich.console import Console
 
-    from radsmith.adapters.augmenting.run import run_augmentation
-    from radsmith.adapters.console import augment_summary, augment_table, stage_progress
+    from radsmith.augmentation.run import run_augmentation
+    from radsmith.cli.console import augment_summary, augment_table, stage_progress
 
     console = Console(stderr=True, highlight=False, markup=False)
     console.print(augment_table(planned, planned.expected))

@@ -12,8 +12,8 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from radsmith.adapters.edit_files import Opened
-    from radsmith.edit import Edited, Mask, Task
+    from radsmith.editing.files import Opened
+    from radsmith.editing.operations import Edited, Mask, Task
 
 IMAGE = click.argument("image", type=click.Path(path_type=Path))
 
@@ -59,7 +59,7 @@ def _region(command: Callable[..., None]) -> Callable[..., None]:
 @_common
 def inpaint(image: Path, **options: Any) -> None:
     """Draw a part of IMAGE anew; all other pixels stay as they are, bit for bit."""
-    from radsmith import edit
+    from radsmith.editing import operations as edit
 
     opened = _open(image)
     mask = _mask(opened, options)
@@ -78,8 +78,8 @@ def outpaint(
     image: Path, left: str, right: str, top: str, bottom: str, canvas: str | None, **options: Any
 ) -> None:
     """Continue IMAGE beyond its edges."""
-    from radsmith import edit
-    from radsmith.adapters.edit_text import margins_of
+    from radsmith.editing import operations as edit
+    from radsmith.editing.wording import margins_of
 
     opened = _open(image)
     margins = margins_of(opened.source, (left, right, top, bottom), canvas)
@@ -93,7 +93,7 @@ def outpaint(
 @_common
 def vary(image: Path, strength: float, **options: Any) -> None:
     """Other versions of IMAGE, or of its masked part."""
-    from radsmith import edit
+    from radsmith.editing import operations as edit
 
     opened = _open(image)
     asked = options["mask_file"] or options["box"] or options["polygon"]
@@ -121,10 +121,10 @@ def change(
 
     Where is taken from --mask, --box or --polygon, else from the site and side that are named.
     """
-    from radsmith import edit
-    from radsmith.adapters.edit_files import checked_mask
-    from radsmith.adapters.edit_text import changed_prompt, understood
-    from radsmith.body_map import ellipse_of
+    from radsmith.editing import operations as edit
+    from radsmith.editing.body_map import ellipse_of
+    from radsmith.editing.files import checked_mask
+    from radsmith.editing.wording import changed_prompt, understood
 
     opened = _open(image)
     words = understood(options["prompt"]) or opened.source.words
@@ -152,7 +152,7 @@ def change(
 @_common
 def interpolate(image: Path, other: Path, strength: float, **options: Any) -> None:
     """Images on the way from IMAGE to OTHER, -n of them; both must have one size."""
-    from radsmith import edit
+    from radsmith.editing import operations as edit
 
     one, two = _open(image), _open(other)
     _check(one, options | {"seed": 1}, "interpolate")
@@ -174,10 +174,10 @@ def extend(image: Path, target: str, **options: Any) -> None:
     """
     from rich.console import Console
 
-    from radsmith.adapters.edit_files import write_distances
-    from radsmith.extend import extend as continue_to
-    from radsmith.prompt import complete
-    from radsmith.reading import read_prompt
+    from radsmith.editing.extend import extend as continue_to
+    from radsmith.editing.files import write_distances
+    from radsmith.language.prompt import complete
+    from radsmith.language.reading import read_prompt
 
     opened = _open(image)
     words = options["prompt"] or opened.source.words
@@ -201,13 +201,13 @@ def extend(image: Path, target: str, **options: Any) -> None:
 
 
 def _open(image: Path) -> Opened:
-    from radsmith.adapters.edit_files import open_source
+    from radsmith.editing.files import open_source
 
     return open_source(image)
 
 
 def _mask(opened: Opened, options: dict[str, Any]) -> Mask:
-    from radsmith.adapters.edit_files import box_mask, polygon_mask, read_mask
+    from radsmith.editing.files import box_mask, polygon_mask, read_mask
 
     given = [options[name] for name in ("mask_file", "box", "polygon")]
     if sum(value is not None for value in given) != 1:
@@ -224,12 +224,12 @@ def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
 
     from rich.console import Console
 
-    from radsmith.adapters.console import say_plan
-    from radsmith.adapters.edit_text import edit_plan
-    from radsmith.adapters.engines import chosen, load_engine, settings_for
-    from radsmith.adapters.files import prepare_folder
-    from radsmith.edit import Task
-    from radsmith.generation import Request
+    from radsmith.cli.console import say_plan
+    from radsmith.editing.operations import Task
+    from radsmith.editing.wording import edit_plan
+    from radsmith.engines.choice import chosen, load_engine, settings_for
+    from radsmith.files import prepare_folder
+    from radsmith.images.provenance import Request
 
     choice = chosen(options["engine"], options["model"])
     settings = settings_for(choice, options["steps"], options["guidance"])
@@ -272,7 +272,7 @@ def _stem(opened: Opened, options: dict[str, Any], operation: str, number: int) 
 
 def _check(opened: Opened, options: dict[str, Any], operation: str) -> None:
     """Refuse before any work what would overwrite a file."""
-    from radsmith.adapters.edit_files import refuse_present
+    from radsmith.editing.files import refuse_present
 
     if options["force"]:
         return
@@ -297,14 +297,14 @@ def _write(
     label: str,
 ) -> None:
     """The images, their masks and COCO boxes; a sheet of several; paths on stdout."""
-    from radsmith.adapters.edit_files import (
+    from radsmith.cli.sheets import write_edit_sheet
+    from radsmith.editing.files import (
         write_coco,
         write_difference,
         write_edited,
         write_mask,
         write_pair,
     )
-    from radsmith.adapters.sheets import write_edit_sheet
 
     written = []
     first = _stem(opened, options, operation, edits[0][0])

@@ -68,7 +68,7 @@ def _tune_default(
 ) -> None:
     from rich.console import Console
 
-    from radsmith.cli.tuning_console import TuningProgress, say_figures
+    from radsmith.cli.finetuning_console import TuningProgress, say_figures
 
     if base.startswith(("openai:", "onnx:")):
         raise InvalidInput(f"cannot fine-tune {base}: give default, a model or diffusers:…")
@@ -101,7 +101,7 @@ def _tune_pipeline(
 ) -> None:
     from dataclasses import replace
 
-    from radsmith.cli.tuning_console import say_pipeline
+    from radsmith.cli.finetuning_console import say_pipeline
 
     wrong = [name for name in ("threads", "finer_steps") if name in asked]
     if wrong:
@@ -109,7 +109,7 @@ def _tune_pipeline(
     if not base:
         raise InvalidInput("--base is diffusers:PATH_OR_ID: the path or id is missing")
     try:
-        from radsmith.training.finetune_diffusers import (
+        from radsmith.training.pipelines.finetune import (
             PipelineTuning,
             Privacy,
             finetune_pipeline,

@@ -25,9 +25,9 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
 
     from rich.console import Console
 
-    from radsmith.adapters.console import report_table, say_reading
-    from radsmith.adapters.reports import report_text
-    from radsmith.report import read_report
+    from radsmith.cli.console import report_table, say_reading
+    from radsmith.language.report import read_report
+    from radsmith.language.report_files import report_text
 
     read = read_report(
         report_text(file), _named("modality", modality), _named("body_part", body_part)
@@ -66,15 +66,15 @@ def deidentify_files(
     """
     from rich.console import Console
 
-    from radsmith.adapters.console import write_problems
-    from radsmith.adapters.deidentify import Policy
-    from radsmith.adapters.deidentify_files import (
+    from radsmith.cli.console import write_problems
+    from radsmith.deidentification.attributes import Policy
+    from radsmith.deidentification.run import (
         REPORT_NAME,
         default_secret,
         deidentify_files,
         read_secret,
     )
-    from radsmith.adapters.files import prepare_folder
+    from radsmith.files import prepare_folder
 
     _check_sources(sources)
     secret = secret or default_secret()
@@ -136,14 +136,14 @@ def import_data(
     What is left out is listed beside the data set with the reason. Run the same command again to
     go on after a stop.
     """
-    from radsmith.adapters.console import import_summary, stage_progress
-    from radsmith.adapters.deidentify import Policy
-    from radsmith.adapters.deidentify_files import default_secret, read_secret
-    from radsmith.adapters.importing.pictures import Options, own_vocabulary, read_labels
-    from radsmith.adapters.importing.remote import is_remote
-    from radsmith.adapters.importing.run import Request, run_import
-    from radsmith.dataset import ct_windows
-    from radsmith.vocabulary import learn_concepts
+    from radsmith.cli.console import import_summary, stage_progress
+    from radsmith.datasets.entry import ct_windows
+    from radsmith.datasets.remote import is_remote
+    from radsmith.datasets.run import Request, run_import
+    from radsmith.datasets.units import Options, own_vocabulary, read_labels
+    from radsmith.deidentification.attributes import Policy
+    from radsmith.deidentification.run import default_secret, read_secret
+    from radsmith.language.vocabulary import learn_concepts
 
     _check_extra()
     remote = tuple(source for source in sources if is_remote(source))
@@ -201,7 +201,7 @@ def _check_sources(sources: tuple[Path, ...]) -> None:
 
 def _named(kind: str, words: str | None) -> str | None:
     """The id of the one concept of a kind that the words name."""
-    from radsmith.vocabulary import default_vocabulary
+    from radsmith.language.vocabulary import default_vocabulary
 
     if words is None:
         return None

@@ -12,11 +12,11 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from radsmith.adapters.engines import Choice
-    from radsmith.adapters.image_files import Job
-    from radsmith.adapters.prompt_list import Row
-    from radsmith.generate import Plan
-    from radsmith.generation import Settings
+    from radsmith.engines.choice import Choice
+    from radsmith.generation.plan import Plan
+    from radsmith.generation.prompt_list import Row
+    from radsmith.generation.run import Job
+    from radsmith.images.provenance import Settings
 
 FORMATS = ("png", "png16", "dicom", "npy")
 INTERRUPTED = 130
@@ -62,11 +62,11 @@ def generate(
     With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
     """
-    from radsmith.adapters.engines import chosen, load_facts, settings_for
-    from radsmith.adapters.files import prepare_folder
-    from radsmith.adapters.prompt_list import Row, parse_size, read_list
-    from radsmith.engine import check_size
-    from radsmith.generate import plan
+    from radsmith.engines.choice import chosen, load_facts, settings_for
+    from radsmith.engines.engine import check_size
+    from radsmith.files import prepare_folder
+    from radsmith.generation.plan import plan
+    from radsmith.generation.prompt_list import Row, parse_size, read_list
 
     if (prompt is None) == (list_file is None):
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
@@ -97,8 +97,8 @@ def generate(
 
 
 def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
-    from radsmith.adapters.image_files import Job
-    from radsmith.generation import Request
+    from radsmith.generation.run import Job
+    from radsmith.images.provenance import Request
 
     jobs: dict[tuple[Path, Settings, str], Job] = {}
     for row, planned in zip(rows, plans, strict=True):
@@ -125,9 +125,9 @@ def _run(
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
     from rich.console import Console
 
-    from radsmith.adapters.console import Tally, say_plan, summary, watch, write_failures
-    from radsmith.adapters.image_files import run_jobs
-    from radsmith.adapters.sheets import MOST_TILES, write_sheet
+    from radsmith.cli.console import Tally, say_plan, summary, watch, write_failures
+    from radsmith.cli.sheets import MOST_TILES, write_sheet
+    from radsmith.generation.run import run_jobs
 
     console = Console(stderr=True, highlight=False, markup=False)
     plans = {job.plan.canonical: job.plan for job in jobs}
@@ -176,10 +176,10 @@ def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
     from rich.console import Console
 
-    from radsmith.adapters.console import reading_table, say_plan
-    from radsmith.adapters.model_files import load_facts
-    from radsmith.generate import plan
-    from radsmith.reading import read_prompt
+    from radsmith.cli.console import reading_table, say_plan
+    from radsmith.engines.model_files import load_facts
+    from radsmith.generation.plan import plan
+    from radsmith.language.reading import read_prompt
 
     console = Console(highlight=False, markup=False)
     facts = load_facts(model)  # its own words enter the vocabulary
@@ -193,7 +193,7 @@ def inspect(file: Path) -> None:
     """Print the provenance record of FILE (PNG, DICOM or NPY) as JSON."""
     import json
 
-    from radsmith.adapters.pictures import read_record
+    from radsmith.images.pictures import read_record
 
     record = json.loads(read_record(file).to_json())
     click.echo(json.dumps(record, indent=1, ensure_ascii=False))
@@ -204,6 +204,6 @@ def inspect(file: Path) -> None:
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
 def demo(folder: Path, workers: int) -> None:
     """Make four images of each of 25 prompts as PNG and DICOM, with sheets to look at."""
-    from radsmith.adapters.demo import run_demo
+    from radsmith.cli.demo import run_demo
 
     run_demo(folder, workers)

@@ -13,13 +13,13 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from radsmith.engine import Engine
-    from radsmith.evaluate import Options, Progress
-    from radsmith.features import Space
-    from radsmith.judge import Judge
-    from radsmith.octaves import OctaveOptions
-    from radsmith.real_set import RealSet
-    from radsmith.rebuild import RebuildOptions
+    from radsmith.engines.engine import Engine
+    from radsmith.evaluation.features import Space
+    from radsmith.evaluation.fidelity import Options, Progress
+    from radsmith.evaluation.judge import Judge
+    from radsmith.evaluation.octaves import OctaveOptions
+    from radsmith.evaluation.real_set import RealSet
+    from radsmith.evaluation.rebuild import RebuildOptions
 
 
 @click.command()
@@ -64,12 +64,12 @@ def evaluate(
     DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
     samples.png; with --octaves, octaves.html and octaves.json.
     """
-    from radsmith.adapters.engines import chosen, load_engine, settings_for
-    from radsmith.adapters.files import prepare_folder
-    from radsmith.adapters.judge_files import load_judge, load_spaces
-    from radsmith.adapters.prompt_list import parse_steps
-    from radsmith.evaluate import Options
-    from radsmith.octaves import EACH, OctaveOptions, kind_of
+    from radsmith.engines.choice import chosen, load_engine, settings_for
+    from radsmith.evaluation.fidelity import Options
+    from radsmith.evaluation.judge_files import load_judge, load_spaces
+    from radsmith.evaluation.octaves import EACH, OctaveOptions, kind_of
+    from radsmith.files import prepare_folder
+    from radsmith.generation.prompt_list import parse_steps
 
     counts = parse_steps(steps) if steps is not None else [None]
     _check_use(context, octaves, len(counts))
@@ -116,8 +116,8 @@ def _evaluation(
     options: Options,
 ) -> Path:
     """data: folder, split, and whether its training images are searched for copies."""
-    from radsmith.adapters.evaluation_report import write_evaluation
-    from radsmith.evaluate import evaluate as compare
+    from radsmith.evaluation.fidelity import evaluate as compare
+    from radsmith.evaluation.report_page import write_evaluation
 
     source, split, copies = data
     with _telling() as show:
@@ -137,9 +137,9 @@ def _octaves(
     """data: folder and split."""
     from rich.console import Console
 
-    from radsmith.adapters.console import figures_table
-    from radsmith.adapters.octave_report import octave_tables, write_octaves
-    from radsmith.octaves import compare_octaves
+    from radsmith.cli.console import figures_table
+    from radsmith.evaluation.octave_page import octave_tables, write_octaves
+    from radsmith.evaluation.octaves import compare_octaves
 
     with _telling() as show:
         found = compare_octaves(engine, real_images(*data), spaces, options, show)
@@ -206,13 +206,13 @@ def probe(
 
     from rich.console import Console
 
-    from radsmith.adapters.console import probe_table
-    from radsmith.adapters.engines import chosen, load_engine, settings_for
-    from radsmith.adapters.evaluation_report import write_probe
-    from radsmith.adapters.files import prepare_folder
-    from radsmith.adapters.judge_files import load_judge, load_spaces
-    from radsmith.probe import probe as ask
-    from radsmith.rebuild import RebuildOptions
+    from radsmith.cli.console import probe_table
+    from radsmith.engines.choice import chosen, load_engine, settings_for
+    from radsmith.evaluation.judge_files import load_judge, load_spaces
+    from radsmith.evaluation.probe import probe as ask
+    from radsmith.evaluation.rebuild import RebuildOptions
+    from radsmith.evaluation.report_page import write_probe
+    from radsmith.files import prepare_folder
 
     choice = chosen(engine, model)
     settings = settings_for(choice, steps, guidance)
@@ -236,9 +236,9 @@ def _rebuild(
 ) -> Path:
     from rich.console import Console
 
-    from radsmith.adapters.baselines import load_baselines
-    from radsmith.adapters.rebuild_report import write_rebuilt
-    from radsmith.rebuild import rebuild
+    from radsmith.evaluation.baselines import load_baselines
+    from radsmith.evaluation.rebuild import rebuild
+    from radsmith.evaluation.rebuild_page import write_rebuilt
 
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("rebuilding") as status:
@@ -249,10 +249,10 @@ def _rebuild(
 
 def real_images(data: Path, split: str) -> RealSet:
     """The real images of a split, decoded once and cached; synthetic ones are left out."""
-    from radsmith.adapters.files import cache_folder
-    from radsmith.real_set import RealSet
-    from radsmith.training.data import Contents, load_corpus
-    from radsmith.training.labels import concepts_of
+    from radsmith.datasets.corpus import Contents, load_corpus
+    from radsmith.datasets.labels import concepts_of
+    from radsmith.evaluation.real_set import RealSet
+    from radsmith.files import cache_folder
 
     corpus = load_corpus([data], cache_folder(), concepts_of, split, real_only=True)
     return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)

@@ -49,12 +49,12 @@ def serve(
     waiting ones are kept and made at the next start.
     """
     _require()
-    from radsmith.adapters.engines import chosen
-    from radsmith.adapters.server.door import Door
-    from radsmith.adapters.server.front import address_of, listen
-    from radsmith.adapters.server.front import serve as run
-    from radsmith.adapters.server.settings import Limits, ServerSettings, data_folder
-    from radsmith.adapters.server.store import open_store
+    from radsmith.engines.choice import chosen
+    from radsmith.server.front import address_of, listen
+    from radsmith.server.front import serve as run
+    from radsmith.server.store.settings import Limits, ServerSettings, data_folder
+    from radsmith.server.store.store import open_store
+    from radsmith.server.web.door import Door
 
     if public_url and not public_url.startswith(("https://", "http://")):
         raise InvalidInput(f"--public-url must begin with https:// or http://, got {public_url!r}")
@@ -93,10 +93,10 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
     _require()
     from datetime import UTC, datetime
 
-    from radsmith.adapters.files import prepare_folder
-    from radsmith.adapters.server.database import Database
-    from radsmith.adapters.server.keys import Keys
-    from radsmith.adapters.server.settings import ServerSettings, data_folder
+    from radsmith.files import prepare_folder
+    from radsmith.server.store.database import Database
+    from radsmith.server.store.keys import Keys
+    from radsmith.server.store.settings import ServerSettings, data_folder
 
     settings = ServerSettings(folder=data or data_folder(), database=db)
     prepare_folder(settings.folder)

@@ -18,7 +18,7 @@ _NEEDS_TRAIN = "{} needs {}: install torch==2.13.0, then radsmith[train]"
 @click.option("--threads", type=click.IntRange(1), default=1)
 def train_judge(data: Path, folder: Path, samples: int, threads: int) -> None:
     """Train the judge that scores generated images, on half of DATA's patients."""
-    from radsmith.adapters.files import cache_folder, prepare_folder
+    from radsmith.files import cache_folder, prepare_folder
 
     try:
         from radsmith.training.judge import JudgeRecipe, make_judge
@@ -50,7 +50,7 @@ def export_encoder(file: Path) -> None:
 def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:
     """Project CT VOLUMES (.npz) to radiographs: a data folder for `radsmith train`."""
     try:
-        from radsmith.training.simulated import simulate
+        from radsmith.datasets.simulated import simulate
     except ImportError as error:
         raise Unavailable(_NEEDS_TRAIN.format("projecting", error.name)) from error
     click.echo(f"{simulate(volumes, folder, count, seed, workers)} radiographs in {folder}")

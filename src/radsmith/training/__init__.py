@@ -1,1 +1,4 @@
-"""Training of the default model: needs the `train` extra (torch)."""
+"""Training and fine-tuning of models: needs the extra `train` or `diffusers`. Touches anything.
+
+Nothing but the command line imports it.
+"""

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from radsmith.training.data import SIDE, Corpus
+from radsmith.datasets.corpus import SIDE, Corpus
 from radsmith.training.network import MAX_CONCEPTS, PAD
 
 Array = NDArray[np.float32]

@@ -19,11 +19,11 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import save
 from torch import nn
 
-from radsmith.adapters.model_files import SIDECAR, combined_digest
-from radsmith.prior import Prior
-from radsmith.stages import FINER
+from radsmith.datasets.corpus import Corpus
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import FINER
+from radsmith.engines.model_files import SIDECAR, combined_digest
 from radsmith.training.choosing import START
-from radsmith.training.data import Corpus
 from radsmith.training.flow import NOISE_FLOOR
 from radsmith.training.network import MAX_CONCEPTS, BaseDenoiser
 

@@ -23,16 +23,16 @@ from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from radsmith.adapters.files import prepare_folder, write_atomically
-from radsmith.adapters.model_files import load_files, pack
+from radsmith.datasets.corpus import Corpus, balance
+from radsmith.engines.default.onnx_engine import ModelFiles, OnnxEngine
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import FINER
+from radsmith.engines.model_files import load_files, pack
 from radsmith.errors import InvalidInput
-from radsmith.onnx_engine import ModelFiles, OnnxEngine
-from radsmith.prior import Prior
-from radsmith.stages import FINER
+from radsmith.files import prepare_folder, write_atomically
 from radsmith.training.batches import make_batch
 from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import held_out_loss
-from radsmith.training.data import Corpus, balance
 from radsmith.training.export import stored_network
 from radsmith.training.finetune_finer import tune_finer
 from radsmith.training.finetune_report import Watch, finish_report

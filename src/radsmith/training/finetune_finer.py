@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from radsmith.resize import enlarge
-from radsmith.stages import FINER, FinerStep
+from radsmith.datasets.corpus import SIDE, balance
+from radsmith.engines.default.stages import FINER, FinerStep
+from radsmith.images.resize import enlarge
 from radsmith.training.batches import Batch, make_batch
 from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import figures
-from radsmith.training.data import SIDE, balance
 from radsmith.training.export import stored_network
 from radsmith.training.from_onnx import upsampler_from_onnx
 from radsmith.training.loop import Recipe, adversarial_step, enter_second_phase

@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.adapters.contact_sheet import Tile, contact_sheet
-from radsmith.adapters.files import write_atomically
-from radsmith.adapters.judge_files import load_judge
-from radsmith.engine import Engine
-from radsmith.features import Images, Space, Stored, judge_space, pixel_space
-from radsmith.generate import make, plan
-from radsmith.generation import Generation, Request, Settings
-from radsmith.image import Image
-from radsmith.metrics import kernel_distance
-from radsmith.privacy import PERCENTILE, near_copies, nearest, variants
-from radsmith.probe import probe
-from radsmith.prompt import in_words
-from radsmith.training.data import Contents, Corpus
+from radsmith.datasets.corpus import Contents, Corpus
+from radsmith.engines.engine import Engine
+from radsmith.evaluation.copies import PERCENTILE, near_copies, nearest, variants
+from radsmith.evaluation.features import Images, Space, Stored, judge_space, pixel_space
+from radsmith.evaluation.judge_files import load_judge
+from radsmith.evaluation.metrics import kernel_distance
+from radsmith.evaluation.probe import probe
+from radsmith.files import write_atomically
+from radsmith.generation.plan import make, plan
+from radsmith.images.contact_sheet import Tile, contact_sheet
+from radsmith.images.image import Image
+from radsmith.images.provenance import Generation, Request, Settings
+from radsmith.language.prompt import in_words
 from radsmith.training.own_data import OwnData
 
 MOST_PROMPTS = 4

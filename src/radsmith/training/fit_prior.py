@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+from radsmith.datasets.corpus import Corpus
+from radsmith.engines.default.prior import Prior
 from radsmith.errors import InvalidInput
-from radsmith.prior import Prior
-from radsmith.training.data import Corpus
 
 IMAGES_PER_COMPONENT = 80
 FEWEST_IMAGES = 12

@@ -26,11 +26,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsmith.adapters.judge_files import load_judge
-from radsmith.judge import EXCLUSIVE, Judge
-from radsmith.metrics import auroc
-from radsmith.training.data import Contents, Corpus, balance, bucket, load_corpus
-from radsmith.training.labels import concepts_of
+from radsmith.datasets.corpus import Contents, Corpus, balance, bucket, load_corpus
+from radsmith.datasets.labels import concepts_of
+from radsmith.evaluation.judge import EXCLUSIVE, Judge
+from radsmith.evaluation.judge_files import load_judge
+from radsmith.evaluation.metrics import auroc
 
 SIDE = 192
 FEATURES = 128

@@ -20,11 +20,11 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from radsmith.stages import FINER
+from radsmith.datasets.corpus import balance
+from radsmith.engines.default.stages import FINER
 from radsmith.training.adversarial import Weights, critic_loss, freeze, generator_loss, penalty
 from radsmith.training.batches import Batch, make_batch
 from radsmith.training.choosing import Material, figures
-from radsmith.training.data import balance
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
 from radsmith.training.flow import base_loss
 from radsmith.training.network import BaseDenoiser, BaseParams, Upsampler, UpsamplerParams

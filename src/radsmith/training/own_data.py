@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.dataset import VOCABULARY, is_synthetic
+from radsmith.datasets.corpus import Corpus, Row, load_corpus, read_manifest
+from radsmith.datasets.entry import VOCABULARY, is_synthetic
+from radsmith.datasets.labels import concepts_of
 from radsmith.errors import InvalidInput
-from radsmith.own_words import meant, new_words, phrases
-from radsmith.training.data import Corpus, Row, load_corpus, read_manifest
-from radsmith.training.labels import concepts_of
-from radsmith.vocabulary import Concept, default_vocabulary, learn_concepts
+from radsmith.language.own_words import meant, new_words, phrases
+from radsmith.language.vocabulary import Concept, default_vocabulary, learn_concepts
 
 FEWEST = 12
 """Images to train on without which nothing can be learned."""

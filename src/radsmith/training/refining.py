@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from radsmith.resize import enlarge, shrink
-from radsmith.stages import FinerStep, finer_mean
+from radsmith.datasets.corpus import SIDE
+from radsmith.engines.default.stages import FinerStep, finer_mean
+from radsmith.images.resize import enlarge, shrink
 from radsmith.training.batches import Array, Batch, content_mask, hole_masks, tensors
-from radsmith.training.data import SIDE
 
 CROP = 32
 VARIED = 0.25

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from radsmith.components import Components
-from radsmith.conditional import Conditional
-from radsmith.generation import Settings
-from radsmith.letterbox import box_of, content_mask, on_grid
-from radsmith.onnx_engine import ModelFiles
-from radsmith.prior import Prior
-from radsmith.stages import BaseStage, Beginning
+from radsmith.engines.default.components import Components
+from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.letterbox import box_of, content_mask, on_grid
+from radsmith.engines.default.onnx_engine import ModelFiles
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import BaseStage, Beginning
+from radsmith.images.provenance import Settings
 from radsmith.training.batches import drawn_t, encode, hole_masks
 from radsmith.training.flow import base_inputs
 from radsmith.training.network import PAD

@@ -27,19 +27,19 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from radsmith.adapters.contact_sheet import Tile, contact_sheet
-from radsmith.adapters.files import write_atomically
-from radsmith.adapters.model_files import default_folder, load_engine, load_files, read_config
+from radsmith.datasets.corpus import Corpus, balance, load_corpus
+from radsmith.datasets.labels import concepts_of
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.generate import make, plan
-from radsmith.generation import Request
-from radsmith.prior import Prior
+from radsmith.files import write_atomically
+from radsmith.generation.plan import make, plan
+from radsmith.images.contact_sheet import Tile, contact_sheet
+from radsmith.images.provenance import Request
 from radsmith.training.choosing import Material
-from radsmith.training.data import Corpus, balance, load_corpus
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
-from radsmith.training.labels import concepts_of
 from radsmith.training.loop import STAGES, Recipe, last_entry, start, train
 from radsmith.training.state import Beginning, Run, use_best
 

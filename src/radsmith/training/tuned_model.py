@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from torch import nn
 
-from radsmith.adapters.model_files import PRIOR, SUFFIX
+from radsmith.datasets.corpus import Corpus
+from radsmith.engines.default.onnx_engine import ModelFiles
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import FINER
+from radsmith.engines.model_files import PRIOR, SUFFIX
 from radsmith.errors import InvalidInput
-from radsmith.onnx_engine import ModelFiles
-from radsmith.prior import Prior
-from radsmith.stages import FINER
-from radsmith.training.data import Corpus
+from radsmith.language.vocabulary import (
+    default_vocabulary,
+    parse_vocabulary,
+    shipped_vocabulary,
+    to_toml,
+)
 from radsmith.training.export import component_tables, model_parts, stored_network
 from radsmith.training.from_onnx import base_from_onnx
 from radsmith.training.low_rank import merged
@@ -29,12 +35,6 @@ from radsmith.training.own_data import OwnData
 from radsmith.training.replay import Replay
 from radsmith.training.run import read_sources
 from radsmith.training.state import Run
-from radsmith.vocabulary import (
-    default_vocabulary,
-    parse_vocabulary,
-    shipped_vocabulary,
-    to_toml,
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,0 @@
-"""Adding synthetic images to a data set on disk; the originals stay as they are."""

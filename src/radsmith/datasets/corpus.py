@@ -1,0 +1,274 @@
+"""Real images with their concepts, read once from tar shards and a manifest, kept as an array.
+
+A corpus folder holds `train.csv` and `train-*.tar` (one picture a row, see `read_manifest`), and
+may hold `devices.csv`: by key, what tubes, wires and implants were seen besides the findings.
+Rows marked synthetic are trained on and nothing else: never measured on, nor held out.
+Decoding is done once: every picture is brought to 256 pixels on its longer side, centred on a
+black square and stored in one uint8 array in the cache folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from radsmith.datasets.entry import VOCABULARY, is_synthetic
+from radsmith.errors import InvalidInput, NotFound
+from radsmith.language.vocabulary import learn_concepts
+
+SIDE = 256
+DEVICES = "devices.csv"
+Row = dict[str, str]
+PAIRS = (
+    ("modality:", "body_part:"),
+    ("body_part:", "finding:"),
+    ("finding:", "severity:"),
+    ("body_part:", "side:"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Decoded images and their labels.
+
+    pixels: (n, 256, 256) uint8, letterboxed.  frames: (n, 2) content width and height.
+    concepts: ids per image, style included.  patients: hashed number, or the image's key where
+    it is unknown.  held_out: (n,) bool, by patient where known.  synthetic: (n,) bool, made by a
+    model; never held out.
+    """
+
+    pixels: NDArray[np.uint8]
+    frames: NDArray[np.int64]
+    concepts: Sequence[tuple[str, ...]]
+    sources: Sequence[str]
+    patients: Sequence[str]
+    held_out: NDArray[np.bool_]
+    synthetic: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.concepts)
+
+    def after(self, first: int) -> Corpus:
+        """The images from number `first` on."""
+        return Corpus(
+            pixels=self.pixels[first:],
+            frames=self.frames[first:],
+            concepts=self.concepts[first:],
+            sources=self.sources[first:],
+            patients=self.patients[first:],
+            held_out=self.held_out[first:],
+            synthetic=self.synthetic[first:],
+        )
+
+    def counts(self, *, real_only: bool = False) -> Counter[str]:
+        """Images per concept that may be trained on; real_only: what there is evidence of."""
+        left_out = self.held_out | self.synthetic if real_only else self.held_out
+        return Counter(c for ids, out in zip(self.concepts, left_out, strict=True) if not out
+                       for c in ids)  # fmt: skip
+
+    def counts_together(self) -> Counter[str]:
+        """Real training images per pair of modality and body part, body part and finding or side,
+        finding and severity; keys are the two ids joined by a space."""
+        found: Counter[str] = Counter()
+        for ids, out in zip(self.concepts, self.held_out | self.synthetic, strict=True):
+            if not out:
+                for kinds in PAIRS:
+                    first, second = ([c for c in ids if c.startswith(k)] for k in kinds)
+                    found.update(f"{a} {b}" for a in first for b in second)
+        return found
+
+
+class Contents(Sequence[NDArray[np.floating]]):
+    """The pictures without their letterbox bars, (height, width) in 0-1, read when asked for."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def __len__(self) -> int:
+        return len(self._corpus)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[np.floating]]: ...
+    def __getitem__(
+        self, index: int | slice
+    ) -> NDArray[np.float32] | Sequence[NDArray[np.floating]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        pixels = self._corpus.pixels
+        width, height = (int(v) for v in self._corpus.frames[index])
+        left, top = (pixels.shape[2] - width) // 2, (pixels.shape[1] - height) // 2
+        content = pixels[index][top : top + height, left : left + width]
+        return np.asarray(content, np.float32) / np.float32(255)
+
+
+def load_corpus(
+    folders: Sequence[Path],
+    cache: Path,
+    label: Callable[[Row], tuple[str, ...]],
+    split: str = "train",
+    *,
+    real_only: bool = False,
+) -> Corpus:
+    """Read corpus folders, one after the other; decoded pixels are cached under `cache`.
+
+    split: "train" or "test", the manifest to read.  real_only: leave synthetic rows out, as is
+    always done of the test split.
+    """
+    real_only = real_only or split == "test"
+    parts = [_load_folder(folder, cache, label, split, real_only) for folder in folders]
+    if len(parts) == 1:
+        return parts[0]
+    return Corpus(
+        pixels=np.concatenate([part.pixels for part in parts]),
+        frames=np.concatenate([part.frames for part in parts]),
+        concepts=[ids for part in parts for ids in part.concepts],
+        sources=[source for part in parts for source in part.sources],
+        patients=[patient for part in parts for patient in part.patients],
+        held_out=np.concatenate([part.held_out for part in parts]),
+        synthetic=np.concatenate([part.synthetic for part in parts]),
+    )
+
+
+def _load_folder(
+    folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]], split: str, real_only: bool
+) -> Corpus:
+    if (folder / VOCABULARY).is_file():
+        learn_concepts((folder / VOCABULARY).read_text(encoding="utf-8"))
+    rows = read_manifest(folder / f"{split}.csv")
+    rows = [row for row in rows if not (real_only and is_synthetic(row))]
+    _add_devices(rows, folder / DEVICES)
+    if not rows:
+        raise InvalidInput(
+            f"{folder / split}.csv names synthetic images alone; real ones are needed"
+        )
+    synthetic = np.array([is_synthetic(row) for row in rows], bool)
+    drawn_lot = np.array([bucket(row["patient_id"] or row["key"]) == 0 for row in rows], bool)
+    keys = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:16]
+    pixels_path, frames_path = cache / f"corpus-{keys}.npy", cache / f"corpus-{keys}-frames.npy"
+    if not frames_path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _decode(folder, rows, pixels_path, frames_path)
+    return Corpus(
+        pixels=np.load(pixels_path, mmap_mode="r"),
+        frames=np.load(frames_path),
+        concepts=[tuple(dict.fromkeys((*label(r), f"style:{r['source']}"))) for r in rows],
+        sources=[r["source"] for r in rows],
+        patients=[r["patient_id"] or r["key"] for r in rows],
+        held_out=drawn_lot & ~synthetic,
+        synthetic=synthetic,
+    )
+
+
+def _add_devices(rows: Sequence[Row], path: Path) -> None:
+    """Put the devices of `path`, where there is one, behind the findings of their rows."""
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        if not {"key", "devices"} <= set(table.fieldnames or ()):
+            raise InvalidInput(f"{path} must have the columns key and devices")
+        seen = {row["key"]: row["devices"] for row in table}
+    for row in rows:
+        if row["key"] in seen:
+            row["findings"] = "; ".join(w for w in (row["findings"], seen[row["key"]]) if w)
+
+
+def read_manifest(path: Path, *, may_be_empty: bool = False) -> list[Row]:
+    """Rows of a manifest; it must have `key`, `shard`, `modality`, `body_part`, `source`.
+
+    may_be_empty: a missing file, or one without rows, has none.
+    """
+    if not path.is_file():
+        if may_be_empty:
+            return []
+        raise NotFound(f"no manifest {path}: the data folder must hold {path.name} and its shards")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if may_be_empty and not rows:
+        return []
+    if not rows:
+        raise InvalidInput(f"{path} lists no image: nothing can be learned or measured from it")
+    needed = {"key", "shard", "modality", "body_part", "source", "patient_id"}
+    missing = needed - set(rows[0])
+    if missing:
+        raise InvalidInput(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    return rows
+
+
+def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint8], int, int]:
+    """Resize the longer side to `side`, centre on black; (pixels, content width, height)."""
+    gray = picture.convert("L")
+    scale = side / max(gray.size)
+    width, height = (max(1, round(length * scale)) for length in gray.size)
+    content = gray.resize((width, height), Picture.Resampling.LANCZOS, reducing_gap=3)
+    canvas = np.zeros((side, side), np.uint8)
+    left, top = (side - width) // 2, (side - height) // 2
+    canvas[top : top + height, left : left + width] = np.asarray(content)
+    return canvas, width, height
+
+
+def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path) -> None:
+    index = {row["key"]: i for i, row in enumerate(rows)}
+    partial = pixels_path.with_suffix(".partial.npy")
+    pixels = np.lib.format.open_memmap(
+        partial, mode="w+", dtype=np.uint8, shape=(len(rows), SIDE, SIDE)
+    )
+    frames = np.zeros((len(rows), 2), np.int64)
+    for shard in sorted({row["shard"] for row in rows}):
+        if not (folder / shard).is_file():
+            raise NotFound(f"no shard {folder / shard}, which the manifest names")
+        with tarfile.open(folder / shard) as tar:
+            for member in tar:
+                if member.name.endswith((".json", ".txt")):
+                    continue  # a WebDataset sample's labels
+                i = index.get(Path(member.name).stem)
+                file = tar.extractfile(member) if i is not None else None
+                if file is None:
+                    continue
+                with Picture.open(io.BytesIO(file.read())) as picture:
+                    pixels[i], *frames[i] = letterbox(picture)
+    if not frames.all():
+        absent = [rows[i]["key"] for i in np.flatnonzero(frames[:, 0] == 0)[:3]]
+        raise InvalidInput(f"pictures missing from the shards: {', '.join(absent)} …")
+    pixels.flush()
+    partial.rename(pixels_path)
+    np.save(frames_path, frames)
+
+
+def bucket(name: str, buckets: int = 32) -> int:
+    """A number below `buckets` that depends on the name alone."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % buckets
+
+
+def balance(corpus: Corpus, temperature: float = 0.5) -> NDArray[np.float64]:
+    """Probability of drawing each image; a kind with n images is drawn n**temperature often.
+
+    A kind is (modality, body part, findings). Held-out images get 0.
+    """
+    kinds = [
+        tuple(sorted(c for c in ids if c.startswith(("modality:", "body_part:", "finding:"))))
+        for ids in corpus.concepts
+    ]
+    size = Counter(kind for kind, out in zip(kinds, corpus.held_out, strict=True) if not out)
+    weight = np.array(
+        [
+            0.0 if out else size[kind] ** (temperature - 1)
+            for kind, out in zip(kinds, corpus.held_out, strict=True)
+        ]
+    )
+    return weight / weight.sum()

@@ -1,0 +1,214 @@
+"""A whole import: scan, plan, shards in processes of their own, manifests. Goes on after any stop.
+
+What the sources tell of patients lies in the state folder beside the data set, never in it, and is
+removed when the import is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from radsmith.datasets.entry import VOCABULARY
+from radsmith.datasets.manifest import SUMMARY, Summary, finish
+from radsmith.datasets.remote import fetch
+from radsmith.datasets.scan import scan_file, shard_folders, walk
+from radsmith.datasets.shards import FAILED, Place, blame, make_shard_apart
+from radsmith.datasets.state import Job, State
+from radsmith.datasets.units import Options
+from radsmith.errors import InvalidInput, Unavailable
+from radsmith.files import prepare_folder, write_atomically
+from radsmith.language.vocabulary import learn_concepts
+
+STUCK = 900.0
+"""Seconds after which a file that is still being read is given up."""
+_COMMIT = 500
+_POLL = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to import and where to.
+
+    remote: archives, as `remote.fetch` reads them.  test_share: of patients.  shard_size: units.
+    """
+
+    sources: tuple[Path, ...]
+    out: Path
+    options: Options
+    workers: int = 1
+    test_share: float = 0.1
+    shard_size: int = 500
+    remote: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Path:
+        """The private folder beside the data set."""
+        return self.out.with_name(f"{self.out.name}-import-state")
+
+    @property
+    def problems(self) -> Path:
+        """The listing of what was left out; beside the data set, for paths may tell names."""
+        return self.out.with_name(f"{self.out.name}-problems.csv")
+
+    def digest(self) -> str:
+        """Tells imports apart that may not share a folder."""
+        o = self.options
+        said = (self.sources, self.remote, o.source, o.modality, o.body_part, o.text, o.windows,
+                o.slices, o.keep_doubtful, self.test_share, self.shard_size, sorted(o.labels),
+                hashlib.sha256(o.policy.secret).hexdigest(), o.vocabulary)  # fmt: skip
+        return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage, done and total (0: not known)."""
+
+
+def run_import(request: Request, progress: Progress) -> Summary:
+    """Import, or go on where a killed import stopped; the same command gives the same data set.
+
+    Raises InvalidInput where the folder holds another import or nothing could be imported, and
+    Unavailable for a full disk or a missing extra.
+    """
+    learn_concepts(request.options.vocabulary)
+    out, work = prepare_folder(request.out), request.state
+    if (out / SUMMARY).exists() and not work.exists():
+        raise InvalidInput(f"{out} holds a complete import; choose another folder with -o")
+    work.mkdir(mode=0o700, exist_ok=True)
+    state = State(work / "state.db")
+    try:
+        if state.fact("request") not in ("", request.digest()):
+            raise InvalidInput(
+                f"{out} holds an import begun with other options or sources: give the same ones to"
+                f" go on, or remove {work} and {out}"
+            )
+        state.fact("request", request.digest())
+        if not state.fact("planned"):
+            for archive in request.remote:
+                fetch(archive, work / "fetched", progress)
+            _scan(request, state, progress)
+            state.join_reports()
+            state.plan(request.options.slices, request.test_share, request.shard_size)
+            state.fact("planned", "yes")
+        _make_shards(request, state, progress)
+        if request.options.vocabulary:
+            write_atomically(out / VOCABULARY, request.options.vocabulary.encode())
+        summary = finish(state, out, work, request.problems, request.options.source)
+    finally:
+        state.close()
+    shutil.rmtree(work)
+    return summary
+
+
+def _scan(request: Request, state: State, progress: Progress) -> None:
+    folders = [s for s in request.sources if s.is_dir()]
+    shards = [found for folder in folders for found in shard_folders(folder)]
+    for found in shards:
+        state.add(found)
+    for number, path in enumerate(_paths(request)):
+        if state.knows(str(path)):
+            continue
+        found, report = scan_file(path, request.options.modality)
+        listed = request.options.labels.get(path.name, {}).get("patient_id", "")
+        if found.kind == "image" and found.patient == f"file:{path}" and listed:
+            found = replace(found, patient=f"listed:{listed}")
+        state.add(found)
+        if report:
+            state.add_report(report)
+        if number % _COMMIT == 0:
+            state.commit()
+            progress("scanning", number, 0)
+    state.commit()
+
+
+def _paths(request: Request) -> Iterator[Path]:
+    """Files of the sources, without what this import itself writes, then what was fetched."""
+    inside = (request.out.resolve(), request.state.resolve())
+    for path in walk(list(request.sources)):
+        if not any(folder in path.resolve().parents for folder in inside):
+            yield path
+    for path in walk([request.state / "fetched"]) if request.remote else ():
+        if path.suffix == ".dcm":
+            yield path
+
+
+def _make_shards(request: Request, state: State, progress: Progress) -> None:
+    """Keep `workers` processes busy until every shard has its part."""
+    names = state.names()
+    waiting = _unfinished(request, state)
+    running: dict[str, tuple[BaseProcess, Place, Job]] = {}
+    done = sum((request.state / f"{name}.json").exists() for name in names)
+    try:
+        while True:
+            while len(running) < request.workers:
+                following = next(waiting, None)
+                if following is None:
+                    break
+                running[following[1].name] = _start(request, state, *following)
+            if not running:
+                return
+            for name, (process, place, job) in list(running.items()):
+                if _ended(process, place):
+                    del running[name]
+                    if place.part.exists():
+                        done += 1
+                    else:
+                        running[name] = _start(request, state, place, job)
+            progress("importing", done, len(names))
+            time.sleep(_POLL)
+    finally:
+        for process, _, _ in running.values():
+            process.kill()
+            process.join()
+
+
+def _unfinished(request: Request, state: State) -> Iterator[tuple[Place, Job]]:
+    for name in state.names():
+        place = Place(out=request.out, state=request.state, name=name)
+        if not place.part.exists():
+            yield place, state.job(name)
+
+
+def _start(
+    request: Request, state: State, place: Place, job: Job
+) -> tuple[BaseProcess, Place, Job]:
+    reports = {u.path: state.report(u.study, u.path) for u in job.units}
+    process = multiprocessing.get_context("spawn").Process(
+        target=make_shard_apart,
+        args=(place, job, {p: t for p, t in reports.items() if t}, request.options),
+        daemon=True,
+    )
+    process.start()
+    return process, place, job
+
+
+def _ended(process: BaseProcess, place: Place) -> bool:
+    """Whether a shard's process is over; a file that hung or crashed it is blamed.
+
+    Raises Unavailable where it gave up for another reason.
+    """
+    if process.is_alive():
+        try:
+            stuck = time.time() - place.now.stat().st_mtime > STUCK
+        except OSError:
+            return False
+        if not stuck:
+            return False
+        process.kill()
+        process.join()
+        blame(place, f"took more than {STUCK:.0f} seconds to read")
+        return True
+    process.join()
+    if place.part.exists():
+        return True
+    if process.exitcode == FAILED and place.error.exists():
+        raise Unavailable(place.error.read_text(encoding="utf-8"))
+    if not blame(place, f"brought its reader down (exit status {process.exitcode})"):
+        raise Unavailable(f"the process for {place.name} ended with status {process.exitcode}")
+    return True

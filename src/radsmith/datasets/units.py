@@ -1,0 +1,396 @@
+"""Units of the plan to 8-bit pictures with what is known of them, without the patient's identity.
+
+Only what is listed in `entry.COLUMNS` leaves this module: no attribute of a DICOM file
+is copied, each is read, mapped to a known word or number, and dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from pydicom.dataset import Dataset
+
+from radsmith.datasets.dicom_facts import Facts, dicom_facts, hounsfield, window_of
+from radsmith.datasets.entry import (
+    VOCABULARY,
+    WINDOWS,
+    Entry,
+    alike,
+    ct_windows,
+    fault,
+    is_synthetic,
+    plan_slices,
+    spread,
+    windowed,
+)
+from radsmith.datasets.state import Unit
+from radsmith.deidentification.attributes import Policy
+from radsmith.deidentification.burned_in import mask, text_in_frames
+from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.files import read_bytes
+from radsmith.images.dicom.decoding import decode, has_pixels, in_colour, open_dicom
+from radsmith.images.pictures import RECORD_KEY
+from radsmith.images.provenance import Generation
+from radsmith.language.own_words import new_words
+from radsmith.language.report import read_report, report_language
+from radsmith.language.vocabulary import Concept, learn_concepts, to_toml
+
+Row = Mapping[str, str]
+_MOST = 89_478_485
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How images are imported. Slugs and words; "" or empty where the files are to say.
+
+    source: the name given to these images.  text: what becomes of burned-in text: "mask",
+    "refuse", or "keep" (where it was looked at before).  windows: names of CT windows.
+    slices: at most this many of a volume; 0: all.  labels: rows of a list by file name.
+    vocabulary: concepts of one's own, as TOML.
+    """
+
+    policy: Policy
+    source: str
+    modality: str = ""
+    body_part: str = ""
+    text: str = "mask"
+    windows: tuple[str, ...] = ()
+    keep_doubtful: bool = False
+    slices: int = 8
+    labels: Mapping[str, Row] = field(default_factory=dict)
+    vocabulary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """An image for a shard, or the reason why there is none."""
+
+    path: str
+    entry: Entry | None = None
+    pixels: NDArray[np.uint8] | None = None
+    reason: str = ""
+
+
+def pictures_of(unit: Unit, report: str, options: Options) -> Iterator[Made]:
+    """All images of a unit. Never raises for a bad file: its reason is part of the outcome."""
+    try:
+        if unit.kind == "shard":
+            yield from _of_shard(Path(unit.path), options)
+            return
+        made = _of_volume if unit.kind == "volume" else _of_file
+        yield from made(unit, report, options)
+    except RadsmithError as error:
+        if error.exit_code == 4:
+            raise
+        yield Made(path=unit.path, reason=str(error))
+    except (MemoryError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield Made(path=unit.path, reason=f"cannot be read: {text[:160]}")
+
+
+def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
+    data = read_bytes(Path(unit.path))
+    if unit.path.lower().endswith((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")):
+        yield from _of_picture(unit, data, report, options)
+        return
+    dataset = open_dicom(data)
+    if not has_pixels(dataset):
+        raise InvalidInput("no pixels of integers")
+    decoded = decode(dataset)
+    chosen = [index for index in unit.indices if index < len(decoded)]
+    if not chosen:
+        raise InvalidInput(f"has {len(decoded)} frames, promised {max(unit.indices) + 1}")
+    frames = in_colour(dataset, decoded[chosen])
+    if options.text != "keep":
+        frames = _cleaned(frames, options, str(dataset.PhotometricInterpretation) == "MONOCHROME1")
+    if frames.ndim == 4:
+        frames = np.rint(frames.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
+    facts = dicom_facts(dataset, options.modality, options.body_part)
+    for index, frame in zip(chosen, frames, strict=True):
+        for technique, pixels in _shown(dataset, frame, facts, options):
+            name = f"{unit.path}\0{index}\0{technique}"
+            words = "; ".join(w for w in (technique, facts.technique) if w)
+            entry = _entry(unit, name, pixels, replace(facts, technique=words), options)
+            entry = replace(entry, synthetic=dataset.get("SyntheticData") == "YES")
+            yield _checked(unit.path, _with_labels(entry, report), pixels, options)
+
+
+def _shown(
+    dataset: Dataset, frame: NDArray[np.generic], facts: Facts, options: Options
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """The frame in each of its windows: CT by name, radiographs as the file says, else spread."""
+    if facts.modality == "ct":
+        units = hounsfield(dataset, frame)
+        for name in ct_windows(facts.body_part, options.windows):
+            yield name, windowed(units, WINDOWS[name])
+        return
+    if facts.modality == "ultrasound" and frame.max() <= 255 and frame.min() >= 0:
+        pixels = np.rint(frame).astype(np.uint8)
+    else:
+        window = window_of(dataset) if facts.modality == "x-ray" else None
+        values = hounsfield(dataset, frame)
+        pixels = windowed(values, window) if window else spread(values)
+        if int(pixels.max()) - int(pixels.min()) < 32:
+            pixels = spread(values)  # the file's window misses its pixels
+    yield "", 255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels
+
+
+def _of_volume(unit: Unit, report: str, options: Options) -> Iterator[Made]:
+    """NIfTI: slices along the axis of largest spacing, turned so that the patient's front is up."""
+    import nibabel
+
+    if not options.modality:
+        raise InvalidInput("a NIfTI file does not say its modality: give --modality ct or mri")
+    try:
+        loader: Any = nibabel
+        image = loader.as_closest_canonical(loader.load(unit.path))
+        shape = image.shape[:3]
+        if len(image.shape) not in (3, 4) or min(shape) < 1 or np.prod(image.shape) > 2**27:
+            raise InvalidInput(f"a volume of {image.shape} values; expected 3 axes")
+        spacing = [float(v) for v in image.header.get_zooms()[:3]]
+        axis = int(np.argmax(spacing)) if max(spacing) > 1.2 * min(spacing) else 2
+        values = np.asanyarray(image.dataobj)
+    except RadsmithError:
+        raise
+    except Exception as error:  # nibabel and zlib raise what they like
+        raise InvalidInput(f"damaged NIfTI: {str(error)[:160]}") from error
+    values = values[..., 0] if values.ndim == 4 else values
+    view = ("sagittal", "coronal", "axial")[axis]
+    rest = [n for n in range(3) if n != axis]
+    facts = Facts(
+        modality=options.modality,
+        body_part=options.body_part,
+        view=view,
+        spacing=(spacing[rest[1]], spacing[rest[0]]),
+    )
+    for index in plan_slices(values.shape[axis], options.slices):
+        plane = np.flip(np.take(values, index, axis=axis).T, axis=(0, 1) if axis == 2 else (0,))
+        if not np.isfinite(plane).all():
+            yield Made(path=unit.path, reason=f"slice {index} holds values that are no numbers")
+            continue
+        names = ct_windows(facts.body_part, options.windows) if facts.modality == "ct" else ("",)
+        for name in names:
+            pixels = windowed(plane, WINDOWS[name]) if name else spread(plane)
+            entry = _entry(
+                unit,
+                f"{unit.path}\0{index}\0{name}",
+                pixels,
+                replace(facts, technique=name),
+                options,
+            )
+            yield _checked(unit.path, _with_labels(entry, report), pixels, options)
+
+
+def _of_picture(unit: Unit, data: bytes, report: str, options: Options) -> Iterator[Made]:
+    """PNG, JPEG and the like, with their row of the list where there is one."""
+    row = options.labels.get(Path(unit.path).name, {})
+    modality = row.get("modality") or options.modality
+    if not modality:
+        raise InvalidInput("no modality: give --modality, or a list with --labels")
+    pixels = open_picture(data)
+    if options.text != "keep":
+        pixels = _cleaned(pixels[None], options, False)[0]
+    facts = facts_of_row(row, modality, options.body_part)
+    patient = row.get("patient_id") or unit.patient
+    entry = _entry(replace(unit, patient=patient), unit.path, pixels, facts, options)
+    report = row.get("report", "") or report
+    language = report_language(report)
+    if language:
+        reason = f"its report is in {language}: only English is read, so it gives no labels"
+        yield Made(path=unit.path, reason=reason)
+    entry = replace(_with_labels(entry, report), **_made_by(data))
+    yield _checked(unit.path, _labelled(entry, row), pixels, options)
+
+
+def _made_by(data: bytes) -> dict[str, Any]:
+    """What a picture that radsmith made says of its making; nothing for others."""
+    with Pillow.open(io.BytesIO(data)) as picture:
+        text = str(picture.info.get(RECORD_KEY, ""))
+    if not text:
+        return {}
+    record = Generation.from_json(text)
+    made = {"model_digest": record.model_digest, "seed": record.seed, "prompt": record.prompt}
+    return made | {"synthetic": True}
+
+
+def open_picture(data: bytes) -> NDArray[np.uint8]:
+    """Gray 8-bit pixels of a picture file; 16-bit ones are spread over the range."""
+    try:
+        with Pillow.open(io.BytesIO(data)) as picture:
+            if picture.width * picture.height > _MOST:
+                raise InvalidInput(f"{picture.width}x{picture.height} pixels; at most {_MOST:,}")
+            if picture.mode in ("I;16", "I;16B", "I", "F"):
+                return spread(np.asarray(picture).astype(np.float32))
+            return np.asarray(picture.convert("L"))
+    except RadsmithError:
+        raise
+    except Exception as error:  # Pillow raises what its decoders raise
+        raise InvalidInput(f"damaged picture: {str(error)[:160]}") from error
+
+
+def facts_of_row(row: Row, modality: str, body_part: str) -> Facts:
+    """What a row of a list says, in the manifest's own words."""
+    age = row.get("age", "").strip()
+    sizes = [float(v) for v in re.findall(r"[\d.]+", row.get("spacing", ""))]
+    return Facts(
+        modality=modality,
+        body_part=row.get("body_part") or body_part,
+        view=row.get("view", ""),
+        technique=row.get("technique", ""),
+        sex=row.get("sex", "")[:1].upper().replace("W", "F"),
+        age=int(float(age)) if re.fullmatch(r"\d+(\.\d+)?", age) else None,
+        laterality=row.get("laterality", ""),
+        spacing=(sizes[0], sizes[-1]) if sizes and min(sizes) > 0 else None,
+    )
+
+
+def _of_shard(path: Path, options: Options) -> Iterator[Made]:
+    """Pictures of a tar shard, with the rows of the manifest beside it."""
+    split = path.name.partition("-")[0]
+    with (path.parent / f"{split}.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["key"]: row for row in csv.DictReader(file) if row["shard"] == path.name}
+    with tarfile.open(path) as tar:
+        for member in tar:
+            row = rows.get(Path(member.name).stem)
+            stream = tar.extractfile(member) if row and member.isfile() else None
+            if row is None or stream is None:
+                continue
+            name = f"{path}:{row['key']}"
+            try:
+                pixels = open_picture(stream.read())
+                patient = row["patient_id"] or f"{row['source']}:{row['key']}"
+                unit = Unit(path=name, kind="image", patient=patient, study="")
+                facts = facts_of_row(row, row["modality"], row["body_part"])
+                entry = _entry(unit, name, pixels, facts, options)
+                seed = row.get("seed") or ""
+                entry = replace(
+                    entry,
+                    source=row["source"] or options.source,
+                    age_group=row["age_group"],
+                    synthetic=is_synthetic(row),
+                    model_digest=row.get("model_digest") or "",
+                    seed=int(seed) if seed.isdecimal() else None,
+                    prompt=row.get("prompt") or "",
+                )
+                yield _checked(name, _labelled(entry, row), pixels, options)
+            except InvalidInput as error:
+                yield Made(path=name, reason=str(error))
+
+
+def _cleaned(frames: NDArray[np.generic], options: Options, white: bool) -> NDArray[np.generic]:
+    found = text_in_frames(frames)
+    if found and options.text == "refuse":
+        raise InvalidInput(f"burned-in text in {len(found)} places; refused as asked")
+    return mask(frames, found, white) if found else frames
+
+
+def _entry(
+    unit: Unit, name: str, pixels: NDArray[np.uint8], facts: Facts, options: Options
+) -> Entry:
+    """The entry; key, patient, series and origin are keyed hashes."""
+    policy = options.policy
+    return Entry(
+        key=policy.pseudonym("image", name, 20),
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        modality=facts.modality,
+        patient_id=policy.pseudonym("patient", unit.patient),
+        source=options.source,
+        body_part=facts.body_part,
+        view=facts.view,
+        technique=facts.technique,
+        sex=facts.sex,
+        age=facts.age,
+        laterality=facts.laterality,
+        origin=policy.pseudonym("file", unit.path),
+        series=policy.pseudonym("series", facts.series or unit.path),
+        spacing=facts.spacing,
+    )
+
+
+def _with_labels(entry: Entry, report: str) -> Entry:
+    """Labels 1, 0, NaN of the findings that a report names."""
+    if not report.strip():
+        return entry
+    part = f"body_part:{entry.body_part.replace(' ', '-')}" if entry.body_part else None
+    read = read_report(report, f"modality:{entry.modality}", part)
+    present = [s for s in read.findings if s.status == "present"]
+    severity = present[0].severity if len(present) == 1 else None
+    return replace(entry, labels=dict(read.labels()), severity=severity)
+
+
+_MARKS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": np.nan, "-1.0": np.nan}
+
+
+def _labelled(entry: Entry, row: Row) -> Entry:
+    """Labels of a row: phrases or ids in `findings`, and columns named like findings (1, 0, -1)."""
+    from radsmith.language.vocabulary import default_vocabulary
+
+    vocabulary = default_vocabulary()
+    labels = dict(entry.labels)
+    severity = entry.severity
+    for phrase in filter(None, (p.strip() for p in row.get("findings", "").split(";"))):
+        if phrase.startswith("severity:"):
+            severity = phrase
+            continue
+        ids = (phrase,) if phrase in vocabulary.concepts else vocabulary.find(phrase)
+        part = f"body_part:{entry.body_part.replace(' ', '-')}"
+        labels |= {vocabulary.resolve(c, [part]): 1.0 for c in ids if c.startswith("finding:")}
+    for column, value in row.items():
+        ids = vocabulary.find(column) if (value or "").strip() in _MARKS and column else ()
+        for concept in ids:
+            if concept.startswith("finding:"):
+                labels[concept] = _MARKS[value.strip()]
+    return replace(entry, labels=labels, severity=severity)
+
+
+def own_vocabulary(file: Path | None, folders: Iterable[Path], rows: Iterable[Row]) -> str:
+    """TOML of one's own words: of a file, of data sets among the sources, and of label lists.
+
+    Raises NotFound for a missing file, InvalidInput for one that cannot be learned.
+    """
+    files = [file] if file else []
+    files += [f / VOCABULARY for f in folders if (f / VOCABULARY).is_file()]
+    found: dict[str, Concept] = {}
+    for path in files:
+        found |= {c.id: c for c in learn_concepts(read_bytes(path).decode("utf-8", "replace"))}
+    found |= {c.id: c for c in learn_concepts(new_words(rows))}
+    return to_toml(found.values())
+
+
+def read_labels(path: Path) -> dict[str, Row]:
+    """Rows of a CSV or JSON list by file name. Raises InvalidInput without a column `file`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = (
+            json.loads(text) if path.suffix == ".json" else list(csv.DictReader(io.StringIO(text)))
+        )
+        named: dict[str, Row] = {
+            Path(str(row["file"])).name: {k: str(v or "") for k, v in row.items()} for row in rows
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidInput(
+            f"{path} is no list of pictures: expected CSV or JSON rows with `file` ({error!r})"
+        ) from error
+    return named
+
+
+def _checked(path: str, entry: Entry, pixels: NDArray[np.uint8], options: Options) -> Made:
+    reason = fault(pixels, entry.modality)
+    if reason and not (options.keep_doubtful and reason.startswith("looks")):
+        return Made(path=path, reason=reason)
+    digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    entry = replace(entry, digest=digest[:32], alike=alike(pixels))
+    return Made(path=path, entry=entry, pixels=pixels)

@@ -1,0 +1,221 @@
+"""Where things lie: findings in an image, and body regions in millimetres.
+
+Both are canonical, not measured: an adult standing upright, seen from the front, the patient's
+right at the viewer's left. Lengths are rounded from the proportions of anatomy atlases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radsmith.errors import InvalidInput
+from radsmith.language.prompt import Finding, Prompt
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom; fractions of an image, or millimetres from vertex and midline."""
+
+_PARTS: dict[str, Box] = {
+    "chest": (0.08, 0.10, 0.92, 0.82),
+    "brain": (0.22, 0.16, 0.78, 0.84),
+    "head": (0.22, 0.16, 0.78, 0.84),
+    "knee": (0.10, 0.30, 0.90, 0.72),
+    "shoulder": (0.18, 0.18, 0.82, 0.78),
+    "breast": (0.22, 0.22, 0.78, 0.78),
+    "thoracolumbar-spine": (0.25, 0.10, 0.75, 0.90),
+    "lumbar-spine": (0.25, 0.10, 0.75, 0.90),
+}
+_ANYWHERE: Box = (0.2, 0.2, 0.8, 0.8)
+_SITES: dict[str, Box] = {  # fractions of the part's own box, or of its sided half
+    "apex": (0, 0, 1, 0.3),
+    "upper-lobe": (0, 0, 1, 0.48),
+    "middle-lobe": (0, 0.36, 1, 0.7),
+    "lower-lobe": (0, 0.55, 1, 1),
+    "hilum": (0.2, 0.3, 0.8, 0.7),
+    "retrocardiac": (0.2, 0.5, 0.9, 1),
+    "costophrenic-angle": (0, 0.72, 1, 1),
+    "upper-quadrant": (0, 0, 1, 0.5),
+    "lower-quadrant": (0, 0.5, 1, 1),
+    "proximal": (0, 0, 1, 0.4),
+    "distal": (0, 0.6, 1, 1),
+    "midshaft": (0, 0.3, 1, 0.7),
+    "frontal-lobe": (0, 0, 1, 0.4),
+    "parietal-lobe": (0, 0.3, 1, 0.75),
+    "temporal-lobe": (0, 0.3, 1, 0.75),
+    "occipital-lobe": (0, 0.65, 1, 1),
+    "sellar-region": (0.3, 0.3, 0.7, 0.7),
+    "central": (0.25, 0.25, 0.75, 0.75),
+    "focal": (0.3, 0.3, 0.7, 0.7),
+    "diffuse": (0, 0, 1, 1),
+}
+_USUAL: dict[str, Box] = {  # of the part's own box
+    "pleural-effusion": (0, 0.55, 1, 1),
+    "cardiomegaly": (0.25, 0.4, 0.85, 1),
+    "pneumothorax": (0, 0, 1, 0.7),
+    "pituitary-tumor": (0.3, 0.3, 0.7, 0.7),
+}
+
+
+def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The usual place of a finding in an image of (height, width): an ellipse, True inside.
+
+    By its sites and side where they are named; of a paired body part there is no further side.
+    """
+    part = (prompt.body_part or "").partition(":")[2]
+    box = _PARTS.get(part, _ANYWHERE)
+    sites = [s.partition(":")[2] for s in finding.sites]
+    named = next((_SITES[s] for s in sites if s in _SITES), None)
+    inner = named or _USUAL.get(finding.concept.partition(":")[2], (0, 0, 1, 1))
+    lateral = "view:lateral" in prompt.views
+    if finding.side in ("side:left", "side:right") and not (prompt.paired or lateral):
+        left, top, right, bottom = box
+        middle = (left + right) / 2
+        box = (
+            (middle, top, right, bottom)
+            if finding.side == "side:left"
+            else (left, top, middle, bottom)
+        )
+    left, top = (box[i] + inner[i] * (box[i + 2] - box[i]) for i in (0, 1))
+    right, bottom = (box[i] + inner[i + 2] * (box[i + 2] - box[i]) for i in (0, 1))
+    height, width = shape
+    y, x = np.mgrid[:height, :width] + 0.5
+    across = (x / width - (left + right) / 2) / ((right - left) / 2)
+    down = (y / height - (top + bottom) / 2) / ((bottom - top) / 2)
+    return np.asarray(across**2 + down**2 <= 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A region of the body. centre, size: (x, y) in mm, x from the midline, y from the vertex.
+
+    instead: the nearest other parts, to be asked for where a model never learned this one.
+    """
+
+    part: str
+    centre: tuple[float, float]
+    size: tuple[float, float]
+    side: str = ""
+    instead: tuple[str, ...] = ()
+
+    @property
+    def box(self) -> Box:
+        """Left, top, right, bottom in mm."""
+        (x, y), (w, h) = self.centre, self.size
+        return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+    @property
+    def name(self) -> str:
+        """Such as "right knee"."""
+        return f"{self.side} {self.part}".strip()
+
+
+_MIDDLE = (
+    Place(part="skull", centre=(0, 125), size=(240, 260), instead=("chest",)),
+    Place(part="neck", centre=(0, 270), size=(220, 170), instead=("chest",)),
+    Place(part="chest", centre=(0, 460), size=(430, 410)),
+    Place(part="abdomen", centre=(0, 760), size=(420, 400), instead=("pelvis", "chest")),
+    Place(part="pelvis", centre=(0, 950), size=(430, 320), instead=("abdomen", "chest")),
+)
+_LIMBS = (
+    Place(part="shoulder", centre=(190, 400), size=(240, 240)),
+    Place(part="humerus", centre=(250, 560), size=(180, 300), instead=("shoulder",)),
+    Place(part="elbow", centre=(268, 730), size=(170, 190), instead=("shoulder",)),
+    Place(part="forearm", centre=(285, 860), size=(160, 260), instead=("elbow", "shoulder")),
+    Place(part="hand", centre=(300, 1010), size=(170, 220), instead=("knee",)),
+    Place(part="femur", centre=(108, 1140), size=(230, 400), instead=("knee",)),
+    Place(part="knee", centre=(95, 1345), size=(190, 220)),
+    Place(part="lower leg", centre=(92, 1520), size=(190, 330), instead=("knee",)),
+    Place(part="ankle", centre=(90, 1690), size=(190, 180), instead=("knee",)),
+)
+TALL = {"male": 1750.0, "female": 1620.0}
+"""Standing height in mm of the adults whose proportions are used."""
+_GROWN = {"fetus": 0.2, "newborn": 0.29, "infant": 0.42, "child": 0.68, "adolescent": 0.9}
+TARGETS = {
+    "leg": ("femur", "knee", "lower leg", "ankle"),
+    "arm": ("shoulder", "humerus", "elbow", "forearm", "hand"),
+    "pelvis": ("pelvis", "femur", "knee"),
+    "trunk": ("chest", "abdomen", "pelvis", "shoulder"),
+    "body": tuple(p.part for p in (*_MIDDLE, *_LIMBS)),
+}
+
+
+def places(sex: str = "", age_group: str = "") -> list[Place]:
+    """All regions of a body. sex: male, female or unknown; age_group: its slug, adult if empty."""
+    scale = TALL.get(sex, sum(TALL.values()) / 2) / TALL["male"] * _GROWN.get(age_group, 1.0)
+    found = list(_MIDDLE)
+    for side, sign in (("right", -1), ("left", 1)):
+        for p in _LIMBS:
+            centre = (sign * p.centre[0], p.centre[1])
+            found.append(
+                Place(part=p.part, centre=centre, size=p.size, side=side, instead=p.instead)
+            )
+    return [
+        Place(
+            part=p.part,
+            centre=(p.centre[0] * scale, p.centre[1] * scale),
+            size=(p.size[0] * scale, p.size[1] * scale),
+            side=p.side,
+            instead=p.instead,
+        )
+        for p in found
+    ]
+
+
+def silhouette(
+    body: list[Place], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """How surely a point in mm lies inside the body's outline, 0-1: (len(y), len(x)).
+
+    Each region is a rounded box, softened over its margin; nothing of a person was measured.
+    """
+    found = np.zeros((len(y), len(x)), np.float32)
+    for place in body:
+        (cx, cy), (w, h) = place.centre, place.size
+        half = np.array([0.46 * w, 0.62 * h])
+        corner = 0.5 * min(half)
+        across = np.maximum(np.abs(x - cx) - (half[0] - corner), 0)[None]
+        down = np.maximum(np.abs(y - cy) - (half[1] - corner), 0)[:, None]
+        inside = np.clip((corner - np.hypot(across, down)) / (0.1 * w) + 0.5, 0, 1)
+        np.maximum(found, inside.astype(np.float32), out=found)
+    return found
+
+
+def outward(start: Place, target: str, body: list[Place]) -> list[Place]:
+    """The target's regions, each touching what is there by then, nearest to `start` first.
+
+    Of paired regions the start's side comes first; one leg or arm is of the start's side alone.
+    Raises InvalidInput for an unknown target, or one that the start is no part of.
+    """
+    if target not in TARGETS:
+        raise InvalidInput(f"extend to one of {', '.join(TARGETS)}, got {target!r}")
+    one_side = target in ("leg", "arm")
+    wanted = [
+        p
+        for p in body
+        if p.part in TARGETS[target] and p.name != start.name
+        and not (one_side and p.side and p.side != (start.side or "right"))
+    ]  # fmt: skip
+    reached, order = [start], list[Place]()
+    while wanted:
+        touching = [p for p in wanted if any(_touch(p, r) for r in reached)]
+        if not touching:
+            raise InvalidInput(
+                f"a {start.name} does not reach to {target} alone; extend it to body, or to"
+                f" {' or '.join(t for t, parts in TARGETS.items() if start.part in parts)}"
+            )
+        following = min(touching, key=lambda p: (_apart(p, start), p.side != start.side))
+        reached.append(following)
+        order.append(following)
+        wanted.remove(following)
+    return order
+
+
+def _touch(one: Place, other: Place) -> bool:
+    a, b = one.box, other.box
+    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
+
+
+def _apart(one: Place, other: Place) -> float:
+    return float(np.hypot(one.centre[0] - other.centre[0], one.centre[1] - other.centre[1]))

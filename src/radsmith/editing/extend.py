@@ -1,0 +1,303 @@
+"""From one joint to a body: frames planned in millimetres, drawn outward from what is real.
+
+Each frame sees what is there by then and is asked for by its region's name. What the model never
+learned is drawn as its nearest learned neighbour and said so, or stays black in strict mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radsmith.editing.body_map import Box, Place, outward, places, silhouette
+from radsmith.editing.operations import (
+    LARGEST_CANVAS,
+    Edited,
+    Levels,
+    Source,
+    Task,
+    inpaint,
+    rounded,
+    untouched_digest,
+)
+from radsmith.engines.engine import ModelFacts
+from radsmith.errors import InvalidInput
+from radsmith.generation.plan import WEAK, field_of_view, plan, record_of
+from radsmith.images.image import Window
+from radsmith.language.prompt import Prompt
+from radsmith.language.vocabulary import default_vocabulary
+
+Mask = NDArray[np.bool_]
+MIRRORED = 0.75
+"""How freely a limb is redrawn from its mirrored fellow."""
+LEAST = 20
+"""Regions with fewer training images than this are drawn as a neighbour."""
+KEPT = 0.3
+"""Pixels of earlier frames that fade in less than this are known to a new frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extended:
+    """edited: the body.  distance: (height, width), mm from real pixels, 0 on them.
+
+    flags: what was drawn as something else, or left out.
+    """
+
+    edited: Edited
+    distance: NDArray[np.float32]
+    flags: tuple[str, ...]
+
+
+@dataclass
+class _Canvas:
+    """The growing image. real: the source's pixels; made: True where nothing was drawn yet.
+
+    corner: (x, y) in mm of its top left; spacing: mm a pixel.
+    """
+
+    source: Source
+    real: Mask
+    made: Mask
+    corner: tuple[float, float]
+    spacing: tuple[float, float]
+
+    def span(self, box: Box) -> tuple[slice, slice]:
+        """Rows and columns of a box in mm."""
+        height, width = self.made.shape
+        rows = _cells(box[1] - self.corner[1], box[3] - box[1], self.spacing[0], height)
+        return rows, _cells(box[0] - self.corner[0], box[2] - box[0], self.spacing[1], width)
+
+
+def _cells(first: float, length: float, spacing: float, most: int) -> slice:
+    """Pixels of a stretch in mm; stretches of one length get one number of pixels."""
+    start = round(first / spacing)
+    return slice(max(0, start), min(most, start + round(length / spacing)))
+
+
+def extend(
+    source: Source,
+    shown: Prompt,
+    target: str,
+    task: Task,
+    *,
+    strict: bool = False,
+    progress: Callable[[str], None] = lambda name: None,
+) -> Extended:
+    """Continue `source`, which shows `shown` from the front, to leg, arm, pelvis, trunk or body.
+
+    strict: regions with fewer than WEAK training images stay black.  The output has the source's
+    spacing (nominal where it has none), depth and unit; the source's pixels are untouched.
+    Raises InvalidInput for a part that the body map does not hold, or too large a canvas.
+    """
+    body = places(*(_slug(c) for c in (shown.sex, shown.age_group)))
+    start = _start(shown, body)
+    frames = outward(start, target, body)
+    canvas = _canvas(source, shown, start, frames)
+    known = canvas.real
+    flags = _assumed(source, shown, start)
+    frame_notes: list[str] = []
+    for number, place in enumerate(frames):
+        progress(place.name)
+        asked, flag = _asked(place, task.engine.facts, shown)
+        if flag:
+            flags.append(f"{flag}{'; left black' if strict else ''}")
+        if flag and strict:
+            continue
+        seed = int(np.random.SeedSequence([task.request.seed, number]).generate_state(1)[0])
+        request = replace(task.request, prompt=asked, seed=seed)
+        frame_notes.append(f"{place.name}: {asked} ({seed})")
+        planned = plan(asked, task.engine.facts)
+        _draw(canvas, place, body, replace(task, request=request, planned=planned))
+    _fade_to_air(canvas, body)
+    return Extended(
+        edited=_finished(
+            canvas, source, f"extended to {target}; " + "; ".join(frame_notes), task, flags
+        ),
+        distance=_distance(known, canvas.spacing),
+        flags=tuple(flags),
+    )
+
+
+def _start(shown: Prompt, body: list[Place]) -> Place:
+    vocabulary = default_vocabulary()
+    part = vocabulary[shown.body_part].name if shown.body_part else ""
+    side = _slug(shown.side)
+    same = [p for p in body if p.part == _ALIASES.get(part, part)]
+    if not same or (shown.modality or "modality:x-ray") != "modality:x-ray":
+        known = sorted({p.part for p in body})
+        raise InvalidInput(
+            f"cannot extend {part or 'an unknown part'}: give a radiograph of one of"
+            f" {', '.join(known)}, named with --prompt where the file does not say it"
+        )
+    return next((p for p in same if p.side == side), same[0])
+
+
+def _assumed(source: Source, shown: Prompt, start: Place) -> list[str]:
+    """What neither the file nor the prompt says. Raises InvalidInput for a lateral view."""
+    if "view:lateral" in shown.views:
+        raise InvalidInput("the body map is seen from the front: a lateral view cannot be extended")
+    flags = []
+    if start.side and _slug(shown.side) != start.side:
+        flags.append(f"side not said: taken to be the {start.side} {start.part}")
+    if source.image.spacing is None:
+        flags.append("no pixel spacing in the file: a usual field of view was assumed")
+    return flags
+
+
+_ALIASES = {
+    "tibia and fibula": "lower leg",
+    "head": "skull",
+    "foot": "ankle",
+    "wrist": "hand",
+    "hip": "femur",
+}
+_ASKED = {"lower leg": "tibia and fibula"}
+
+
+def _canvas(source: Source, shown: Prompt, start: Place, frames: list[Place]) -> _Canvas:
+    """Black around the source, which lies at the middle of its region."""
+    height, width = source.shape
+    spacing = source.image.spacing
+    if spacing is None:
+        side = field_of_view(shown) or max(start.size)
+        spacing = (side / max(height, width), side / max(height, width))
+    wide, high = width * spacing[1], height * spacing[0]
+    x, y = start.centre[0] - wide / 2, start.centre[1] - high / 2
+    boxes = [p.box for p in frames] + [(x, y, x + wide, y + high)]
+    left, top = (min(b[i] for b in boxes) for i in (0, 1))
+    right, bottom = (max(b[i] for b in boxes) for i in (2, 3))
+    column, row = round((x - left) / spacing[1]), round((y - top) / spacing[0])
+    shape = (
+        max(row + height, round((bottom - top) / spacing[0])),
+        max(column + width, round((right - left) / spacing[1])),
+    )
+    if shape[0] * shape[1] > LARGEST_CANVAS:
+        raise InvalidInput(
+            f"at {spacing[1]:.2f} mm a pixel this becomes {shape[1]}x{shape[0]} pixels: shrink the"
+            " image first, or extend it to less"
+        )
+    levels = Levels.of(source, np.ones(source.shape, np.bool_))
+    pixels = np.full(shape, levels.stored(np.zeros((1, 1), np.float32))[0, 0])
+    made = np.ones(shape, np.bool_)
+    inner = np.s_[row : row + height, column : column + width]
+    pixels[inner], made[inner] = source.image.pixels, False
+    fixed = source.image.window  # one window for all frames, not one each
+    if source.image.unit != "intensity" and levels.high - levels.low >= 1:
+        fixed = Window(center=(levels.low + levels.high) / 2, width=levels.high - levels.low)
+    image = replace(source.image, pixels=pixels, spacing=spacing, window=fixed)
+    corner = (x - column * spacing[1], y - row * spacing[0])
+    return _Canvas(
+        source=replace(source, image=image),
+        real=~made,
+        made=made,
+        corner=corner,
+        spacing=spacing,
+    )
+
+
+def _asked(place: Place, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
+    """The prompt for a region, and what to say where it is drawn as something else."""
+    vocabulary = default_vocabulary()
+
+    def learned(part: str) -> int:
+        ids = vocabulary.find(_ASKED.get(part, part))
+        return max((facts.count("modality:x-ray", i) or 0 for i in ids), default=0)
+
+    person = [vocabulary[c].name for c in (shown.age_group, shown.sex) if c]
+    part, flag = place.part, ""
+    if facts.together is not None and learned(part) < WEAK:
+        if learned(part) < LEAST:
+            part = next((other for other in place.instead if learned(other) >= WEAK), place.part)
+        flag = f"{place.name}: {learned(place.part)} training images"
+        flag += f", drawn as {part}" if part != place.part else ""
+    paired = place.side and part not in ("chest", "pelvis", "abdomen")
+    words = f"{place.side} {_ASKED.get(part, part)}" if paired else _ASKED.get(part, part)
+    return ", ".join([f"{words} x-ray", *person]), flag
+
+
+def _draw(canvas: _Canvas, place: Place, body: list[Place], task: Task) -> None:
+    """Draw one frame over what is to be made, and over the rim of what was made before it.
+
+    Over the overlap the new frame fades in; a limb begins from its mirrored fellow.
+    """
+    span = canvas.span(place.box)
+    fresh, real = canvas.made[span], canvas.real[span]
+    if not fresh.any() or min(fresh.shape) < 4:
+        return
+    pixels = canvas.source.image.pixels
+    old = pixels[span].copy()
+    fade = _fade(fresh)
+    mask = ~real & (fade > KEPT)
+    start, strength = old, 1.0
+    twin = next((p for p in body if p.part == place.part and p.side not in ("", place.side)), None)
+    if place.side and twin is not None:
+        other = canvas.span(twin.box)
+        there = ~canvas.made[other][:, ::-1]
+        if there.shape == fresh.shape and there.mean() > 0.5:
+            start, strength = np.where(there & mask, pixels[other][:, ::-1], old), MIRRORED
+    piece = replace(canvas.source, image=replace(canvas.source.image, pixels=start))
+    drawn = inpaint(piece, mask, task, strength=strength).image.pixels
+    share = np.where(fresh, 1, fade).astype(np.float64)
+    mixed = (1 - share) * old.astype(np.float64) + share * drawn.astype(np.float64)
+    pixels[span] = np.where(real, old, rounded(mixed, old.dtype))
+    canvas.made[span] = False
+
+
+def _fade(fresh: Mask) -> NDArray[np.float32]:
+    """1 on pixels to be made, falling to 0 at the frame's far rim of those already there."""
+    height, width = fresh.shape
+    if fresh.all():
+        return np.ones(fresh.shape, np.float32)
+    y, x = np.arange(height)[:, None] + 0.5, np.arange(width)[None] + 0.5
+    rim = np.minimum(np.minimum(y, height - y), np.minimum(x, width - x))
+    deepest = max(float(rim[~fresh].max()), 1.0)
+    return np.where(fresh, 1, np.clip(rim / min(deepest, 0.15 * max(height, width)), 0, 1)).astype(
+        np.float32
+    )
+
+
+def _fade_to_air(canvas: _Canvas, body: list[Place]) -> None:
+    """Outside the body's outline there is air, black; the source's pixels stay."""
+    height, width = canvas.made.shape
+    x = np.asarray(canvas.corner[0] + (np.arange(width) + 0.5) * canvas.spacing[1])
+    y = np.asarray(canvas.corner[1] + (np.arange(height) + 0.5) * canvas.spacing[0])
+    pixels = canvas.source.image.pixels
+    levels = Levels.of(canvas.source, np.ones(pixels.shape, np.bool_))
+    faded = np.asarray(levels.intensity(pixels) * silhouette(body, x, y), np.float32)
+    shown = levels.stored(faded)
+    pixels[~canvas.real] = shown[~canvas.real]
+
+
+def _finished(
+    canvas: _Canvas, source: Source, said: str, task: Task, flags: Sequence[str]
+) -> Edited:
+    known = canvas.real
+    pixels = canvas.source.image.pixels
+    image = replace(source.image, pixels=pixels, spacing=canvas.spacing)
+    before = untouched_digest(source.image.pixels, np.zeros(source.shape, np.bool_))
+    if untouched_digest(pixels, ~known) != before:
+        raise AssertionError("pixels of the source changed; nothing was written")
+    record = replace(
+        record_of(task.engine, task.planned, task.request, image, "extend", task.created),
+        parents=(source.image.digest(),),
+        edit=said,
+        untouched_sha256=before,
+    )
+    record = replace(record, warnings=(*record.warnings, *flags))
+    return Edited(image=image, mask=~known, record=record)
+
+
+def _distance(known: Mask, spacing: tuple[float, float]) -> NDArray[np.float32]:
+    """mm from the rectangle of known pixels."""
+    rows, columns = np.flatnonzero(known.any(1)), np.flatnonzero(known.any(0))
+    y, x = np.arange(known.shape[0]), np.arange(known.shape[1])
+    down = np.maximum(np.maximum(rows[0] - y, y - rows[-1]), 0) * spacing[0]
+    across = np.maximum(np.maximum(columns[0] - x, x - columns[-1]), 0) * spacing[1]
+    return np.hypot(down[:, None], across).astype(np.float32)
+
+
+def _slug(concept: str | None) -> str:
+    return (concept or "").partition(":")[2]

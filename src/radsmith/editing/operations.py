@@ -1,0 +1,343 @@
+"""Editing an image: inpaint, outpaint, vary, change a finding, interpolate.
+
+Every edit is one call of `Engine.fill` and one rule: outside the mask the stored values are those
+of the input, bit for bit, which is checked before anything is returned. Knows no file format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radsmith.editing.long_images import complete
+from radsmith.engines.engine import Engine, Given, Telling, check_strength
+from radsmith.errors import InvalidInput
+from radsmith.generation.plan import Plan, record_of
+from radsmith.images.image import Image
+from radsmith.images.provenance import Generation, Request
+
+Mask = NDArray[np.bool_]
+_ROWS = 256
+"""Rows that are looked at together."""
+LARGEST_CANVAS = 100_000_000
+"""Pixels of the largest image an edit may make."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An image to be edited, as its file holds it.
+
+    image: integers of `bits` bits (unit "stored value"), intensity in 0-1, or HU.
+    inverted: the lowest stored value is shown white.  words: what the file says it shows, such as
+    "chest x-ray", for edits without a prompt.
+    """
+
+    image: Image
+    bits: int = 8
+    inverted: bool = False
+    words: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.image.pixels.shape[0], self.image.pixels.shape[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margins:
+    """Pixels to add on each side; at least one of them."""
+
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+
+    def __post_init__(self) -> None:
+        sides = (self.left, self.right, self.top, self.bottom)
+        if min(sides) < 0 or not any(sides):
+            raise InvalidInput(f"extend by pixels on one side at least, never less: got {sides}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edited:
+    """An edited image in its source's unit and depth; mask: (height, width), True = made."""
+
+    image: Image
+    mask: Mask
+    record: Generation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What all edits share. planned: the prompt as read, or None to go by the image alone.
+
+    created: ISO 8601 time, given by the shell.
+    """
+
+    engine: Engine
+    planned: Plan | None
+    request: Request
+    created: str
+
+
+def inpaint(source: Source, mask: Mask, task: Task, strength: float = 1.0) -> Edited:
+    """Draw the pixels where mask (height, width) is True anew; no True pixel: nothing changes.
+
+    strength: below 1 the masked pixels are a beginning.  Raises InvalidInput for a mask of
+    another size.
+    """
+    said = f"{int(mask.sum())} of {mask.size} pixels drawn, strength {strength:g}"
+    return _filled(source, mask, task, "inpaint", said, strength=strength)
+
+
+def outpaint(source: Source, margins: Margins, task: Task) -> Edited:
+    """Continue the image beyond its edges. Raises InvalidInput beyond LARGEST_CANVAS pixels."""
+    height, width = source.shape
+    m = margins
+    shape = height + m.top + m.bottom, width + m.left + m.right
+    if shape[0] * shape[1] > LARGEST_CANVAS:
+        raise InvalidInput(f"a canvas of {shape[1]}x{shape[0]} is too large: extend by less")
+    pixels = np.zeros(shape, source.image.pixels.dtype)
+    mask = np.ones(shape, np.bool_)
+    inner = np.s_[m.top : m.top + height, m.left : m.left + width]
+    pixels[inner], mask[inner] = source.image.pixels, False
+    canvas = replace(source, image=replace(source.image, pixels=pixels))
+    said = f"extended by {m.left} left, {m.right} right, {m.top} top, {m.bottom} bottom pixels"
+    return _filled(canvas, mask, task, "outpaint", said, parent=source)
+
+
+def vary(source: Source, strength: float, task: Task, mask: Mask | None = None) -> Edited:
+    """Another version of the image, or of its masked part.
+
+    strength: above 0 (hardly changed) to 1 (drawn anew).
+    """
+    everywhere = np.ones(source.shape, np.bool_)
+    where = everywhere if mask is None else mask
+    return _filled(source, where, task, "vary", f"strength {strength:g}", strength=strength)
+
+
+def change(source: Source, mask: Mask, task: Task, strength: float = 0.85) -> Edited:
+    """The masked part as the task's prompt has it, such as with a finding or without it.
+
+    With less than full strength the anatomy of the masked part stays recognisable.
+    """
+    if task.planned is None:
+        raise InvalidInput("to change a finding, say which: give a prompt")
+    said = f"towards: {task.planned.canonical}; strength {strength:g}"
+    return _filled(source, mask, task, "change", said, strength=strength)
+
+
+def interpolate(
+    one: Source, other: Source, count: int, task: Task, strength: float = 0.6
+) -> list[Edited]:
+    """`count` images on the way from one to the other, both excluded.
+
+    The two are mixed and redrawn, most in the middle; `one` gives size, depth and polarity.
+    Raises InvalidInput where the sizes differ or count is below 1.
+    """
+    if one.shape != other.shape:
+        raise InvalidInput(
+            f"both images must have one size, got {_size(one)} and {_size(other)}: resize one"
+        )
+    if count < 1:
+        raise InvalidInput(f"count must be at least 1, got {count}")
+    check_strength(strength)
+    first, last = (Levels.of(s, np.ones(s.shape, np.bool_)) for s in (one, other))
+    a, b = first.intensity(one.image.pixels), last.intensity(other.image.pixels)
+    found = []
+    for k in range(1, count + 1):
+        share = k / (count + 1)
+        mixed = first.stored(((1 - share) * a + share * b).astype(np.float32))
+        source = replace(one, image=replace(one.image, pixels=mixed))
+        amount = max(0.05, strength * min(1.0, 2 * min(share, 1 - share)))
+        edited = vary(source, amount, task)
+        parents = (one.image.digest(), other.image.digest())
+        record = replace(
+            edited.record,
+            operation="interpolate",
+            parents=parents,
+            edit=f"{share:.3f} of the way, redrawn with strength {amount:.2f}",
+        )
+        found.append(replace(edited, record=record))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """How stored values become intensity in 0-1 and back: linear between low and high.
+
+    least, most: what may be stored.  dtype: of the stored values.
+    """
+
+    low: float
+    high: float
+    inverted: bool
+    least: float
+    most: float
+    dtype: np.dtype[np.generic]
+
+    @classmethod
+    def of(cls, source: Source, shown: Mask) -> Levels:
+        """By the image's window where any pixel lies in it; else 8-bit values and intensity as
+        they are; else by the range of nearly all pixels where `shown` is True."""
+        image, bits = source.image, source.bits
+        pixels: NDArray[Any] = image.pixels
+        kind = pixels.dtype.kind
+        least, most = -np.inf, np.inf
+        if image.unit == "intensity":
+            least, most = 0.0, 1.0
+        elif kind in "iu":
+            least = -float(1 << (bits - 1)) if kind == "i" else 0.0
+            most = float((1 << (bits - 1)) - 1 if kind == "i" else (1 << bits) - 1)
+        low, high = least, most
+        window = None if image.unit == "intensity" else image.window
+        if window is not None:
+            low, high = window.center - window.width / 2, window.center + window.width / 2
+            low, high = max(low, least), min(high, most)
+        if window is None or high <= low or not ((pixels > low) & (pixels < high)).any():
+            low, high = least, most
+            if image.unit != "intensity" and not (kind == "u" and bits == 8):
+                low, high = _range(pixels, shown if shown.any() else None)
+        if high <= low:  # all known pixels alike: nothing says what is dark and what is bright
+            low, high = _range(pixels, None)
+        if high <= low:
+            low, high = (least, most) if np.isfinite(least) else (low - 0.5, low + 0.5)
+        return cls(
+            low=low,
+            high=high,
+            inverted=source.inverted,
+            least=least,
+            most=most,
+            dtype=pixels.dtype,
+        )
+
+    def intensity(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Stored values as 0 (black) to 1 (white), those outside the range clipped."""
+        exact: Any = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
+        found = pixels.astype(exact)
+        found -= exact(self.low)  # in place: images may be large
+        found /= exact(self.high - self.low)
+        np.clip(found, 0, 1, out=found)
+        if self.inverted:
+            np.subtract(1, found, out=found)
+        return np.asarray(found, np.float32)
+
+    def stored(self, intensity: NDArray[np.float32]) -> NDArray[np.generic]:
+        """The nearest stored values."""
+        found = 1 - intensity.astype(np.float64) if self.inverted else intensity.astype(np.float64)
+        found = np.clip(self.low + found * (self.high - self.low), self.least, self.most)
+        return rounded(found, self.dtype)
+
+    def beyond(self, pixels: NDArray[np.generic]) -> NDArray[np.float64]:
+        """How far stored values lie outside the range that is shown."""
+        exact = pixels.astype(np.float64)
+        return exact - np.clip(exact, self.low, self.high)
+
+
+def rounded(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values as a type that is to be stored: the nearest whole ones for integers."""
+    return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
+
+
+def _range(pixels: NDArray[Any], shown: Mask | None) -> tuple[float, float]:
+    """Between which nearly all values lie, where `shown` is True; whole numbers are counted."""
+    if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize > 2:
+        chosen = pixels if shown is None else pixels[shown]
+        low, high = np.percentile(chosen.astype(np.float64), (0.1, 99.9))
+        return float(low), float(high)
+    least = np.iinfo(pixels.dtype).min
+    counts = np.zeros(np.iinfo(pixels.dtype).max - least + 1, np.int64)
+    for first in range(0, len(pixels), _ROWS):
+        rows = pixels[first : first + _ROWS]
+        chosen = rows.ravel() if shown is None else rows[shown[first : first + _ROWS]]
+        counts += np.bincount(chosen.astype(np.int32) - least, minlength=len(counts))
+    below = counts.cumsum()
+
+    def percentile(share: float) -> float:
+        at = share * (int(below[-1]) - 1)
+        one, two = np.searchsorted(below, (int(at), min(int(at) + 1, int(below[-1]) - 1)), "right")
+        return float(one + (two - one) * (at - int(at)) + least)
+
+    return percentile(0.001), percentile(0.999)
+
+
+def untouched_digest(pixels: NDArray[np.generic], mask: Mask) -> str:
+    """SHA-256 of the stored values where mask is False, in rows from the top.
+
+    Such a digest is `Image.digest` of these values as one row; empty where none is left.
+    """
+    kept = pixels[~mask]
+    return Image(pixels=kept[None], unit="stored value").digest() if kept.size else ""
+
+
+def _filled(
+    source: Source,
+    mask: Mask,
+    task: Task,
+    operation: str,
+    said: str,
+    *,
+    strength: float = 1.0,
+    parent: Source | None = None,
+) -> Edited:
+    """One call of the engine; the pixels outside the mask are the source's, checked."""
+    pixels = source.image.pixels
+    if mask.shape != pixels.shape:
+        raise InvalidInput(
+            f"the mask is {mask.shape[1]}x{mask.shape[0]} and the image {_size(source)}: a mask"
+            " must have the size of its image"
+        )
+    check_strength(strength)
+    levels = Levels.of(source, np.ones_like(mask) if strength < 1 or mask.all() else ~mask)
+    planned, request = task.planned, task.request
+    result, shown = pixels.copy(), tuple[str, ...]()
+    if mask.any():
+        given = Given(pixels=levels.intensity(pixels), mask=mask, strength=strength)
+        drawn, shown = _drawn(task, given)
+        made = levels.stored(drawn)
+        del given  # as large as the image twice over
+        if strength < 1:  # what the range does not show is no part of the change
+            kept = made.astype(np.float64) + levels.beyond(pixels[mask])
+            kept = np.clip(kept, levels.least, levels.most)
+            made = rounded(kept, pixels.dtype)
+        result[mask] = made
+    before = untouched_digest(pixels, mask)
+    if untouched_digest(result, mask) != before:
+        raise AssertionError("pixels outside the mask changed; nothing was written")
+    image = replace(source.image, pixels=result)
+    record = record_of(task.engine, planned, request, image, operation, task.created)
+    record = replace(
+        record,
+        concepts=record.concepts if planned else shown,
+        parents=((parent or source).image.digest(),),
+        edit=said,
+        untouched_sha256=before,
+    )
+    return Edited(image=image, mask=mask, record=record)
+
+
+def _drawn(task: Task, given: Given) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """The masked pixels as the engine draws them: (n,), and the concepts where it says so."""
+    engine, shown = task.engine, dict[str, None]()
+    planned, request = task.planned, task.request
+    concepts = planned.concepts if planned else ()
+    asked = planned.prompt if planned else None
+    absent = asked.absent if asked else ()
+
+    def fill(part: Given, seed: int) -> NDArray[np.float32]:
+        if isinstance(engine, Telling):
+            found, told = engine.fill_telling(part, concepts, seed, request.settings, absent)
+            shown.update(dict.fromkeys(told))
+            return found
+        return engine.fill(part, concepts, seed, request.settings, absent, asked)
+
+    pixels = complete(fill, given, request.seed)[given.mask]
+    return pixels, tuple(shown)
+
+
+def _size(source: Source) -> str:
+    height, width = source.shape
+    return f"{width}x{height}"

@@ -1,0 +1,290 @@
+"""Completing one image of the default model around what is known of it, from coarse to fine.
+
+The whole image is completed at 32 and at 64 pixels, so that all of it informs the hole; then the
+hole alone is drawn finer, four times a step, in overlapping tiles.  Pixels in [-1, 1] but for those
+given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radsmith.engines.default.components import Components
+from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.letterbox import box_of, inside, on_grid
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import LOW_SIDE, SCALE, BaseStage, Beginning, FinerStage, Noise
+from radsmith.engines.engine import SIDE, Given
+from radsmith.images.provenance import Settings
+from radsmith.images.regions import Mask, Region, around, coarser, joined, padded, scaled, tiles
+from radsmith.images.resize import enlarge, resize, shrink
+
+Array = NDArray[np.float32]
+Words = tuple[Sequence[str], Sequence[str]]
+"""Concept ids that are wanted, and that are not."""
+TILE, OVERLAP = 96, 16
+"""Largest side, in cells, that the finer stage draws at once, and what neighbours share."""
+LARGEST_MARGIN, SPARE = 8, 220
+"""Cells around a hole that are looked at with it: so many on each side, and in all."""
+WHOLE = (SIDE // SCALE) ** 2
+"""Cells of a whole image, which a hole should not cost much more than."""
+WORTH = 1.25
+"""A finer grid is drawn where it is at least so much finer than what is there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The parts of the default model. octaves: from coarse to fine, up to 64x64; table: rows of
+    concept ids; slots: concepts at most."""
+
+    prior: Prior
+    components: Components
+    base: BaseStage
+    octaves: Sequence[FinerStage]
+    detail: FinerStage
+    table: Mapping[str, int]
+    slots: int
+
+    def encode(self, concepts: Sequence[str]) -> NDArray[np.int64]:
+        """Table rows of concepts: (1, slots)."""
+        rows = [self.table[c] for c in dict.fromkeys(concepts) if c in self.table]
+        return np.array([(rows + [0] * self.slots)[: self.slots]], np.int64)
+
+    def coarse(
+        self,
+        component: int,
+        ids: NDArray[np.int64],
+        known: Array,
+        mask: Array,
+        begin: Beginning,
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> Array:
+        """The whole image at 64x64: drawn by the base, made finer octave by octave.
+
+        known, mask: (64, 64).  begin: on that grid; where its `first` is 1, the base begins at a
+        draw of the prior instead.
+        """
+        given, unknown = _at(known, mask, self.base.side)
+        beside = Conditional(self.prior, given.ravel(), unknown.ravel())
+        if begin.first < 1:
+            image = shrink(begin.image, LOW_SIDE // self.base.side)
+        else:
+            image = np.clip(beside.draw(component, rng).reshape(given.shape), -1.2, 1.2)
+        start = Beginning(image=image, first=begin.first * self.base.start)
+        low = self.base.draw(component, ids, start, beside, settings, rng)
+        low = np.where(unknown > 0, low, given).astype(np.float32)
+        low = shrink(low, self.base.side // self.octaves[0].step.low_side)
+        for stage in self.octaves:
+            scale = stage.step.scale
+            given, unknown = _at(known, mask, scale * len(low))
+            own = shrink(begin.image, LOW_SIDE // len(given))
+            varied = Beginning(image=own, first=begin.first) if begin.first < 1 else None
+            noise = Noise.of(low.shape, rng, scale)
+            low = stage.draw(low, ids, given, unknown, noise, varied)
+        return low
+
+
+def _at(known: Array, mask: Array, side: int) -> tuple[Array, Array]:
+    """Known pixels and what is unknown, on a coarser grid of this side."""
+    scale = len(mask) // side
+    return shrink(known, scale), coarser(mask > 0, scale).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What all scales of one completion share. hole: the region of it; ids: (1, slots)."""
+
+    model: Model
+    given: Given
+    hole: Region
+    ids: NDArray[np.int64]
+    settings: Settings
+    rng: np.random.Generator
+
+    @property
+    def longer(self) -> int:
+        return max(self.given.mask.shape)
+
+    def region(self, cell: float) -> Region:
+        """The hole and some cells of so many pixels around it."""
+        rows = -int(-(self.hole.bottom - self.hole.top) // cell)
+        columns = -int(-(self.hole.right - self.hole.left) // cell)
+        margin = -int(-_margin(rows, columns) * cell // 1)
+        return self.hole.grown(margin, self.given.mask.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A part of the image at some scale: from where to where in the image's pixels, and its own."""
+
+    rows: tuple[float, float]
+    columns: tuple[float, float]
+    pixels: Array
+
+    def cut(
+        self, rows: tuple[float, float], columns: tuple[float, float], size: tuple[int, ...]
+    ) -> Array:
+        """A stretch of the image's rows and columns, cut off where this ends, as (h, w) pixels."""
+        spans = []
+        for own, wanted, length in (
+            (self.rows, rows, self.pixels.shape[0]),
+            (self.columns, columns, self.pixels.shape[1]),
+        ):
+            scale = length / (own[1] - own[0])
+            first, last = ((at - own[0]) * scale for at in wanted)
+            spans.append((max(0.0, first), min(float(length), last)))
+        return resize(self.pixels, size[1], size[0], rows=spans[0], columns=spans[1])
+
+
+def complete(
+    model: Model, given: Given, words: Words, settings: Settings, rng: np.random.Generator
+) -> tuple[Region, Array, tuple[str, ...]]:
+    """The region around the hole, a True pixel at least, that region completed, and as what.
+
+    Without words that are wanted, the concepts are those of most images of the chosen component.
+    """
+    square, hole = _square(given)
+    component = _component(model, square, hole, given, words, rng)
+    asked = words[0] or [c for c in model.components.usual(component) if c not in words[1]]
+    shown = (*asked, *model.components.style(component))
+    job = _Job(
+        model=model,
+        given=given,
+        hole=around(given.mask, 0),
+        ids=model.encode(shown),
+        settings=settings,
+        rng=rng,
+    )
+    first, *others = _sides(job.longer)
+    part = _whole(_coarse(component, square, hole, job), square, hole, first, job)
+    for side in others:
+        part = _finer(part, side, job)
+    region = job.region(SCALE)
+    mask = region.of(given.mask)
+    if others:
+        return region, part.pixels[: mask.shape[0], : mask.shape[1]], shown
+    known = region.of(given.pixels) * np.float32(2) - np.float32(1)
+    drawn = part.cut((region.top, region.bottom), (region.left, region.right), mask.shape)
+    return region, joined(drawn, known, mask), shown
+
+
+def _sides(longer: int) -> list[int]:
+    """Longer sides at which an image is drawn, each four times the one before, the last its own.
+
+    The first is at most SIDE; a smaller image is drawn at SIDE alone.
+    """
+    sides = [longer]
+    while sides[0] > SIDE:
+        sides.insert(0, -(-sides[0] // SCALE))
+    return sides if len(sides) > 1 else [SIDE]
+
+
+def _margin(rows: int, columns: int) -> int:
+    """Cells to look at around a hole of so many: at small cost, but one at least."""
+    cells = rows * columns
+    spare = max(cells // 10, min(SPARE, WHOLE - cells))
+    fits = [m for m in range(1, LARGEST_MARGIN + 1) if 2 * m * (rows + columns + 2 * m) <= spare]
+    return max(fits, default=1)
+
+
+def _square(given: Given) -> tuple[Array, Mask]:
+    """The whole image in the model's square, and what of that is unknown; the bars are known."""
+    height, width = given.mask.shape
+    box = box_of(width / height)
+    square, hole = (np.full((SIDE, SIDE), v) for v in (np.float32(-1), False))
+    content, unknown = scaled(given.pixels, given.mask, box[2], box[3])
+    inside(square, box)[:], inside(hole, box)[:] = content * 2 - 1, unknown
+    return square, hole
+
+
+def _component(
+    model: Model, square: Array, hole: Mask, given: Given, words: Words, rng: np.random.Generator
+) -> int:
+    """A component by words and known pixels, the bars left out."""
+    height, width = given.mask.shape
+    box = box_of(width / height)
+    outside = np.ones_like(hole)
+    inside(outside, box)[:] = inside(hole, box)
+    scale = SIDE // model.base.side
+    mask = coarser(outside, scale).astype(np.float32).ravel()
+    scores = model.components.scores(*words, None)
+    if not mask.all():
+        known = shrink(square, scale).ravel()
+        scores = model.components.seen(scores, model.prior, known, mask)
+    return model.components.choose(scores, rng)
+
+
+def _coarse(component: int, square: Array, hole: Mask, job: _Job) -> Array:
+    """The whole image completed at 64x64; cells that are half bar are drawn, too."""
+    height, width = job.given.mask.shape
+    box = box_of(width / height)
+    rim = np.zeros_like(hole)
+    inside(rim, on_grid(box))[:], inside(rim, box)[:] = True, False
+    mask = coarser(hole | rim, SCALE).astype(np.float32)
+    known = shrink(square, SCALE)
+    begin = Beginning(image=known, first=job.given.strength)
+    low = job.model.coarse(component, job.ids, known, mask, begin, job.settings, job.rng)
+    return np.where(mask > 0, low, known).astype(np.float32)
+
+
+def _whole(low: Array, square: Array, hole: Mask, side: int, job: _Job) -> _Part:
+    """The whole image at 256 pixels or, where fewer are wanted, as good as that asks for."""
+    height, width = job.given.mask.shape
+    box = box_of(width / height)
+    if side > WORTH * LOW_SIDE:
+        drawn = _drawn(low, square, hole, job)
+    else:
+        drawn = np.where(hole, enlarge(low, SCALE), square)
+    found = joined(inside(drawn, box), inside(square, box), inside(hole, box))  # never to the bars
+    return _Part(rows=(0, height), columns=(0, width), pixels=found)
+
+
+def _finer(below: _Part, side: int, job: _Job) -> _Part:
+    """The hole and its surroundings, from a coarser part; side: the whole image's longer one."""
+    cell = SCALE * job.longer / side
+    region = job.region(cell)
+    pixels = region.of(job.given.pixels) * np.float32(2) - np.float32(1)
+    mask = region.of(job.given.mask)
+    if side == job.longer:
+        pixels, mask = padded(pixels, SCALE), padded(mask, SCALE)
+    rows, columns = (max(1, round(length / cell)) for length in mask.shape)
+    at, unknown = scaled(pixels, mask, columns * SCALE, rows * SCALE)
+    down = (region.top, region.top + mask.shape[0])
+    over = (region.left, region.left + mask.shape[1])
+    low = np.where(
+        coarser(unknown, SCALE), below.cut(down, over, (rows, columns)), shrink(at, SCALE)
+    )
+    drawn = _drawn(low, at, unknown, job)
+    return _Part(rows=down, columns=over, pixels=joined(drawn, at, unknown))
+
+
+def _drawn(low: Array, known: Array, hole: Mask, job: _Job) -> Array:
+    """The hole on the fine grid, from low (h, w); known, hole: (4h, 4w)."""
+    cells = coarser(hole, SCALE)
+    if not cells.any():
+        return known
+    box = around(cells, 0)
+    margin = _margin(box.bottom - box.top, box.right - box.left)
+    region = box.grown(margin, cells.shape)
+    noise, drawn = Noise.of(region.of(cells).shape, job.rng), np.zeros_like(known)
+    strength = job.given.strength
+    for part, weight in tiles(region, TILE, OVERLAP):
+        cut = part.of(hole, SCALE)
+        if not cut.any():
+            continue
+        own, place = part.of(known, SCALE), part.within(region)
+        piece = job.model.detail.draw(
+            part.of(low),
+            job.ids,
+            own,
+            cut.astype(np.float32),
+            Noise(low=place.of(noise.low), fine=place.of(noise.fine, SCALE)),
+            Beginning(image=own, first=strength) if strength < 1 else None,
+        )
+        part.of(drawn, SCALE)[...] += piece * weight.repeat(SCALE, 0).repeat(SCALE, 1)
+    return np.where(hole, drawn, known).astype(np.float32)

@@ -1,0 +1,205 @@
+"""The default engine: prior, base network and finer stages, for generating and for completing.
+
+Determinism: every image is computed alone, on one thread, with noise from its own seed, so its
+pixels do not depend on the batch, the workers or the order. Files reach this module as bytes and
+arrays; reading them is an adapter's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from radsmith.engines.default.completion import Model, complete
+from radsmith.engines.default.components import Components
+from radsmith.engines.default.enlarging import larger
+from radsmith.engines.default.letterbox import box_of, content_mask, inside, on_grid
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import (
+    DETAIL,
+    FINER,
+    LOW_SIDE,
+    BaseStage,
+    Beginning,
+    FinerStage,
+    FinerStep,
+    Noise,
+)
+from radsmith.engines.engine import SIDE, Given, ModelFacts, StageFacts, check_size
+from radsmith.errors import InvalidInput
+from radsmith.images.provenance import Settings
+from radsmith.images.resize import resample, resize
+from radsmith.language.prompt import Prompt
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFiles:
+    """The parts of a model as an adapter read them.
+
+    config: the JSON sidecar.  networks: ONNX by stage, "base" and those of `stages.FINER`.
+    """
+
+    config: Mapping[str, Any]
+    networks: Mapping[str, bytes]
+    arrays: Mapping[str, NDArray[np.generic]]
+
+
+class OnnxEngine:
+    """The default model. Implements `Engine` and `Staged`."""
+
+    def __init__(self, files: ModelFiles) -> None:
+        config = files.config
+        self.facts = ModelFacts.from_config(config)
+        table: dict[str, int] = dict(config["table"])
+        prior = Prior.from_arrays(files.arrays).mended()
+        self._model = Model(
+            prior=prior,
+            components=Components(table, files.arrays, config.get("since")),
+            base=BaseStage(files.networks["base"], prior, config["sampling"]),
+            octaves=tuple(_stage(files, name) for name in FINER if name != DETAIL),
+            detail=_stage(files, DETAIL),
+            table=table,
+            slots=int(config["sampling"]["max_concepts"]),
+        )
+
+    def generate(
+        self,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
+    ) -> Array:
+        """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked.
+
+        Beyond 256 the same image is drawn finer, in tiles.  The concepts say it all here; the
+        prompt is for engines that are asked in words.
+        """
+        check_size(settings.size, self.facts.sides)
+        content = self._draw(concepts, absent, settings, seed)
+        if settings.size is not None and settings.size != content.shape[::-1]:
+            content = resample(content, *settings.size)
+        return content
+
+    def _draw(
+        self,
+        concepts: Sequence[str],
+        absent: Sequence[str],
+        settings: Settings,
+        seed: int,
+    ) -> Array:
+        """An image of the aspect asked, its longer side 256 or, where that is more, as asked."""
+        model, rng = self._model, np.random.default_rng(seed)
+        size = settings.size
+        aspect = size[0] / size[1] if size else None
+        with threadpool_limits(1):
+            component = model.components.choose(
+                model.components.scores(concepts, absent, aspect), rng
+            )
+            box = box_of(aspect or model.components.aspect(component))
+            ids = model.encode((*concepts, *model.components.style(component)))
+            whole = on_grid(box)
+            bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(whole, SIDE)
+            dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(whole, LOW_SIDE)
+            begin = Beginning(image=dark, first=1)
+            low = model.coarse(component, ids, dark, mask, begin, settings, rng)
+            noise = Noise.of(low.shape, rng)
+            fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
+            if size is not None and max(size) > SIDE:
+                fine = larger(model.detail, fine, size, ids, rng)
+        content = (fine + np.float32(1)) / np.float32(2)
+        return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
+
+    def fill(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
+    ) -> Array:
+        """The given image completed: (height, width) in 0-1, known pixels as given."""
+        return self.fill_telling(given, concepts, seed, settings, absent)[0]
+
+    def fill_telling(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+    ) -> tuple[Array, tuple[str, ...]]:
+        """As `fill`, and the concepts drawn: without words, those chosen by the pixels."""
+        if not given.mask.any():
+            return given.pixels, ()
+        height, width = given.mask.shape
+        if given.mask.all() and given.strength == 1:
+            asked = replace(settings, size=(width, height))
+            whole = self._draw(concepts, absent, asked, seed)
+            fits = whole.shape == given.mask.shape
+            return whole if fits else resize(whole, width, height), tuple(concepts)
+        rng = np.random.default_rng(seed)
+        with threadpool_limits(1):
+            words = (concepts, absent)
+            region, drawn, shown = complete(self._model, given, words, settings, rng)
+        result = given.pixels.copy()
+        part, hole = region.of(result), region.of(given.mask)
+        part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
+        return result, shown
+
+    @property
+    def stages(self) -> tuple[StageFacts, ...]:
+        """The finer stages; the base begins from nothing, so it has no input to be given."""
+        return tuple(
+            StageFacts(
+                name=name,
+                input_side=stage.step.low_side,
+                output_side=stage.step.low_side * stage.step.scale,
+            )
+            for name, stage in self._finer.items()
+        )
+
+    def refine(
+        self,
+        name: str,
+        low: Array,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        aspect: float = 1.0,
+    ) -> Array:
+        """What the stage of this name makes of low (s, s), in 0-1 and letterboxed: (S, S)."""
+        asked = next((stage for stage in self.stages if stage.name == name), None)
+        if asked is None or low.shape != (asked.input_side, asked.input_side):
+            raise InvalidInput(
+                f"no stage {name!r} for an image of {low.shape}: there are"
+                f" {', '.join(f'{s.name} for sides of {s.input_side}' for s in self.stages)}"
+            )
+        stage, side = self._finer[name], asked.output_side
+        shown = content_mask(on_grid(box_of(aspect)), side)
+        noise = Noise.of(low.shape, np.random.default_rng(seed), stage.step.scale)
+        with threadpool_limits(1):
+            fine = stage.draw(
+                low * np.float32(2) - np.float32(1),
+                self._model.encode(concepts),
+                np.full((side, side), -1, np.float32),
+                shown,
+                noise,
+            )
+        return np.clip(fine / 2 + np.float32(0.5), 0, 1).astype(np.float32)
+
+    @property
+    def _finer(self) -> Mapping[str, FinerStage]:
+        return dict(zip(FINER, (*self._model.octaves, self._model.detail), strict=True))
+
+
+def _stage(files: ModelFiles, stage: str) -> FinerStage:
+    return FinerStage(files.networks[stage], FinerStep(**files.config["sampling"][stage]))

@@ -1,0 +1,191 @@
+"""The drawing stages of the default model on ONNX Runtime, from coarse to fine.
+
+The base draws in a few steps; each finer stage makes an image finer in one call. Arrays in
+[-1, 1]; masks are 1 where pixels are to be made. Every call runs on one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.sampling import (
+    SAMPLERS,
+    Denoiser,
+    guided,
+    keeping,
+    timesteps,
+    velocity_of,
+)
+from radsmith.images.provenance import Settings
+from radsmith.images.resize import enlarge
+
+Array = NDArray[np.float32]
+LOW_SIDE = 64
+"""Side of the coarse image: what the base and all finer stages but the last make together."""
+SCALE = 4
+DETAIL = "detail"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinerStep:
+    """What a finer stage was trained on.
+
+    scale: how many times finer.  low_side: of a whole image that goes in.  spread: of the residual
+    to the enlarged image.  noise: added to what goes in; most_noise: the most of it in training.
+    """
+
+    scale: int
+    low_side: int
+    spread: float
+    noise: float
+    most_noise: float
+
+
+FINER = {
+    "octave": FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1),
+    DETAIL: FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15),
+}
+"""The finer stages by name, from coarse to fine; all but the last make the coarse image."""
+
+
+def finer_mean(x_t: Array, t: Array) -> tuple[Array, Array]:
+    """Posterior mean and error of a white residual of unit variance at time t."""
+    spread = (1 - t) ** 2 + t**2
+    error = np.maximum(t, 0.02) / np.sqrt(spread)
+    return np.asarray((1 - t) * x_t / spread, np.float32), np.asarray(error, np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """Where a stage begins: an image of its grid, noised to time `first` (1: noise alone)."""
+
+    image: Array
+    first: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What a finer stage adds to the coarse image, and what it starts from. low: (h, w);
+    fine: (scale h, scale w)."""
+
+    low: Array
+    fine: Array
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], rng: np.random.Generator, scale: int = SCALE) -> Noise:
+        """Of a coarse grid (h, w)."""
+        low = rng.standard_normal(shape, np.float32)
+        fine = rng.standard_normal((scale * shape[0], scale * shape[1]), np.float32)
+        return cls(low=low, fine=fine)
+
+
+class BaseStage:
+    """The prior's posterior mean and the network that corrects it, on the prior's grid."""
+
+    def __init__(self, model: bytes, prior: Prior, sampling: Mapping[str, Any]) -> None:
+        self._session = session(model)
+        self._prior = prior
+        self._floor = float(sampling["noise_floor"])
+        self.start = float(sampling["start"])
+        self.side = prior.side
+
+    def draw(
+        self,
+        component: int,
+        ids: NDArray[np.int64],
+        begin: Beginning,
+        beside: Conditional,
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> Array:
+        """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
+        known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
+        noise = rng.standard_normal(mask.shape, np.float32)
+        denoise = self._denoiser(component, ids, beside, settings.guidance_scale)
+        velocity = keeping(velocity_of(denoise), known, noise, mask)
+        x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
+        sampler = SAMPLERS[settings.sampler]
+        return sampler(velocity, x, timesteps(settings.num_steps, begin.first))
+
+    def _denoiser(
+        self,
+        component: int,
+        ids: NDArray[np.int64],
+        beside: Conditional,
+        guidance_scale: float,
+    ) -> Denoiser:
+        """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
+        which = np.array([component])
+        numbers = np.zeros((1, 4), np.float32)
+        known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
+
+        def denoise(x: Array, t: float) -> Array:
+            at = np.array([t], np.float32)
+            mean = beside.denoise(x.ravel(), t, component).reshape(x.shape)
+            left = (x - np.float32(1 - t) * mean) / np.float32(max(t, self._floor))
+            image = np.stack([x, mean, left, mask, known * (1 - mask)])[None]
+
+            def correction(concepts: NDArray[np.int64]) -> Denoiser:
+                feed = {"image": image, "t": at, "numbers": numbers, "concepts": concepts}
+                return lambda x, t: np.asarray(self._session.run(None, feed)[0][0, 0])
+
+            found = guided(correction(ids), correction(np.zeros_like(ids)), guidance_scale)(x, t)
+            return mean + self._prior.error(at, which)[0] * found
+
+        return denoise
+
+
+class FinerStage:
+    """The residual to an enlarged coarse image in one call, on a grid of any size."""
+
+    def __init__(self, model: bytes, step: FinerStep) -> None:
+        self._session = session(model)
+        self.step = step
+
+    def draw(
+        self,
+        low: Array,
+        ids: NDArray[np.int64],
+        known: Array,
+        mask: Array,
+        noise: Noise,
+        begin: Beginning | None = None,
+    ) -> Array:
+        """(scale h, scale w) from low (h, w); known, mask: of the fine grid, as begin is."""
+        step, level = self.step, np.array([[self.step.noise]], np.float32)
+        noisy = np.clip(low, -1, 1) + level * noise.low
+        coarse = enlarge(noisy, step.scale)
+        given = (known - coarse) / np.float32(step.spread) * (1 - mask)
+        t, x = np.float32(1), noise.fine
+        if begin is not None:
+            t = np.float32(begin.first)
+            own = (begin.image - coarse) / np.float32(step.spread)
+            x = np.asarray((1 - t) * own + t * noise.fine, np.float32)
+        mean, error = finer_mean(x, t)
+        feed = {
+            "fine": np.stack([x, mask, given])[None],
+            "low": noisy[None, None],
+            "t": np.array([t], np.float32),
+            "numbers": level,
+            "concepts": ids,
+        }
+        residual = mean + error * self._session.run(None, feed)[0][0, 0]
+        residual = np.where(mask > 0, residual, given)
+        return np.asarray(coarse + np.float32(step.spread) * residual, np.float32)
+
+
+def session(model: bytes) -> onnxruntime.InferenceSession:
+    """A session on one thread: the same pixels whatever the machine's cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,192 @@
+"""The seam for models: what everything above needs of an engine, whatever draws the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radsmith.errors import InvalidInput
+from radsmith.images.provenance import Settings
+from radsmith.language.prompt import Prompt
+
+Array = NDArray[np.float32]
+SIDE = 256
+SMALLEST, LARGEST = 64, 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a model says of itself: name, digest, and what it was trained on.
+
+    images: training images per concept id.  together: the same for two ids joined by a space,
+    of modality and body part, body part and finding, finding and severity.  Both are None where
+    nobody knows what the model was trained on.  engine: its kind.  sides: the least and the most
+    pixels a side of an image may have.  learned_side: longer side of its training images, None
+    where nobody knows.  notes: what people should know of every image it makes.
+    """
+
+    name: str
+    digest: str
+    images: Mapping[str, int] | None
+    together: Mapping[str, int] | None
+    engine: str = "onnx"
+    sides: tuple[int, int] = (SMALLEST, LARGEST)
+    learned_side: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def count(self, *concepts: str) -> int | None:
+        """Training images with this concept, or with these two; None where nobody knows."""
+        held = self.images if len(concepts) == 1 else self.together
+        return None if held is None else held.get(" ".join(concepts), 0)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ModelFacts:
+        """Read the JSON sidecar. Raises InvalidInput where a part is missing."""
+        try:
+            return cls(
+                name=str(config["name"]),
+                digest=str(config["digest"]),
+                images=dict(config["images_per_concept"]),
+                together=dict(config["images_together"]),
+                learned_side=SIDE,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidInput(f"the model description lacks {error}; reinstall it") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What is there of an image that is to be completed.
+
+    pixels: (height, width) in 0-1.  mask: the same shape, True where pixels are to be made.
+    strength: above 0 to 1; 1 draws the masked pixels afresh, less begins from those in `pixels`.
+    """
+
+    pixels: Array
+    mask: NDArray[np.bool_]
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.shape != self.mask.shape:
+            raise InvalidInput(
+                f"pixels and mask must have one (height, width), got {self.pixels.shape} and"
+                f" {self.mask.shape}"
+            )
+        if not np.isfinite(self.pixels).all():
+            raise InvalidInput("the image must not hold NaN or infinite pixels")
+        check_strength(self.strength)
+
+
+class Engine(Protocol):
+    """What everything above needs of a model."""
+
+    facts: ModelFacts
+
+    def generate(
+        self,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
+    ) -> Array:
+        """One image of the concepts, without the absent ones: (height, width) in 0-1.
+
+        prompt: what the concepts were read from, for engines that are asked in words; without it
+        they make the words from the concepts.
+        """
+        ...
+
+    def fill(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+        prompt: Prompt | None = None,
+    ) -> Array:
+        """The given image completed, of any size: (height, width) in 0-1, known pixels as given."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An engine that says as what it completed an image, as where no words were given."""
+
+    def fill_telling(
+        self,
+        given: Given,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        absent: Sequence[str] = (),
+    ) -> tuple[Array, tuple[str, ...]]:
+        """As `Engine.fill`, and the ids of what was drawn."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFacts:
+    """A stage of an engine that draws finer what is there: from squares to squares of these sides.
+
+    The sides are divisors of SIDE, and the output's is a multiple of the input's.
+    """
+
+    name: str
+    input_side: int
+    output_side: int
+
+    def __post_init__(self) -> None:
+        if SIDE % self.output_side or self.output_side % self.input_side:
+            raise InvalidInput(
+                f"stage {self.name}: sides must divide {SIDE} and each other, got"
+                f" {self.input_side} and {self.output_side}"
+            )
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """An engine that draws in stages and can be asked for one of the finer ones alone."""
+
+    @property
+    def stages(self) -> Sequence[StageFacts]:
+        """From coarse to fine."""
+        ...
+
+    def refine(
+        self,
+        name: str,
+        low: Array,
+        concepts: Sequence[str],
+        seed: int,
+        settings: Settings,
+        aspect: float = 1.0,
+    ) -> Array:
+        """What the stage of this name makes of low (s, s): (S, S), both in 0-1 and letterboxed.
+
+        concepts: ids, a style among them where it is known.  aspect: width over height of the
+        content; what lies outside is black.  Raises InvalidInput for another name or shape.
+        """
+        ...
+
+
+def check_strength(strength: float) -> None:
+    """Raise InvalidInput unless above 0 and at most 1."""
+    if not 0 < strength <= 1:
+        raise InvalidInput(f"strength must be above 0 and at most 1, got {strength}")
+
+
+def check_size(size: tuple[int, int] | None, sides: tuple[int, int]) -> None:
+    """Raise InvalidInput unless this (width, height) lies within `ModelFacts.sides`."""
+    if size is None:
+        return
+    width, height = size
+    if not (min(size) >= sides[0] and max(size) <= sides[1]):
+        raise InvalidInput(
+            f"size {width}x{height} is not supported: sides must be {sides[0]}-{sides[1]} pixels"
+        )

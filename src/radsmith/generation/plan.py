@@ -1,0 +1,246 @@
+"""From a prompt to an image with its provenance: plan once, make any number of images.
+
+Knows no file format and no clock; `run` writes what is made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from radsmith import __version__
+from radsmith.engines.engine import Engine, ModelFacts
+from radsmith.errors import InvalidInput
+from radsmith.images.image import Image, Window
+from radsmith.images.provenance import Generation, Request
+from radsmith.language.contradiction import contradictions
+from radsmith.language.foreign import only_english
+from radsmith.language.prompt import Prompt, complete, filled, render
+from radsmith.language.reading import Reading, read_prompt
+from radsmith.language.vocabulary import default_vocabulary
+
+LONGEST_STEM = 80
+WEAK = 50
+"""Concepts with fewer training images than this draw a warning."""
+_WINDOWS = {  # centre and width in HU
+    "technique:soft-tissue-window": (40, 400),
+    "technique:lung-window": (-600, 1500),
+    "technique:bone-window": (500, 2000),
+    "technique:brain-window": (40, 80),
+    "technique:subdural-window": (75, 215),
+    "technique:liver-window": (60, 160),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A prompt as it will be drawn.
+
+    concepts: ids the model is given.  not_understood: words left out.  warnings: for people.
+    """
+
+    text: str
+    prompt: Prompt
+    canonical: str
+    concepts: tuple[str, ...]
+    not_understood: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """A file name of the canonical prompt, without extension."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.canonical.lower()).strip("-")
+        if len(slug) <= LONGEST_STEM:
+            return slug
+        digest = hashlib.sha256(self.canonical.encode()).hexdigest()[:8]
+        return f"{slug[: LONGEST_STEM - 9].strip('-')}-{digest}"
+
+
+def plan(
+    text: str,
+    facts: ModelFacts,
+    *,
+    strict: bool = False,
+    size: tuple[int, int] | None = None,
+) -> Plan:
+    """Read a prompt and say what this model will make of it, at this (width, height).
+
+    strict: words not understood, contradictions and concepts with fewer than WEAK training
+    images raise InvalidInput instead of a warning. So do a prompt with nothing to draw and one in
+    another language than English.
+    """
+    return plan_of(read_prompt(text), facts, strict=strict, size=size)
+
+
+def plan_of(
+    reading: Reading,
+    facts: ModelFacts,
+    *,
+    shown: Prompt | None = None,
+    strict: bool = False,
+    size: tuple[int, int] | None = None,
+) -> Plan:
+    """As `plan`, of a prompt that was read.
+
+    shown: what an image to be edited shows; it fills in the modality and body part that the
+    prompt leaves open, and what the prompt says against it is a warning.
+    """
+    text = reading.text
+    if reading.language:
+        raise InvalidInput(f"“{text[:80]}”: {only_english(reading.language)}")
+    prompt = reading.prompt if shown is None else filled(reading.prompt, shown)
+    against = [] if shown is None else contradictions(reading.prompt, shown)
+    prompt, notes = complete(prompt)
+    concerns = [f"not understood: {unknown}" for unknown in reading.unknown]
+    concerns += [*against, *reading.warnings, *_coverage(prompt, facts)]
+    if strict and concerns:
+        raise InvalidInput(f"strict mode refuses “{text}”: " + "; ".join(concerns))
+    if not prompt.concepts:
+        near = f" ({concerns[0]})" if concerns else ""
+        raise InvalidInput(f"nothing to draw in “{text}”{near}: name a body part or modality")
+    return Plan(
+        text=text,
+        prompt=prompt,
+        canonical=render(prompt),
+        concepts=_drawn(prompt, facts),
+        not_understood=tuple(u.word for u in reading.unknown),
+        warnings=(*concerns, *notes, *facts.notes, *_beyond(size, facts)),
+    )
+
+
+def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple[Image, Generation]:
+    """One image and its record. created: ISO 8601 time."""
+    settings = request.settings
+    asked = planned.prompt
+    pixels = engine.generate(planned.concepts, request.seed, settings, asked.absent, asked)
+    longer = max(pixels.shape)
+    window = next((w for c, w in _WINDOWS.items() if c in planned.concepts), None)
+    ct = planned.prompt.modality == "modality:ct"
+    side = field_of_view(planned.prompt)
+    image = Image(
+        pixels=pixels,
+        spacing=(side / longer, side / longer) if side else None,
+        window=Window(center=window[0], width=window[1]) if window and ct else None,
+    )
+    return image, record_of(engine, planned, request, image, "generate", created)
+
+
+def record_of(
+    engine: Engine,
+    planned: Plan | None,
+    request: Request,
+    image: Image,
+    operation: str,
+    created: str,
+) -> Generation:
+    """The provenance of an image just made; planned: None where no prompt was given."""
+    settings = request.settings
+    width, height = image.size
+    return Generation(
+        radsmith_version=__version__,
+        operation=operation,
+        engine=engine.facts.engine,
+        model=engine.facts.name,
+        model_digest=engine.facts.digest,
+        prompt=request.prompt,
+        canonical_prompt=planned.canonical if planned else "",
+        concepts=planned.concepts if planned else (),
+        seed=request.seed,
+        num_steps=settings.num_steps,
+        guidance_scale=settings.guidance_scale,
+        sampler=settings.sampler,
+        width=width,
+        height=height,
+        created=created,
+        pixels_sha256=image.digest(),
+        not_understood=planned.not_understood if planned else (),
+        warnings=planned.warnings if planned else (),
+    )
+
+
+def field_of_view(prompt: Prompt) -> float:
+    """Nominal longer side in mm, 0 where the body part is not known; a child's is smaller."""
+    if prompt.body_part is None:
+        return 0.0
+    whole = default_vocabulary()[prompt.body_part].field_of_view
+    small = {"age_group:infant": 0.5, "age_group:newborn": 0.4, "age_group:child": 0.75}
+    return whole * small.get(prompt.age_group or "", 1.0)
+
+
+def _beyond(size: tuple[int, int] | None, facts: ModelFacts) -> Iterator[str]:
+    """What to know of images larger than any the model learned from."""
+    side = facts.learned_side
+    if size is not None and side is not None and max(size) > side:
+        yield (
+            f"the model learned from images of {side} pixels: its last stage draws what is finer at"
+            f" {size[0]}x{size[1]}, and never saw such detail"
+        )
+
+
+def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:
+    """Concepts the model can use: a severity only where it was learned with the finding."""
+    findings = [c for c in prompt.concepts if c.startswith("finding:")]
+    return tuple(
+        c
+        for c in prompt.concepts
+        if not c.startswith("severity:") or any(facts.count(f, c) != 0 for f in findings)
+    )
+
+
+def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
+    """What the model never learned, saw too rarely, or cannot place; nothing where nobody knows."""
+    if facts.images is None or facts.together is None:
+        return
+    vocabulary = default_vocabulary()
+    told: set[str] = set()
+    present = [f for f in prompt.findings if f.present]
+    said = [prompt.modality, prompt.body_part, *prompt.views, *prompt.techniques]
+    said += [*(f.concept for f in present), prompt.age_group, prompt.sex]
+    for concept in (c for c in said if c is not None):
+        count = facts.images.get(concept, 0)
+        name = vocabulary[concept].name
+        kind = vocabulary[concept].kind
+        broader = [b for b in vocabulary[concept].broader if vocabulary[b].kind == kind]
+        broader = [b for b in broader if facts.images.get(b, 0) >= WEAK]
+        if count == 0 and broader:
+            yield f"“{name}” was never learned; drawn as {vocabulary[broader[0]].name}"
+        elif count < WEAK:
+            yield _weak(name, count)
+        if count < WEAK:
+            told.add(concept)
+    if prompt.body_part and prompt.modality and not {prompt.body_part, prompt.modality} & told:
+        count = facts.together.get(f"{prompt.modality} {prompt.body_part}", 0)
+        if count < WEAK:
+            part, modality = vocabulary[prompt.body_part], vocabulary[prompt.modality]
+            yield _weak(f"{part.name} {modality.name}", count)
+    for finding in present:
+        if prompt.body_part and not {prompt.body_part, finding.concept} & told:
+            count = facts.together.get(f"{prompt.body_part} {finding.concept}", 0)
+            if count < WEAK:
+                name = vocabulary[finding.concept].name
+                yield _weak(f"{name} of the {vocabulary[prompt.body_part].name}", count)
+    for finding in present:
+        yield from _placed(finding.concept, finding.side, finding.sites, finding.severity, facts)
+
+
+def _placed(
+    concept: str,
+    side: str | None,
+    sites: tuple[str, ...],
+    severity: str | None,
+    facts: ModelFacts,
+) -> Iterator[str]:
+    vocabulary = default_vocabulary()
+    name = vocabulary[concept].name
+    if side or sites:
+        yield f"the model does not place findings: where “{name}” lies is recorded, not drawn"
+    if severity and not facts.count(concept, severity):
+        yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
+
+
+def _weak(name: str, count: int) -> str:
+    if count == 0:
+        return f"“{name}” was never learned; expect something else"
+    return f"“{name}”: {count} training images; expect poor results"

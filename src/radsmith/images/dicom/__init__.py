@@ -1,0 +1,1 @@
+"""DICOM objects: written, read, and their pixels decoded."""

@@ -1,0 +1,145 @@
+"""One sentence of a report: its findings with status, side, site and severity.
+
+`rows` reads it; here is what is peculiar to sentences: statements turned into names, and where
+a list or a statement of its own begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from radsmith.language.mentions import Mention
+from radsmith.language.prompt import NORMAL
+from radsmith.language.report_cues import ADJECTIVES
+from radsmith.language.rows import Row, read_row
+from radsmith.language.vocabulary import Vocabulary, default_vocabulary
+from radsmith.language.words import Item, items_of
+
+_OPENING = (
+    "verb", "turn", "opens", "article", "neutral", "negation", "doubt", "history", "comparison",
+)  # fmt: skip
+_IS = r"(?: (?:is|are|was|were|appears?|remains?) |\s?: )"
+_NOT = r"(?:not|no longer|none|mildly|moderately|severely|markedly|slightly|again)"
+_PREDICATE = re.compile(
+    rf"\b([A-Za-z-]+(?: [A-Za-z-]+){{0,2}}?)(?:{_IS}({_NOT} )?| (not ))({'|'.join(ADJECTIVES)})\b",
+    re.IGNORECASE,
+)
+_SIDE_INSIDE = re.compile(
+    r"\b(blunting|elevation|enlargement|fracture|tear|rupture|thickening|stenosis|opacification)"
+    r" of (?:the )?(left|right) ",
+    re.IGNORECASE,
+)
+"""A side that would cut a name in two ("blunting of the left costophrenic angle")."""
+
+_GENERAL = ("finding:lesion", "finding:mass")
+_BOTH_SIDES = ("bibas", "bilateral", "biapic")
+
+
+def read_sentence(sentence: str, context: Sequence[str]) -> tuple[list[Mention], list[Item]]:
+    """Mentions of findings, in order, and the row of words they were read from.
+
+    context: ids of the examined body part and modality.  What is of the past or "normal" but for
+    something is left out.
+    """
+    vocabulary = default_vocabulary()
+    items = items_of(_predicates(sentence, vocabulary), vocabulary, context)
+
+    def resolve(concept: str, at: int) -> str:
+        return vocabulary.resolve(concept, _context(items, at, context))
+
+    row = read_row(items, _goes_on, resolve, None)
+    _place(row, items)
+    said: dict[tuple[str, str], Mention] = {}
+    for mention in _named(row.mentions):
+        if mention.status == "past" or (mention.concept == NORMAL and mention.status != "present"):
+            continue
+        if mention.status == "absent":
+            mention.severity = None  # "no large effusion" grades nothing
+        if mention.severity == "severity:doubtful":
+            mention.severity = None
+            mention.status = "uncertain" if mention.status == "present" else mention.status
+        if items[mention.at].text.lower().startswith(_BOTH_SIDES):
+            mention.side = mention.side or "side:bilateral"
+        same = said.setdefault((mention.concept, mention.status), mention)
+        same.side = same.side or mention.side
+        same.severity = same.severity or mention.severity
+    return list(said.values()), items
+
+
+def _place(row: Row, items: Sequence[Item]) -> None:
+    """Give modifiers without a finding to the one that they describe: "nodule, right upper lobe";
+    "loss of sliding on the left, pneumothorax possible"."""
+    for concept, _, start in row.loose:
+        clause = [i for i in items if i.clause == items[start].clause and i.kind != "break"]
+        bare = all(i.ids or i.kind in ("filler", "article", "place") for i in clause)
+        words = {i.kind for i in clause} | {i.text.lower() for i in clause}
+        if words & {"clear", "normal", "negation", "denial"} or any(
+            NORMAL in i.ids for i in clause
+        ):
+            continue
+        before = [m for m in row.mentions if m.at < start]
+        after = [m for m in row.mentions if m.at > start]
+        for mention in before[-1:] if bare else after[:1]:
+            if concept.startswith("side:") and mention.side is None:
+                mention.side = concept
+            elif concept.startswith("severity:") and bare and mention.severity is None:
+                mention.severity = concept
+
+
+def _named(mentions: Sequence[Mention]) -> list[Mention]:
+    """Without the general words for what the sentence then names ("lesion, a teratoma")."""
+    kept = []
+    for n, mention in enumerate(mentions):
+        named = next((m for m in mentions[n + 1 :] if m.status == "present"), None)
+        if mention.concept in _GENERAL and mention.status == "present" and named is not None:
+            named.side = named.side or mention.side
+        else:
+            kept.append(mention)
+    return kept
+
+
+def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
+    """ "The heart is enlarged", "Heart: enlarged" as "enlarged heart" where that is a concept."""
+
+    def turned(match: re.Match[str]) -> str:
+        subject, adjective = match[1].split(), match[4]
+        degree = match[2] or match[3] or ""
+        for start in range(len(subject)):
+            noun = " ".join(subject[start:])
+            if vocabulary.find(f"{adjective} {noun}"):
+                word = degree.strip().lower()
+                word = "no" if word in ("not", "no longer", "none") else word
+                return " ".join((*subject[:start], word, adjective, noun))
+        return match.group()
+
+    return _PREDICATE.sub(turned, _SIDE_INSIDE.sub(r"\2 \1 of the ", sentence))
+
+
+def _context(items: Sequence[Item], at: int, context: Sequence[str]) -> list[str]:
+    """Body parts of the item's clause, nearest first, then the examination's."""
+    near = sorted(
+        (abs(n - at), concept)
+        for n, other in enumerate(items)
+        if other.clause == items[at].clause
+        for concept in other.ids
+        if concept.startswith("body_part:")
+    )
+    return [concept for _, concept in near] + list(context)
+
+
+def _goes_on(items: Sequence[Item], at: int) -> bool:
+    """A list goes on over commas and "and" until a statement of its own begins."""
+    if items[at].kind in ("or", "nor"):
+        return True
+    clause = []
+    for item in items[at + 1 :]:
+        if item.kind == "break":
+            break
+        clause.append(item)
+    for item in clause:
+        if item.finds:
+            return True
+        if item.kind in _OPENING or any(c.startswith("severity:") for c in item.ids):
+            return False
+    return any(item.ids for item in clause)

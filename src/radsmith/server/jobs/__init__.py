@@ -1,0 +1,1 @@
+"""Images to be drawn: the queue, its workers, and what became of them."""

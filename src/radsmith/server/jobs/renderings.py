@@ -1,0 +1,141 @@
+"""A stored image as the file that is asked for; the same bytes each time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from radsmith.editing.dicom import as_shown, edited_dicom
+from radsmith.editing.operations import Source
+from radsmith.images.image import Image, Unit, Window, quantize
+from radsmith.images.pictures import png_bytes
+from radsmith.images.provenance import Generation
+from radsmith.server.jobs.drawing import pixels_of
+from radsmith.server.jobs.history import StoredImage
+from radsmith.server.store.blobs import Blobs
+
+Format = Literal["png", "png16", "dicom"]
+MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
+SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm"}
+
+
+def source_of(stored: StoredImage, blobs: Blobs) -> Source:
+    """The stored pixels with their meaning."""
+    unit: Unit = "stored value" if stored.unit == "stored value" else "intensity"
+    window = None
+    if stored.window is not None:
+        window = Window(center=stored.window[0], width=stored.window[1])
+    pixels = pixels_of(blobs.get(stored.digest))
+    image = Image(pixels=pixels, unit=unit, spacing=stored.spacing, window=window)
+    words = str(stored.facts["canonical_prompt"])
+    return Source(image=image, bits=stored.bits, inverted=stored.inverted, words=words)
+
+
+def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
+    """The image as a file that carries its provenance.
+
+    An edited picture keeps its own depth and values, a PNG has 16 bits where 8 do not hold them.
+    What came from DICOM stays so as DICOM; a PNG shows it through its window, as its record says.
+    """
+    source, record = source_of(stored, blobs), Generation.from_json(stored.record)
+    image = source.image
+    if form == "dicom" and stored.origin is not None:
+        words = record.canonical_prompt
+        return edited_dicom(source, record, stored.origin, words, uid_source=_uids(stored.id))
+    if form == "dicom":
+        from radsmith.generation.dicom_codes import codes_of
+        from radsmith.images.dicom.writing import dicom_bytes  # pydicom is slow to start
+        from radsmith.language.prompt import Prompt
+        from radsmith.language.reading import read_prompt
+
+        prompt = read_prompt(record.canonical_prompt).prompt if record.canonical_prompt else None
+        return dicom_bytes(image, record, codes_of(prompt or Prompt()), _uids(stored.id))
+    bits = 16 if form == "png16" else 8
+    if stored.origin is not None:
+        image = as_shown(source)
+    elif image.unit == "stored value":
+        bits = 8 * image.pixels.dtype.itemsize
+    return png_bytes(image, record, bits=bits)
+
+
+def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:
+    """An 8-bit PNG for the eye, through the window of what came from DICOM."""
+    source = source_of(stored, blobs)
+    if stored.origin is not None:
+        levels = quantize(as_shown(source).pixels.astype(np.float64), 8)
+    else:
+        levels = (_levels(source)[0] >> 8).astype(np.uint8)
+    stream = io.BytesIO()
+    Pillow.fromarray(levels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewerPixels:
+    """data: unsigned 16-bit little endian, row by row.  black, white: what 0 and 65535 stand for,
+    in `unit`: "HU", "%" or "" (stored values)."""
+
+    data: bytes
+    black: float
+    white: float
+    unit: str
+
+
+def viewer_pixels(stored: StoredImage, blobs: Blobs) -> ViewerPixels:
+    """The pixels as the viewer takes them."""
+    levels, black, white = _levels(source_of(stored, blobs))
+    unit = ""
+    if stored.origin is not None:
+        slope, intercept, unit = stored.origin.slope, stored.origin.intercept, stored.origin.unit
+        black, white = black * slope + intercept, white * slope + intercept
+    elif stored.unit == "intensity" and stored.window is not None:
+        center, width = stored.window
+        black, white, unit = center - width / 2, center + width / 2, "HU"
+    elif stored.unit == "intensity":
+        white, unit = 100.0, "%"
+    data = levels.astype("<u2").tobytes()
+    return ViewerPixels(data=data, black=black, white=white, unit=unit)
+
+
+def viewer_window(stored: StoredImage) -> tuple[float, float] | None:
+    """Centre and width in the unit of `viewer_pixels`; None: all of it."""
+    if stored.origin is None or stored.window is None:
+        return stored.window
+    center, width = stored.window
+    return stored.origin.shown(Window(center=center, width=width))
+
+
+def _levels(source: Source) -> tuple[NDArray[np.uint16], float, float]:
+    """16-bit levels, and the values that are black and white: intensity and 8-bit values over their
+    whole range; other values over their own."""
+    pixels = source.image.pixels
+    if source.image.unit == "intensity":
+        return quantize(pixels.astype(np.float64), 16).astype(np.uint16), 0.0, 1.0
+    low, high = 0.0, 255.0
+    if pixels.dtype != np.uint8:
+        low, high = float(pixels.min()), float(pixels.max())
+    span = high - low or 1.0
+    levels = np.rint((pixels.astype(np.float64) - low) / span * 65535).astype(np.uint16)
+    if source.inverted:
+        return np.asarray(65535 - levels, np.uint16), low + span, low
+    return levels, low, low + span
+
+
+def _uids(image_id: str) -> Callable[[], str]:
+    """UIDs under 2.25 that depend on the image alone: a file asked for twice is one instance."""
+    count = 0
+
+    def next_uid() -> str:
+        nonlocal count
+        count += 1
+        digest = hashlib.sha256(f"radsmith image {image_id} {count}".encode()).digest()
+        return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+    return next_uid

@@ -1,0 +1,207 @@
+"""/v1/images/edits and /variations: OpenAI's shapes over radsmith's exact edits."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from radsmith.editing.wording import edit_plan
+from radsmith.errors import InvalidInput
+from radsmith.server.jobs.drawing import EditAsked, keep_mask, npy_of, source_json
+from radsmith.server.jobs.queue import NewBatch
+from radsmith.server.openai.images import RESPONSES, RetryKey, answer, events_of, finished
+from radsmith.server.openai.shapes import (
+    Common,
+    EditRequest,
+    ImagesResponse,
+    VariationRequest,
+)
+from radsmith.server.web.access import ApiCaller, Caller, ServicesDep
+from radsmith.server.web.problem import Problem
+from radsmith.server.web.services import Services
+from radsmith.server.web.uploads import Uploaded
+from radsmith.server.web.waiting import submit
+
+router = APIRouter(prefix="/v1", responses=RESPONSES)
+_MOST_FIELDS = 60
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+def form_schema(shape: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any]:
+    """The multipart body for the OpenAPI description."""
+    schema = shape.model_json_schema()
+    binary = {"type": "string", "format": "binary"}
+    schema["properties"] |= {name: binary for name in files}
+    schema["required"] = [*schema.get("required", []), *files[:1]]
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+@router.post(
+    "/images/edits",
+    response_model=ImagesResponse,
+    response_model_exclude_none=True,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    openapi_extra=form_schema(EditRequest, ("image", "mask")),
+)
+async def edit_image(
+    request: Request, caller: ApiCaller, services: ServicesDep, retry_key: RetryKey = None
+) -> Any:
+    """Draw a part of an image anew: where the mask is transparent (or white), or the image itself
+    is transparent. All other pixels of the answer are those of the image, bit for bit."""
+    fields, files = await read_form(request, ("image", "mask"))
+    body = checked(EditRequest, fields)
+    body.check_model(services.facts.name)
+
+    def new() -> NewBatch:
+        found = services.uploads.picture(_needed(files, "image"), "image")
+        mask = found.hole
+        if "mask" in files:
+            mask = services.uploads.mask(files["mask"], found.source.shape, "mask")
+        if mask is None:
+            text = "say where: a mask, or an image that is transparent where it is to be drawn"
+            raise Problem(400, text, param="mask", code="missing_required_parameter")
+        digest = keep_mask(mask, services.store.blobs)
+        return _batch(services, caller, body, found, "inpaint", retry_key, body.prompt, digest)
+
+    batch = await submit(services, caller, await run_in_threadpool(new))
+    if body.stream:
+        events = events_of(services, caller, batch, request, body, "image_edit")
+        return StreamingResponse(events, media_type="text/event-stream")
+    return await _answered(services, caller, batch, request, body, body.ignored, retry_key)
+
+
+@router.post(
+    "/images/variations",
+    response_model=ImagesResponse,
+    response_model_exclude_none=True,
+    openapi_extra=form_schema(VariationRequest, ("image",)),
+)
+async def vary_image(
+    request: Request, caller: ApiCaller, services: ServicesDep, retry_key: RetryKey = None
+) -> Any:
+    """Other versions of an image. What it shows is taken from its record or DICOM attributes."""
+    fields, files = await read_form(request, ("image",))
+    body = checked(VariationRequest, fields)
+    body.check_model(services.facts.name)
+
+    def new() -> NewBatch:
+        found = services.uploads.picture(_needed(files, "image"), "image")
+        return _batch(services, caller, body, found, "vary", retry_key, "", None)
+
+    batch = await submit(services, caller, await run_in_threadpool(new))
+    return await _answered(services, caller, batch, request, body, [], retry_key)
+
+
+async def _answered(
+    services: Services,
+    caller: Caller,
+    batch: str,
+    request: Request,
+    body: Common,
+    ignored: list[str],
+    retry_key: str | None,
+) -> Any:
+    view = await finished(services, caller, batch, request, keep=retry_key is not None)
+    if view is None:
+        return Response(status_code=499)
+    return await run_in_threadpool(answer, services, request, view, body, ignored)
+
+
+def _batch(
+    services: Services,
+    caller: Caller,
+    body: EditRequest | VariationRequest,
+    found: Uploaded,
+    operation: str,
+    retry_key: str | None,
+    prompt: str,
+    mask: str | None,
+) -> NewBatch:
+    height, width = found.source.shape
+    if body.side and (body.side, body.side) != (width, height):
+        text = f"an edit keeps the size of its image, {width}x{height}: leave size out, or auto"
+        raise Problem(400, text, param="size", code="invalid_value")
+    asked = EditAsked(
+        operation=operation,
+        prompt=prompt,
+        settings=body.settings(services.settings.engine),
+        source=source_json(found.source, found.origin),
+        pixels=services.store.blobs.put(npy_of(found.source.image.pixels)),
+        mask=mask,
+        strength=body.strength,
+    )
+    return new_edit(services, caller, asked, body, retry_key)
+
+
+def new_edit(
+    services: Services, caller: Caller, asked: EditAsked, body: Common, retry_key: str | None
+) -> NewBatch:
+    """The batch of an edit, one job a candidate. Raises Problem for an unusable prompt."""
+    try:
+        words = str(asked.source["words"])
+        text, planned = edit_plan(asked.prompt, words, services.facts, strict=bool(body.strict))
+    except InvalidInput as error:
+        raise Problem(400, str(error), param="prompt", code="invalid_prompt") from error
+    first = body.first_seed(retry_key)
+    return NewBatch(
+        owner=caller.owner,
+        operation=asked.operation,
+        prompt=asked.prompt or text,
+        canonical=planned.canonical if planned else "",
+        payloads=[asked.payload(first + k) for k in range(body.n or 1)],
+        end_user=body.user,
+        retry_key=retry_key,
+    )
+
+
+async def read_form(
+    request: Request, names: tuple[str, ...]
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Text fields and files of a multipart body. Raises Problem for what is not one, for fields
+    given twice and for files that were not asked for."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise Problem(400, "the body must be multipart/form-data", code="invalid_body")
+    form: FormData = await request.form(max_files=4, max_fields=_MOST_FIELDS)
+    fields: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+    try:
+        for key, value in form.multi_items():
+            name = key.removesuffix("[]")
+            if name in fields or name in files:
+                text = f"'{name[:80]}' is given twice; radsmith takes one"
+                raise Problem(400, text, param=name[:80], code="invalid_value")
+            if isinstance(value, UploadFile):
+                if name not in names:
+                    raise Problem(400, f"Unknown file: '{name[:80]}'.", code="unknown_parameter")
+                files[name] = await value.read()
+            elif name in names:
+                text = f"'{name}' must be a file"
+                raise Problem(400, text, param=name, code="invalid_value")
+            else:
+                fields[name] = value
+    finally:
+        await form.close()
+    return fields, files
+
+
+def checked(shape: type[Shape], fields: dict[str, str]) -> Shape:
+    """The fields as their shape has them; problems are told as those of a JSON body."""
+    try:
+        return shape.model_validate(fields)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+def _needed(files: dict[str, bytes], name: str) -> bytes:
+    if name not in files:
+        text = f"Missing required parameter: '{name}'."
+        raise Problem(400, text, param=name, code="missing_required_parameter")
+    return files[name]

@@ -1,0 +1,1 @@
+"""What is kept: settings, database and its schema, blobs, keys, the audit trail."""

@@ -1,0 +1,1 @@
+"""What every route needs: who asks, what is refused, uploads, pages, waiting."""

@@ -1,0 +1,97 @@
+"""Everything a route may need, made once a server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from radsmith.engines.choice import load_facts
+from radsmith.engines.engine import ModelFacts
+from radsmith.errors import RadsmithError
+from radsmith.server.jobs.history import History
+from radsmith.server.jobs.keeping import Keeping
+from radsmith.server.jobs.notices import Notices
+from radsmith.server.jobs.pool import Pool
+from radsmith.server.jobs.queue import Jobs
+from radsmith.server.store.signing import Signer
+from radsmith.server.web.door import Door
+from radsmith.server.web.uploads import Uploads
+
+if TYPE_CHECKING:
+    from radsmith.server.web.metrics import Metrics
+
+_LOG = logging.getLogger("radsmith.serve")
+_PRUNE_S = 3600
+
+
+class Services:
+    """Made inside the running event loop; `start` and `end` around its life."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.settings = settings = door.settings
+        self.store = store = door.store
+        self.keys, self.audit, self.rates = door.keys, door.audit, door.rates
+        self.facts: ModelFacts = load_facts(settings.engine)
+        self.notices = Notices()
+        self.jobs = Jobs(store.database, settings.limits)
+        self.pool = Pool(self.jobs, store.blobs, settings, self.notices.changed)
+        self.history = History(store.database)
+        self.uploads = Uploads(settings.folder / "uploads", settings.limits)
+        self.keeping = Keeping(store.database, store.blobs, settings.limits)
+        self.stopped = False
+        self._ended = threading.Event()
+        self._stopping: threading.Thread | None = None
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Counters of this server."""
+        from radsmith.server.web.metrics import Metrics  # not needed for the first page
+
+        return Metrics(self.jobs, self.pool)
+
+    @property
+    def signer(self) -> Signer:
+        """Signs addresses and sessions."""
+        return self.store.signer
+
+    def start(self) -> None:
+        """Take up what an earlier server left, and start the workers."""
+        left = self.jobs.requeue_running()
+        if left:
+            _LOG.warning("%d images were at work when the last server ended; queued again", left)
+        self.pool.start()
+        threading.Thread(target=self._prune, name="keeping", daemon=True).start()
+
+    def _prune(self) -> None:
+        """Remove what is kept no longer, now and every hour."""
+        while not self._ended.is_set():
+            try:
+                uploads, files = self.keeping.prune(time.time())
+                if uploads or files:
+                    detail = f"{uploads} uploads, {files} files"
+                    self.audit.note("server", "", "pruned", detail)
+            except RadsmithError as error:
+                _LOG.error("pruning: %s", error)
+            self._ended.wait(_PRUNE_S)
+
+    def begin_stop(self) -> None:
+        """Finish what is at work, put the rest back, then tell everybody who waits."""
+        if self._stopping is None:
+            self._stopping = threading.Thread(target=self._stop, name="stop")
+            self._stopping.start()
+
+    def _stop(self) -> None:
+        self.pool.stop()
+        self.stopped = True
+        self.notices.all_changed()
+
+    def end(self) -> None:
+        """Wait for the stop."""
+        self._ended.set()
+        self.begin_stop()
+        if self._stopping is not None:
+            self._stopping.join()

@@ -1,0 +1,151 @@
+"""Uploaded pictures: checked before they are decoded, read as they are, told of without paths."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+import numpy as np
+from PIL import Image as Pillow
+
+from radsmith.editing.dicom import Origin
+from radsmith.editing.operations import Mask, Source
+from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.files import prepare_folder
+from radsmith.server.store.settings import Limits
+from radsmith.server.web.problem import Problem
+
+_MAGIC = {
+    "png": (b"\x89PNG\r\n\x1a\n",),
+    "jpeg": (b"\xff\xd8\xff",),
+    "tiff": (b"II*\0", b"MM\0*"),
+}
+_DICOM_AT = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploaded:
+    """A picture to edit. hole: True where it is transparent, if it is anywhere."""
+
+    source: Source
+    hole: Mask | None
+    origin: Origin | None
+
+
+class Uploads:
+    """Reads uploads by way of files of our own naming in `folder`, gone at once."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._folder = prepare_folder(folder)
+        self._limits = limits
+        for left in self._folder.iterdir():  # of a server that was killed
+            left.unlink()
+
+    def picture(self, data: bytes, param: str) -> Uploaded:
+        """A PNG, JPEG, TIFF or DICOM image. Raises Problem, naming the parameter."""
+        from radsmith.editing.files import open_source  # pydicom is slow to start
+
+        kind = self._checked(data, param)
+        hole = None
+        if kind == "png":
+            data, hole = _without_hole(data, param)
+        with self._file(data, param) as path:
+            found = open_source(path)
+            return Uploaded(source=found.source, hole=hole, origin=found.origin)
+
+    def mask(self, data: bytes, shape: tuple[int, int], param: str) -> Mask:
+        """A mask for an image of (height, width): transparent or white is to be drawn."""
+        from radsmith.editing.files import read_mask
+
+        if self._checked(data, param) == "dicom":
+            raise Problem(400, "a mask must be a PNG", param=param, code="invalid_image")
+        with self._file(data, param) as path:
+            return read_mask(path, shape)
+
+    def _checked(self, data: bytes, param: str) -> str:
+        """The kind by its first bytes; refused where it, or what it unpacks to, is too large."""
+        limits = self._limits
+        if len(data) > limits.upload_bytes:
+            text = f"the {param} has {len(data):,} bytes; at most {limits.upload_bytes:,}"
+            raise Problem(413, text, param=param)
+        found = [k for k, starts in _MAGIC.items() if data.startswith(starts)]
+        if data[_DICOM_AT : _DICOM_AT + 4] == b"DICM":
+            found = ["dicom"]
+        if not found:
+            text = f"the {param} is no PNG, JPEG, TIFF or DICOM file"
+            raise Problem(400, text, param=param, code="invalid_image")
+        pixels = _dicom_pixels(data, param) if found[0] == "dicom" else _pixels(data, param)
+        if pixels > limits.upload_pixels:
+            text = f"the {param} has {pixels:,} pixels; at most {limits.upload_pixels:,}"
+            raise Problem(413, text, param=param)
+        return found[0]
+
+    @contextmanager
+    def _file(self, data: bytes, param: str) -> Iterator[Path]:
+        path = self._folder / token_hex(16)
+        try:
+            path.write_bytes(data)
+            yield path
+        except RadsmithError as error:
+            text = str(error).replace(str(path), f"the {param}")
+            if isinstance(error, InvalidInput):
+                raise Problem(400, text, param=param, code="invalid_image") from error
+            raise
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _pixels(data: bytes, param: str) -> int:
+    """Pixels a picture would unpack to, by its header alone."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF")) as picture:
+                return picture.width * picture.height
+    except Pillow.DecompressionBombError as error:
+        raise Problem(413, f"the {param} unpacks to far too many pixels", param=param) from error
+    except Exception as error:  # decoders fail in many ways
+        text = f"the {param} cannot be read: {type(error).__name__}"
+        raise Problem(400, text, param=param, code="invalid_image") from error
+
+
+def _dicom_pixels(data: bytes, param: str) -> int:
+    """Pixels of all frames, by the attributes alone."""
+    import pydicom  # slow to start
+
+    try:
+        head = pydicom.dcmread(
+            io.BytesIO(data), specific_tags=["Rows", "Columns", "NumberOfFrames"]
+        )
+        frames = int(head.get("NumberOfFrames") or 1)
+        return int(head.get("Rows", 0)) * int(head.get("Columns", 0)) * max(1, frames)
+    except Exception as error:
+        text = f"the {param} cannot be read as DICOM: {type(error).__name__}"
+        raise Problem(400, text, param=param, code="invalid_image") from error
+
+
+def _without_hole(data: bytes, param: str) -> tuple[bytes, Mask | None]:
+    """A PNG made opaque, and where it was transparent; unchanged where it was nowhere."""
+    try:
+        with Pillow.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            if "A" not in picture.getbands() and "transparency" not in picture.info:
+                return data, None
+            if picture.mode.startswith("I"):
+                return data, None  # 16 bit with a transparent gray: told by the reader
+            channels = np.array(picture.convert("RGBA"))
+    except Exception as error:
+        text = f"the {param} cannot be read: {type(error).__name__}"
+        raise Problem(400, text, param=param, code="invalid_image") from error
+    hole = channels[..., 3] == 0
+    if not hole.any():
+        return data, None
+    channels[hole, :3] = 0
+    channels[..., 3] = 255
+    stream = io.BytesIO()
+    Pillow.fromarray(channels).save(stream, "PNG")
+    return stream.getvalue(), np.asarray(hole)

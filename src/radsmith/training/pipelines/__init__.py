@@ -1,0 +1,1 @@
+"""Fine-tuning of diffusers pipelines; `finetune` is the one way in."""

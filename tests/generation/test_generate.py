@@ -1,0 +1,276 @@
+"""The generate command, run as users run it, on the shipped model."""
+
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image as Picture
+
+from radsmith import cli
+from radsmith.engines.model_files import default_folder, load_facts
+from radsmith.errors import InvalidInput
+from radsmith.generation.plan import plan
+from radsmith.images.pictures import read_record
+
+CHEST = "chest x-ray, PA view, adult, normal"
+FAST = ("--steps", "1")
+
+
+def radsmith(monkeypatch, capsys, *args):
+    """Exit code, stdout and stderr of one command in this process."""
+    monkeypatch.setattr(sys, "argv", ["radsmith", *map(str, args)])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = stop.code or 0
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    return lambda *args: radsmith(monkeypatch, capsys, *args)
+
+
+def pixels(path):
+    with Picture.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_a_prompt_becomes_files_with_their_provenance(run, tmp_path):
+    code, out, _ = run("generate", CHEST, "-n", 2, "--seed", 7, "-o", tmp_path, *FAST)
+    assert code == 0
+    files = [Path(line) for line in out.splitlines()]
+    assert [f.name for f in files] == [f"chest-x-ray-pa-view-adult-normal-{n}.png" for n in (7, 8)]
+    record = read_record(files[1])
+    assert (record.seed, record.prompt, record.synthetic) == (8, CHEST, True)
+    assert (tmp_path / "contact-sheet.png").is_file()
+    code, out, _ = run("inspect", files[0])
+    assert code == 0 and json.loads(out)["canonical_prompt"] == CHEST
+
+
+def test_pixels_depend_on_the_seed_alone(run, tmp_path):
+    one, two, three = tmp_path / "1", tmp_path / "2", tmp_path / "3"
+    run("generate", CHEST, "-n", 3, "-o", one, *FAST)
+    run("generate", CHEST, "--seed", 2, "-o", two, *FAST)
+    code, _, _ = run("generate", CHEST, "-n", 3, "--workers", 2, "-o", three, *FAST)
+    assert code == 0
+    name = "chest-x-ray-pa-view-adult-normal-{}.png"
+    assert np.array_equal(pixels(one / name.format(2)), pixels(two / name.format(2)))
+    for n in range(3):
+        assert np.array_equal(pixels(one / name.format(n)), pixels(three / name.format(n)))
+    assert not np.array_equal(pixels(one / name.format(0)), pixels(one / name.format(1)))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sop_class", "body_part"),
+    [
+        ("left knee x-ray, PA", pydicom.uid.DigitalXRayImageStorageForPresentation, "KNEE"),
+        ("head ct, brain window", pydicom.uid.CTImageStorage, "HEAD"),
+        ("axial brain mri, T1", pydicom.uid.MRImageStorage, "BRAIN"),
+        ("liver ultrasound", pydicom.uid.UltrasoundImageStorage, "LIVER"),
+        (
+            "left breast x-ray, MLO",
+            pydicom.uid.DigitalMammographyXRayImageStorageForPresentation,
+            "BREAST",
+        ),
+    ],
+)
+def test_dicom_is_coded_and_marked(run, tmp_path, prompt, sop_class, body_part):
+    code, out, _ = run("generate", prompt, "--format", "dicom", "-o", tmp_path, *FAST)
+    assert code == 0
+    file = pydicom.dcmread(out.strip())
+    assert file.SOPClassUID == sop_class
+    assert file.BodyPartExamined == body_part
+    assert file.AnatomicRegionSequence[0].CodingSchemeDesignator == "SCT"
+    assert file[0x0008, 0x001C].value == "YES"
+    assert "Not for diagnosis" in file.ImageComments
+    if "left" in prompt:
+        assert file.ImageLaterality == "L"
+    if "brain window" in prompt:
+        assert (file.WindowCenter, file.WindowWidth) == (40, 80)
+        assert file.RescaleType == "HU"
+    if shutil.which("dciodvfy"):
+        checked = subprocess.run(["dciodvfy", out.strip()], capture_output=True, text=True)
+        errors = [e for e in checked.stderr.splitlines() if e.startswith("Error")]
+        assert all("(0x0008,0x001c)" in e.lower() for e in errors), errors
+
+
+def test_every_format_holds_the_same_image(run, tmp_path):
+    found = {}
+    for name in ("png", "png16", "npy"):
+        _, out, _ = run("generate", "knee x-ray", "--format", name, "-o", tmp_path / name, *FAST)
+        file = Path(out.strip())
+        found[name] = np.load(file) if name == "npy" else pixels(file)
+        assert read_record(file).seed == 0
+    assert found["png"].dtype == np.uint8
+    assert found["png16"].max() > 255
+    assert np.array_equal(found["png"], np.rint(found["npy"].astype(np.float64) * 255))
+    assert np.array_equal(found["png16"], np.rint(found["npy"].astype(np.float64) * 65535))
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("",), 2, "the prompt is empty"),
+        ((), 2, "--from"),
+        (("blorp",), 2, "nothing to draw"),
+        (("chest x-ray, blorp", "--strict"), 2, "not understood"),
+        (("hand x-ray", "--strict"), 2, "training images; expect poor results"),
+        (("chest x-ray", "--size", "2048x512"), 2, "size 2048x512 is not supported"),
+        (("chest x-ray", "--size", "big"), 2, "WIDTHxHEIGHT"),
+        (("chest x-ray", "--steps", "0"), 2, "steps must be"),
+        (("chest x-ray", "--seed", "-1"), 2, "seed must be"),
+        (("chest x-ray", "--sampler", "magic"), 2, "sampler must be"),
+        (("chest x-ray", "--model", "/nowhere"), 3, "no model in /nowhere"),
+        (("--from", "/nowhere.csv"), 3, "no such file"),
+    ],
+)
+def test_bad_input_is_one_clear_line(run, tmp_path, args, code, words):
+    got, out, err = run("generate", *args, "-o", tmp_path / "out")
+    assert got == code
+    last = err.strip().splitlines()[-1]
+    assert words in last and last.startswith("radsmith: ")
+    assert not out
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_any_work(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = run("generate", CHEST, "-o", tmp_path / "file")
+    assert code == 2 and "a file is in the way" in err
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(run, tmp_path, monkeypatch):
+    run("generate", CHEST, "-o", tmp_path, *FAST)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run("generate", CHEST, "-n", 2, "-o", tmp_path, *FAST)
+    assert code == 4 and "disk full" in err
+    assert [f.name for f in tmp_path.iterdir()] == ["chest-x-ray-pa-view-adult-normal-0.png"]
+
+
+@pytest.mark.parametrize("name", ["base.onnx", "prior.safetensors", "model.json"])
+def test_changed_or_missing_weights_are_refused(run, tmp_path, name):
+    model = tmp_path / "model"
+    shutil.copytree(default_folder(), model)
+    if name == "model.json":
+        text = (model / name).read_text().replace('"digest": "', '"digest": "0')
+        (model / name).write_text(text)
+    else:
+        data = bytearray((model / name).read_bytes())
+        data[1000] ^= 1
+        (model / name).write_bytes(data)
+    code, _, err = run("generate", CHEST, "--model", model, "-o", tmp_path / "out", *FAST)
+    assert code == 2 and "was changed" in err
+    (model / name).unlink()
+    code, _, err = run("generate", CHEST, "--model", model, "-o", tmp_path / "two", "--workers", 2)
+    assert code == 3 and "reinstall radsmith" in err
+
+
+def test_a_list_runs_around_its_broken_rows_and_goes_on(run, tmp_path):
+    listed = tmp_path / "list.csv"
+    with listed.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [
+                ("prompt", "n", "seed", "name", "size"),
+                ("knee x-ray, severe osteoarthritis", 2, 5, "knee", ""),
+                ("", "", "", "", ""),
+                ("chest x-ray", "many", "", "", ""),
+                ("chest x-ray", "", "", "", "9x9"),
+                ("liver ultrasound", "", "", "", "128x100"),
+            ]
+        )
+    out = tmp_path / "out"
+    code, _, err = run("generate", "--from", listed, "-o", out, *FAST)
+    assert code == 2 and "3 failed" in err
+    assert {f.name for f in out.glob("*.png")} == {
+        "knee-5.png", "knee-6.png", "liver-ultrasound-0.png", "contact-sheet.png",
+    }  # fmt: skip
+    failures = list(csv.DictReader((out / "failures.csv").read_text().splitlines()))
+    assert [f["line"] for f in failures] == ["3", "4", "5"]
+    before = (out / "knee-5.png").stat().st_mtime_ns
+    (out / "knee-6.png").unlink()
+    code, _, err = run("generate", "--from", listed, "-o", out, *FAST)
+    assert "2 images already there" in err
+    assert (out / "knee-6.png").is_file()
+    assert (out / "knee-5.png").stat().st_mtime_ns == before
+
+
+def test_a_row_with_an_unquoted_comma_says_the_mend(run, tmp_path):
+    (tmp_path / "list.csv").write_text("prompt,n\nchest x-ray, normal, adult,2\n")
+    code, _, err = run("generate", "--from", tmp_path / "list.csv", "-o", tmp_path / "out")
+    assert code == 2 and "double quotes" in err
+
+
+def test_files_made_otherwise_are_not_overwritten(run, tmp_path):
+    run("generate", CHEST, "-o", tmp_path, "--steps", 1)
+    code, _, err = run("generate", CHEST, "-o", tmp_path, "--steps", 2)
+    assert code == 2 and "--force" in err
+    code, _, _ = run("generate", CHEST, "-o", tmp_path, "--steps", 2, "--force")
+    assert code == 0
+    assert read_record(tmp_path / "chest-x-ray-pa-view-adult-normal-0.png").num_steps == 2
+
+
+def _heed_interrupts():
+    """As in a terminal, even where the tests themselves were started in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_leaves_whole_files_and_a_run_to_go_on(tmp_path, workers):
+    command = [sys.executable, "-c", "from radsmith.cli import main; main()", "generate", CHEST]
+    command += ["-n", "2000", "-o", str(tmp_path), "--workers", workers, *FAST]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=_heed_interrupts,
+    )
+    deadline = time.monotonic() + 120
+    while not any(tmp_path.glob("*.png")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err.decode()
+    assert b"Run the same command again" in err and b"Traceback" not in err
+    left = list(tmp_path.iterdir())
+    assert left and all(f.suffix == ".png" for f in left)
+    assert all(read_record(f).prompt == CHEST for f in left)
+
+
+def test_explain_shows_the_reading(run):
+    code, out, _ = run("explain", "chest x-ray, no pneumothorax, blorp")
+    assert code == 0
+    for words in ("no pneumothorax", "36118008 SCT", "not understood", "blorp"):
+        assert words in out
+
+
+def test_what_was_never_learned_is_said():
+    facts = load_facts()
+    told = " ".join(plan("esophagus x-ray, right pneumothorax", facts).warnings)
+    assert "“esophagus” was never learned" in told
+    assert "does not place findings" in told
+    assert plan(CHEST, facts).warnings == ()
+    with pytest.raises(InvalidInput, match="training images"):
+        plan("ankle x-ray", facts, strict=True)
+
+
+def test_a_grade_is_drawn_only_where_it_was_learned():
+    facts = load_facts()
+    assert "severity:severe" in plan("knee x-ray, severe osteoarthritis", facts).concepts
+    assert "severity:severe" not in plan("chest x-ray, severe pneumonia", facts).concepts

@@ -1,0 +1,180 @@
+"""The second phase of the finer stages: laws of its parts, and a run that is killed in it."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from radsmith.engines.default.stages import FINER, FinerStep, finer_mean
+from radsmith.errors import InvalidInput
+from radsmith.images.resize import enlarge, shrink
+from radsmith.training.adversarial import Weights, critic_loss, generator_loss, penalty
+from radsmith.training.batches import Batch
+from radsmith.training.choosing import copies
+from radsmith.training.discriminator import Discriminator, DiscriminatorParams
+from radsmith.training.network import Upsampler, UpsamplerParams
+from radsmith.training.refining import CROP, ask, squared_loss
+from radsmith.training.run import run
+from tests.training.test_training import make_data
+
+OCTAVE, DETAIL = FINER["octave"], FINER["detail"]
+CPU = torch.device("cpu")
+TINY = DiscriminatorParams(channels=(8, 8))
+
+
+def batch_of(count=4, seed=0):
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(-1, 1, (count, 64, 64)).astype(np.float32)
+    fine = enlarge(coarse, 4) + 0.1 * rng.standard_normal((count, 256, 256)).astype(np.float32)
+    return Batch(
+        fine=fine,
+        box=np.tile(np.array([0, 32, 256, 224]), (count, 1)),
+        crop=np.zeros((count, 4), np.float32),
+        concepts=np.ones((count, 16), np.int64),
+        index=np.arange(count),
+    )
+
+
+def asked_of(step: FinerStep, *, whole=False, seed=0):
+    return ask(step, batch_of(), np.random.default_rng(seed), CPU, whole=whole)
+
+
+def network_of(step: FinerStep):
+    torch.manual_seed(0)
+    return Upsampler(UpsamplerParams(concepts=2, channels=8, depth=1, scale=step.scale))
+
+
+@pytest.mark.parametrize("step", [OCTAVE, DETAIL])
+def test_coarse_image_and_residual_are_the_image(step):
+    asked = asked_of(step, whole=True)
+    whole = (asked.coarse + step.spread * asked.real)[:, 0].numpy()
+    wanted = batch_of().fine if step is DETAIL else shrink(batch_of().fine, 4)
+    assert np.allclose(whole, wanted, atol=1e-4)
+    cut = asked_of(step)
+    side = min(step.low_side, CROP)
+    assert cut.low.shape == (4, 1, side, side)
+    assert cut.real.shape == cut.mask.shape == (4, 1, side * step.scale, side * step.scale)
+
+
+def test_what_is_known_is_drawn_as_it_is():
+    asked = asked_of(OCTAVE)
+    known = asked.mask == 0
+    assert known.any() and not known.all()
+    assert torch.equal(asked.drawn(network_of(OCTAVE))[known], asked.real[known])
+
+
+def test_a_residual_that_is_there_is_the_mean_at_no_noise():
+    residual = np.ones((1, 2, 2), np.float32)
+    mean, error = finer_mean(residual, np.zeros((1, 1, 1), np.float32))
+    assert np.array_equal(mean, residual) and error.max() <= 0.02
+    assert not finer_mean(residual, np.ones((1, 1, 1), np.float32))[0].any()
+
+
+def test_a_discriminator_learns_and_says_how_often_it_is_right():
+    asked, drawn = asked_of(DETAIL, whole=True), torch.zeros(4, 1, 256, 256)
+    torch.manual_seed(0)
+    critic = Discriminator(TINY)
+    same, right = critic_loss(critic, asked, asked.real)
+    assert abs(same.item() - np.log(2)) < 1e-5 and right == 0  # nothing to tell apart
+    optimizer = torch.optim.Adam(critic.parameters(), lr=3e-3)
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss, right = critic_loss(critic, asked, drawn)
+        loss.backward()
+        optimizer.step()
+    assert right > 0.9
+
+
+def test_the_penalty_is_the_squared_slope():
+    class Linear(torch.nn.Module):
+        def forward(self, residual, coarse, mask):
+            return [3 * residual], []
+
+    assert abs(penalty(Linear(), asked_of(OCTAVE, whole=True), 2).item() - 9) < 1e-4
+
+
+def test_the_drawing_network_pays_nothing_but_realism_for_the_truth():
+    asked = asked_of(OCTAVE, whole=True)
+    critic = Discriminator(TINY)
+    loss = generator_loss(critic, asked, asked.real, Weights(), OCTAVE.scale)
+    assert abs(loss.item() - np.log(2)) < 1e-5
+    assert generator_loss(critic, asked, asked.real + 1, Weights(), OCTAVE.scale).item() > 1.5
+    assert squared_loss(network_of(OCTAVE), asked).item() > 0
+
+
+def test_copies_are_counted_against_held_out_images():
+    rng = np.random.default_rng(0)
+    known, held_out = rng.standard_normal((2, 200, 8, 8)).astype(np.float32)
+    fresh = rng.standard_normal((100, 8, 8)).astype(np.float32)
+    assert copies(fresh, held_out, known) < 0.05
+    half = np.concatenate([fresh[:50], known[:50] + 0.01 * fresh[:50]])
+    assert abs(copies(half, held_out, known) - 0.5) < 0.05
+
+
+CONFIG = """
+data = "{data}"
+state = "{state}"
+stages = ["octave"]
+[prior]
+basis = 8
+rank = 4
+[sizes.octave]
+channels = 8
+depth = 1
+[recipe]
+batch_size = 4
+max_steps = {steps}
+save_every_s = 0
+half = false
+[recipe.octave]
+squared_steps = 2
+critic_warmup = 1
+"""
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from radsmith.training import run, state
+replace = state._replace
+def dying(path, data):
+    if b'"step": 5' in data:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(path, data)
+state._replace = dying
+run.run(Path(sys.argv[1]))
+"""
+
+
+def test_a_run_killed_while_saving_ends_where_it_would_have(tmp_path):
+    make_data(tmp_path)
+    ends = []
+    for name in ("straight", "killed"):
+        config = tmp_path / f"{name}.toml"
+        config.write_text(CONFIG.format(data=tmp_path, state=tmp_path / name, steps=6))
+        if name == "killed":
+            done = subprocess.run([sys.executable, "-c", KILLED, str(config)], capture_output=True)
+            assert done.returncode == -signal.SIGKILL, done.stderr
+            assert json.loads((tmp_path / name / "run/octave.json").read_text())["step"] == 4
+        run(config)
+        folder = tmp_path / name / "run"
+        state = json.loads((folder / "octave.json").read_text())
+        ends.append(load_file(folder / state["tensors"]))
+        log = [json.loads(line) for line in (folder / "octave.log.jsonl").read_text().splitlines()]
+    assert [entry["phase"] for entry in log][1:] == ["squared error", *["adversarial"] * 4]
+    assert 0 <= log[-1]["critic_right"] <= 1
+    assert ends[0].keys() == ends[1].keys()
+    assert any(name.startswith("critic_optimizer.exp_avg.") for name in ends[0])
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_a_recipe_with_an_unknown_word_is_refused(tmp_path):
+    make_data(tmp_path)
+    config = tmp_path / "config.toml"
+    text = CONFIG.format(data=tmp_path, state=tmp_path / "state", steps=1)
+    config.write_text(text + "swuared_steps = 3\n")
+    with pytest.raises(InvalidInput, match="swuared_steps"):
+        run(config)

@@ -1,0 +1,172 @@
+"""A whole training run on a handful of made-up images: fit, train, resume, export, generate."""
+
+import csv
+import io
+import json
+import tarfile
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image as Picture
+from safetensors.numpy import load_file
+
+from radsmith.engines.model_files import load_engine
+from radsmith.errors import InvalidInput
+from radsmith.images.provenance import Settings
+from radsmith.training.export import to_onnx
+from radsmith.training.from_onnx import network_from_onnx
+from radsmith.training.loop import build
+from radsmith.training.network import BaseDenoiser, BaseParams
+from radsmith.training.run import adopt, run
+
+COLUMNS = [
+    "key",
+    "shard",
+    "width",
+    "height",
+    "modality",
+    "body_part",
+    "view",
+    "technique",
+    "findings",
+    "caption",
+    "patient_id",
+    "sex",
+    "age",
+    "laterality",
+    "source",
+    "origin",
+    "age_group",
+]
+
+
+def make_data(folder, parts=("chest", "knee")):
+    rng = np.random.default_rng(0)
+    with (
+        tarfile.open(folder / "train-000.tar", "w") as tar,
+        (folder / "train.csv").open("w", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        for i in range(48):
+            part = parts[i % 2]
+            pixels = np.clip(rng.normal(60 + 80 * (i % 2), 20, (40, 30)), 0, 255).astype(np.uint8)
+            data = io.BytesIO()
+            Picture.fromarray(pixels).save(data, "PNG")
+            info = tarfile.TarInfo(f"image{i}.png")
+            info.size = len(data.getvalue())
+            tar.addfile(info, io.BytesIO(data.getvalue()))
+            row = {"key": f"image{i}", "shard": "train-000.tar", "modality": "x-ray"}
+            writer.writerow(
+                row | {"body_part": part, "source": "made", "patient_id": f"{parts[0]}{i}"}
+            )
+
+
+def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
+    make_data(tmp_path)
+    config = tmp_path / "config.toml"
+    text = (
+        f'data = "{tmp_path}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
+        "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
+        "[sizes.octave]\nchannels = 8\n"
+        "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
+        "batch_size = 4\nmax_steps = "
+    )
+    for steps in (1, 2):
+        config.write_text(f"{text}{steps}\n")
+        model = run(config)
+    log = (tmp_path / "state/run/base.log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log] == [1, 2]
+    engine = load_engine(model)
+    image = engine.generate(("modality:x-ray", "body_part:knee"), 0, Settings(num_steps=1))
+    assert image.shape == (256, 192)
+    assert 15 <= engine.facts.images["body_part:knee"] <= 24
+    assert (tmp_path / "state/run/samples-2.png").is_file()
+
+
+def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder, parts in ((first, ("chest", "knee")), (second, ("skull", "knee"))):
+        folder.mkdir()
+        make_data(folder, parts)
+    text = (
+        f'state = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
+        "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
+        "[sizes.octave]\nchannels = 8\n"
+        "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
+        "batch_size = 4\nmax_steps = "
+    )
+    config = tmp_path / "config.toml"
+    config.write_text(f'data = "{first}"\n{text}1\n')
+    run(config)
+    before = json.loads((tmp_path / "state/table.json").read_text())
+    old = load_file(tmp_path / "state/prior.safetensors")
+    config.write_text(f'data = ["{first}", "{second}"]\n{text}2\n')
+    engine = load_engine(run(config))
+    after = json.loads((tmp_path / "state/table.json").read_text())
+    assert {c: after[c] for c in before} == before
+    new = load_file(tmp_path / "state/prior.safetensors")
+    count = len(old["means"])
+    assert len(new["means"]) > count
+    assert np.array_equal(new["means"][:count], old["means"])
+    assert np.array_equal(new["basis"], old["basis"])
+    assert after["body_part:skull"] > max(before.values())
+    assert engine.facts.images["body_part:skull"] >= 15
+    again = tmp_path / "again"
+    adopt(tmp_path / "state/checkpoint.safetensors", tmp_path / "state/model", again)
+    assert json.loads((again / "table.json").read_text()) == after
+    for name in ("prior-labels.npy", "table.json"):
+        assert (again / name).read_bytes() == (tmp_path / "state" / name).read_bytes()
+    checkpoint = tmp_path / "state/checkpoint.safetensors"
+    text = config.read_text().replace("/state", "/again").replace("max_steps = 2", "max_steps = 3")
+    model = tmp_path / "state/model"
+    config.write_text(f'initial = "{checkpoint}"\nmodel = "{model}"\n{text}')
+    run(config)
+    assert json.loads((again / "run/base.json").read_text())["step"] == 3
+
+
+def test_onnx_gives_what_torch_gives(tmp_path):
+    torch.manual_seed(0)
+    params = BaseParams(concepts=5, channels=(8, 8, 8), width=16, depth=1, heads=2)
+    network = BaseDenoiser(params)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    to_onnx(network, "base", tmp_path / "full.onnx", int8=False)
+    to_onnx(network, "base", tmp_path / "int8.onnx", int8=True)
+    rng = np.random.default_rng(1)
+    feed = {
+        "image": rng.standard_normal((1, 5, 32, 32)).astype(np.float32),
+        "t": np.array([0.3], np.float32),
+        "numbers": np.zeros((1, 4), np.float32),
+        "concepts": np.array([[1, 3] + [0] * 14]),
+    }
+    with torch.no_grad():
+        wanted = network(*(torch.from_numpy(v) for v in feed.values())).numpy()
+    for name, tolerance in (("full.onnx", 1e-4), ("int8.onnx", 0.1)):
+        session = onnxruntime.InferenceSession(str(tmp_path / name))
+        got = session.run(None, feed)[0]
+        assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+def test_a_network_comes_back_from_its_onnx_file(tmp_path):
+    torch.manual_seed(0)
+    sizes = {"base": {"channels": (8, 16), "width": 32, "depth": 2, "heads": 4}}
+    sizes["octave"] = sizes["detail"] = {"channels": 16, "depth": 2}
+    for stage, size in sizes.items():
+        network = build(stage, 5, size).to(memory_format=torch.channels_last)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        for int8, tolerance in ((False, 1e-6), (True, 0.01)):
+            to_onnx(network, stage, tmp_path / "x.onnx", int8=int8)
+            again = network_from_onnx(stage, (tmp_path / "x.onnx").read_bytes())
+            for name, wanted in network.state_dict().items():
+                got = again.state_dict()[name]
+                assert (got - wanted).abs().max() <= tolerance * wanted.abs().max(), name
+
+
+@pytest.mark.parametrize("data", [b"", b"no model", b"\x08\x08"])
+def test_another_file_is_no_network(data):
+    with pytest.raises(InvalidInput, match="network"):
+        network_from_onnx("base", data)
