@@ -91,19 +91,13 @@ ROOMS = (
         },
     ),
     Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
+    Room("training", TRAINING, ALL),
+    Room("server", SERVER, ALL),
+    Room("cli", {"numpy", "click", "rich"}, ALL),
 )
 INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio")
 """In the same order; what lies beside them (`app`, `front`) comes last."""
 TESTS = Path(__file__).parent
-OLD = (
-    {"adapters"},
-    {"training"},
-    {"server"},
-    {"cli"},
-)
-"""What has not moved yet, above the rooms."""
-OLD_ORDER = {name: level for level, names in enumerate(OLD) for name in names}
-OLD_LIBRARIES = {"numpy", "onnxruntime", "threadpoolctl", "scipy"}
 ORDER = {room.name: level for level, room in enumerate(ROOMS)}
 WORLD = {"pathlib", "os", "time", "datetime", "socket", "urllib", "subprocess", "shutil"}
 WORLD |= {"tempfile", "sqlite3", "multiprocessing", "concurrent", "threading", "signal", "asyncio"}
@@ -148,28 +142,15 @@ def within(name, places):
     return any(place in ("", rest) or rest.startswith(f"{place}.") for place in places)
 
 
-def level(name):
-    first = name.split(".")[0]
-    return ORDER[first] if first in ORDER else len(ROOMS) + OLD_ORDER[first]
-
-
 def test_imports_point_to_rooms_before():
     for name, path in modules():
         for target in own(path):
-            assert level(target) <= level(name), f"{name}: {target}"
-
-
-def old_room(name):
-    """What was allowed where it lies: much above the use cases, little below."""
-    first = name.split(".")[0]
-    if first not in ("adapters", "training", "server", "cli"):
-        return Room(first, OLD_LIBRARIES)
-    return Room(first, {t.split(".")[0] for _, path in modules() for t in imports(path)}, ALL)
+            assert ORDER[target.split(".")[0]] <= ORDER[name.split(".")[0]], f"{name}: {target}"
 
 
 def test_libraries_and_the_world_are_for_few():
     for name, path in modules():
-        room = ROOMS[level(name)] if level(name) < len(ROOMS) else old_room(name)
+        room = ROOMS[ORDER[name.split(".")[0]]]
         allowed = room.libraries | {"radsmith"} | sys.stdlib_module_names
         for place, libraries in room.more.items():
             allowed |= libraries if within(name, {place}) else set()
@@ -221,3 +202,16 @@ def test_every_room_has_its_tests():
     for room in ROOMS:
         if (ROOT / room.name).is_dir():
             assert list((TESTS / room.name).glob("test_*.py")), room.name
+
+
+def test_no_room_is_a_quarter_of_the_house():
+    lines = {room.name: 0 for room in ROOMS}
+    for name, path in modules():
+        lines[name.split(".")[0]] += len(path.read_text(encoding="utf-8").splitlines())
+    assert max(lines.values()) * 4 < sum(lines.values()), lines
+
+
+def test_nothing_lies_outside_the_rooms():
+    assert {path.stem for path in ROOT.glob("*.py")} | {
+        path.name for path in ROOT.iterdir() if list(path.glob("*.py"))
+    } == {"__init__", *ORDER}

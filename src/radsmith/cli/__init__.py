@@ -1,4 +1,4 @@
-"""The command line: composition root, one command a use case. Imports are lazy for speed."""
+"""The command line: one command a use case. Touches anything; imports are lazy for speed."""
 
 from __future__ import annotations
 

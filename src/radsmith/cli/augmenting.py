@@ -116,8 +116,8 @@ def _say_plan(request: Request, planned: AugmentPlan) -> None:
     """The table on stdout, and how long it will take, without writing anything."""
     from rich.console import Console
 
-    from radsmith.adapters.console import augment_table
     from radsmith.augmentation.run import seconds_an_image
+    from radsmith.cli.console import augment_table
 
     console = Console(highlight=False, markup=False)
     console.print(augment_table(planned, planned.expected))
@@ -132,8 +132,8 @@ def _say_plan(request: Request, planned: AugmentPlan) -> None:
 def _run(request: Request, planned: AugmentPlan, data: Path) -> None:
     from rich.console import Console
 
-    from radsmith.adapters.console import augment_summary, augment_table, stage_progress
     from radsmith.augmentation.run import run_augmentation
+    from radsmith.cli.console import augment_summary, augment_table, stage_progress
 
     console = Console(stderr=True, highlight=False, markup=False)
     console.print(augment_table(planned, planned.expected))

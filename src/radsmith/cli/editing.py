@@ -224,7 +224,7 @@ def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
 
     from rich.console import Console
 
-    from radsmith.adapters.console import say_plan
+    from radsmith.cli.console import say_plan
     from radsmith.editing.operations import Task
     from radsmith.editing.wording import edit_plan
     from radsmith.engines.choice import chosen, load_engine, settings_for
@@ -297,7 +297,7 @@ def _write(
     label: str,
 ) -> None:
     """The images, their masks and COCO boxes; a sheet of several; paths on stdout."""
-    from radsmith.adapters.sheets import write_edit_sheet
+    from radsmith.cli.sheets import write_edit_sheet
     from radsmith.editing.files import (
         write_coco,
         write_difference,

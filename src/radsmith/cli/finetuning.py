@@ -63,7 +63,7 @@ def _tune_default(
 ) -> None:
     from rich.console import Console
 
-    from radsmith.cli.tuning_console import TuningProgress, say_figures
+    from radsmith.cli.finetuning_console import TuningProgress, say_figures
 
     if base.startswith(("openai:", "onnx:")):
         raise InvalidInput(f"cannot fine-tune {base}: give default, a model or diffusers:…")
@@ -96,7 +96,7 @@ def _tune_pipeline(
 ) -> None:
     from dataclasses import replace
 
-    from radsmith.cli.tuning_console import say_pipeline
+    from radsmith.cli.finetuning_console import say_pipeline
 
     if not base or "threads" in asked:
         raise InvalidInput("--base is diffusers:PATH_OR_ID, and --threads is for the default model")

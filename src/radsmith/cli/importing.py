@@ -25,7 +25,7 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
 
     from rich.console import Console
 
-    from radsmith.adapters.console import report_table
+    from radsmith.cli.console import report_table
     from radsmith.language.report import read_report
     from radsmith.language.report_files import report_text
 
@@ -63,7 +63,7 @@ def deidentify_files(
     """
     from rich.console import Console
 
-    from radsmith.adapters.console import write_problems
+    from radsmith.cli.console import write_problems
     from radsmith.deidentification.attributes import Policy
     from radsmith.deidentification.run import (
         REPORT_NAME,
@@ -133,7 +133,7 @@ def import_data(
     What is left out is listed beside the data set with the reason. Run the same command again to
     go on after a stop.
     """
-    from radsmith.adapters.console import import_summary, stage_progress
+    from radsmith.cli.console import import_summary, stage_progress
     from radsmith.datasets.entry import ct_windows
     from radsmith.datasets.remote import is_remote
     from radsmith.datasets.run import Request, run_import

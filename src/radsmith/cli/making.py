@@ -125,8 +125,8 @@ def _run(
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
     from rich.console import Console
 
-    from radsmith.adapters.console import Tally, say_plan, summary, watch, write_failures
-    from radsmith.adapters.sheets import MOST_TILES, write_sheet
+    from radsmith.cli.console import Tally, say_plan, summary, watch, write_failures
+    from radsmith.cli.sheets import MOST_TILES, write_sheet
     from radsmith.generation.run import run_jobs
 
     console = Console(stderr=True, highlight=False, markup=False)
@@ -176,7 +176,7 @@ def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
     from rich.console import Console
 
-    from radsmith.adapters.console import reading_table, say_plan
+    from radsmith.cli.console import reading_table, say_plan
     from radsmith.engines.model_files import load_facts
     from radsmith.generation.plan import plan
     from radsmith.language.reading import read_prompt
@@ -204,6 +204,6 @@ def inspect(file: Path) -> None:
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
 def demo(folder: Path, workers: int) -> None:
     """Make four images of each of 25 prompts as PNG and DICOM, with sheets to look at."""
-    from radsmith.adapters.demo import run_demo
+    from radsmith.cli.demo import run_demo
 
     run_demo(folder, workers)

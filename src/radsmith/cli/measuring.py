@@ -125,7 +125,7 @@ def probe(
 
     from rich.console import Console
 
-    from radsmith.adapters.console import probe_table
+    from radsmith.cli.console import probe_table
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.judge_files import load_judge, load_spaces
     from radsmith.evaluation.probe import probe as ask

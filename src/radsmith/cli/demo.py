@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from radsmith.adapters.console import Tally, summary, watch
-from radsmith.adapters.sheets import write_page, write_sheet
+from radsmith.cli.console import Tally, summary, watch
+from radsmith.cli.sheets import write_page, write_sheet
 from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.probe import PROMPTS

@@ -1,1 +1,0 @@
-"""Shells around the domain: files, pictures, DICOM. Import the modules, not this package."""
