@@ -17,9 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.deidentification.identities import Person, left_of, people, words
-
 from radsmith.deidentification.attributes import Policy, deidentify
+from tests.deidentification.identities import Person, left_of, people, words
 
 POLICY = Policy(secret=b"0123456789abcdef")
 PLAIN = "No pneumothorax. Nodule of 12 mm at L4-L5, series 3; MR knee axial with contrast, 120 kV."

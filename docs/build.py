@@ -44,10 +44,11 @@ def model_card() -> str:
     parts.append(
         "## Training\n\nOn held-out patients of the training split. Held-out loss: squared error "
         "over that of the closed-form prior (base), in units of the residual's spread (finer "
-        "stages, which the second phase lets rise: a drawing is not a mean). Texture: kernel distance to "
-        "real images in the closed-form space that checkpoints are chosen by, by octave, each "
-        "finer stage on real input. Near-copies: nearer to a training image than 99 % of held-out "
-        "ones are.\n\n| stage | steps | samples | core-hours | phase | held-out loss | texture "
+        "stages, which the second phase lets rise: a drawing is not a mean). Texture: kernel "
+        "distance to real images in the closed-form space that checkpoints are chosen by, by "
+        "octave, each finer stage on real input. Near-copies: nearer to a training image than "
+        "99 % of held-out ones are.\n\n| stage | steps | samples | core-hours | phase "
+        "| held-out loss | texture "
         f"| near-copies |\n|---|---|---|---|---|---|---|---|\n{rows}"
     )
     parts.append(_measured())

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import click
 import pytest
 
 from radsmith.cli import cli, main
@@ -51,14 +50,13 @@ def test_what_is_not_there_is_said_in_one_line(command, tmp_path, monkeypatch, c
     monkeypatch.setattr(sys, "argv", ["radsmith", command, *GONE[command]])
     with pytest.raises(SystemExit) as ended:
         main()
-    said = capsys.readouterr().err.strip().splitlines()
+    *before, said = capsys.readouterr().err.strip().splitlines()
     assert ended.value.code == 3, said
-    assert len(said) == 1 and said[0].startswith("radsmith: ") and "gone" in said[0], said
+    assert said.startswith("radsmith: ") and "gone" in said
+    assert not [line for line in before if "Error" in line or "Traceback" in line]
 
 
-def test_every_command_is_one_of_the_group_and_says_what_it_does():
-    assert set(GONE) < set(cli.commands)
+def test_every_command_says_what_it_does():
     for name, command in cli.commands.items():
         said = command.get_short_help_str(limit=200)
-        assert said and said[0].isupper(), name
-        assert isinstance(command, click.Command)
+        assert said.endswith(".") and said[0].isupper(), name

@@ -8,7 +8,6 @@ from collections import Counter
 import pydicom
 import pytest
 from click.testing import CliRunner
-from tests.deidentification.identities import left_of, people, words
 from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -20,6 +19,7 @@ from radsmith.deidentification.identity import Identity
 from radsmith.deidentification.romanise import romanise
 from radsmith.deidentification.run import dicom_bytes_of
 from radsmith.deidentification.scrub import clean_descriptor, scrub
+from tests.deidentification.identities import left_of, people, words
 from tests.deidentification.test_deidentify import POLICY, slice_of_ct
 
 EVERYONE = tuple(people())
