@@ -20,7 +20,7 @@ from radsmith.language.reading import read_prompt
 from radsmith.language.report import read_report, report_language
 from radsmith.language.vocabulary import default_vocabulary
 
-SENTENCES = Path(__file__).parent / "data" / "report_sentences.csv"
+SENTENCES = sorted((Path(__file__).parent / "data").glob("report_sentences*.csv"))
 FACTS = ModelFacts(engine="tiny", name="tiny", digest="0", images=None, together=None)
 FOREIGN = {
     "German": (
@@ -101,9 +101,12 @@ def test_names_and_abbreviations_in_english_are_english(text):
 
 
 def test_english_reports_are_english():
-    with SENTENCES.open(newline="", encoding="utf-8") as file:
-        foreign = [r["sentence"] for r in csv.DictReader(file) if foreign_language(r["sentence"])]
-    assert not foreign
+    for path in SENTENCES:
+        with path.open(newline="", encoding="utf-8") as file:
+            foreign = [
+                r["sentence"] for r in csv.DictReader(file) if report_language(r["sentence"])
+            ]
+        assert not foreign
 
 
 def test_a_foreign_sentence_among_english_ones_is_left_out_and_said():

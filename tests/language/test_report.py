@@ -20,7 +20,9 @@ from radsmith.language.prompt import NORMAL
 from radsmith.language.report import read_report, split_sections, split_sentences
 from radsmith.language.report_files import linked_images, report_text, text_of
 
-SENTENCES = Path(__file__).parent / "data" / "report_sentences.csv"
+DATA = Path(__file__).parent / "data"
+SENTENCES = {1: DATA / "report_sentences.csv", 2: DATA / "report_sentences_2.csv"}
+"""By round: the second was written by another author, without sight of the reader or the first."""
 MARK = {"present": "+", "absent": "-", "uncertain": "?"}
 REPORT = """EXAM: CHEST RADIOGRAPH, PA AND LATERAL
 
@@ -38,18 +40,21 @@ IMPRESSION:
 """
 
 
-def held_out(sentence):
-    """The half on which the reader was not tuned; fixed by the sentence alone."""
-    return hashlib.sha256(sentence.encode()).digest()[0] % 2 == 1
+def held_out(sentence, number):
+    """The part on which the reader was not tuned and that was not looked at while it was written:
+    half of the first round, two thirds of the second; fixed by the sentence alone."""
+    digest = hashlib.sha256(sentence.encode()).digest()[0]
+    return digest % 2 == 1 if number == 1 else digest % 3 != 0
 
 
-def annotated():
-    with SENTENCES.open(newline="", encoding="utf-8") as file:
+def annotated(number):
+    with SENTENCES[number].open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             wanted = {}
             for words in filter(None, row["findings"].split(";")):
                 first, *modifiers = words.split()
-                wanted[first[1:], first[0]] = set(modifiers)
+                if first[1:] != "normal":
+                    wanted[first[1:], first[0]] = set(modifiers)
             yield row, wanted
 
 
@@ -66,38 +71,55 @@ def read_row(row):
     }
 
 
-def figures(half):
-    """Per status: (precision, recall, F1); and the share of right sides and severities."""
+def figures(number, part):
+    """Per status: (precision, recall, F1); the share of right sides and severities; and how many
+    denied findings are read as present. part: True for what is held out."""
     right, extra, missed, modifiers = Counter(), Counter(), Counter(), Counter()
-    for row, wanted in annotated():
-        if held_out(row["sentence"]) != half:
+    turned = 0
+    for row, wanted in annotated(number):
+        if held_out(row["sentence"], number) != part:
             continue
         got = read_row(row)
         right.update(k[1] for k in wanted.keys() & got.keys())
         missed.update(k[1] for k in wanted.keys() - got.keys())
         extra.update(k[1] for k in got.keys() - wanted.keys())
         modifiers.update(wanted[k] == got[k] for k in wanted.keys() & got.keys())
+        denied = {c for c, mark in wanted if mark == "-" and (c, "+") not in wanted}
+        turned += sum((c, "+") in got for c in denied)
     scores = {}
     for mark in "+-?":
         precision = right[mark] / (right[mark] + extra[mark])
         recall = right[mark] / (right[mark] + missed[mark])
         scores[mark] = precision, recall, 2 * precision * recall / (precision + recall)
-    return scores, modifiers[True] / modifiers.total()
+    return scores, modifiers[True] / modifiers.total(), turned
 
 
-def test_enough_sentences_of_every_modality_in_both_halves():
-    counts = Counter((r["modality"], held_out(r["sentence"])) for r, _ in annotated())
-    assert sum(counts.values()) >= 300
+@pytest.mark.parametrize(("number", "fewest"), [(1, 300), (2, 700)])
+def test_enough_sentences_of_every_modality_in_both_parts(number, fewest):
+    rows = [row for row, _ in annotated(number)]
+    counts = Counter((r["modality"], held_out(r["sentence"], number)) for r in rows)
+    assert sum(counts.values()) >= fewest
     assert len(counts) == 8
     assert min(counts.values()) >= 18
+    assert len({r["sentence"] for r in rows}) == len(rows)
 
 
-def test_figures_on_held_out_sentences():
-    scores, modifiers = figures(half=True)
-    assert scores["+"][2] > 0.91, scores
-    assert scores["-"][2] > 0.94, scores
-    assert scores["?"][2] > 0.95, scores
-    assert modifiers > 0.95
+def test_held_out_sentences_are_six_hundred_or_more():
+    held = {r["sentence"] for n in SENTENCES for r, _ in annotated(n) if held_out(r["sentence"], n)}
+    assert len(held) >= 600
+
+
+@pytest.mark.parametrize(
+    ("number", "present", "absent", "uncertain", "places", "most_turned"),
+    [(1, 0.94, 0.96, 0.97, 0.96, 0), (2, 0.79, 0.78, 0.72, 0.85, 10)],
+)
+def test_figures_on_held_out_sentences(number, present, absent, uncertain, places, most_turned):
+    scores, modifiers, turned = figures(number, True)
+    assert scores["+"][2] > present, scores
+    assert scores["-"][2] > absent, scores
+    assert scores["?"][2] > uncertain, scores
+    assert modifiers > places
+    assert turned <= most_turned
 
 
 def test_sections_and_what_they_state():
@@ -139,12 +161,53 @@ def test_sections_and_what_they_state():
         ("Chest is unremarkable. Possible nodule.", "normal", None),
         ("Bacterial pneumonia.", "pneumonia", 1),
         ("IMPRESSION: Effusion.\nRECOMMENDATION: CT for lung mass.", "lung-mass", math.nan),
+        ("Non-specific nodule.", "lung-nodule", 1),
+        ("Compared with the previous study, the effusion is unchanged.", "pleural-effusion", 1),
+        ("Heart not enlarged.", "cardiomegaly", 0),
+        ("Heart: enlarged.", "cardiomegaly", 1),
+        ("Absence of an effusion cannot be confirmed.", "pleural-effusion", math.nan),
+        ("Thymoma or lymphoma.", "lymphoma", math.nan),
+        ("Equivocal nodule.", "lung-nodule", math.nan),
+        ("Lesion of 6 cm, a hamartoma of the lung, pneumonia.", "lesion", None),
+        (
+            "Consolidation of the right lower lobe; no fracture of the left clavicle.",
+            "clavicle-fracture",
+            0,
+        ),
+        ("Repeat in 6 weeks.", "first-trimester", None),
+        ("Effusion not excluded.", "pleural-effusion", math.nan),
+        ("No change in the effusion.", "pleural-effusion", 1),
     ],
 )
 def test_labels(text, concept, label):
     labels = read_report(text, "modality:x-ray", "body_part:chest").labels()
     found = labels.get(f"finding:{concept}")
     assert found == label or (label is not None and math.isnan(label) and math.isnan(found))
+
+
+def test_sides_of_what_stands_beside():
+    (nodule,) = read_report(
+        "Solid nodule, right upper lobe.", "modality:ct", "body_part:lung"
+    ).findings
+    assert nodule.side == "side:right"
+    text = "Loss of sliding on the left, pneumothorax possible."
+    (air,) = read_report(text, "modality:ultrasound", "body_part:lung").findings
+    assert (air.side, air.status) == ("side:left", "uncertain")
+    said = read_report("Left effusion, none on the right.", body_part="body_part:chest").statements
+    assert {(s.side, s.status) for s in said} == {
+        ("side:left", "present"),
+        ("side:right", "absent"),
+    }
+
+
+def test_what_of_a_report_is_not_understood_is_said(tmp_path):
+    report = read_report("Blorp effusion. Ménage of RA.")
+    assert report.unknown == ("Blorp", "Ménage", "RA")
+    assert any("RA" in w for w in report.warnings)
+    path = tmp_path / "report.txt"
+    path.write_text("Blorp effusion.")
+    result = CliRunner().invoke(cli, ["report", str(path)])
+    assert "not understood: Blorp" in result.stderr
 
 
 def test_sentences_end_where_they_end():
@@ -269,5 +332,6 @@ def test_command_prints_findings_and_labels(tmp_path):
 
 
 if __name__ == "__main__":
-    for half in (False, True):
-        print("held out" if half else "development", *figures(half))
+    for number in SENTENCES:
+        for part in (False, True):
+            print(number, "held out" if part else "development", *figures(number, part))

@@ -25,13 +25,15 @@ _PREDICATE = re.compile(
     rf"\b([A-Za-z-]+(?: [A-Za-z-]+){{0,2}}?)(?:{_IS}({_NOT} )?| (not ))({'|'.join(ADJECTIVES)})\b",
     re.IGNORECASE,
 )
-_SIDE_INSIDE = re.compile(
-    r"\b(blunting|elevation|enlargement|fracture|tear|rupture|thickening|stenosis|opacification)"
-    r" of (?:the )?(left|right) ",
+_PLACES = r"left|right|medial|lateral|proximal|distal|upper|lower|anterior|posterior"
+_OF = re.compile(
+    rf"\b([a-z]+) of (?:the |both )?((?:(?:{_PLACES}) )*)([a-z-]+(?: [a-z-]+){{0,2}})\b",
     re.IGNORECASE,
 )
-"""A side that would cut a name in two ("blunting of the left costophrenic angle")."""
-
+_CLEAR = ("clear", "free", "absence", "lack")
+_BEFORE = re.compile(
+    rf"\b({'|'.join(ADJECTIVES)}) ((?:[a-z-]+ ){{1,2}})([a-z-]+(?: [a-z-]+)?)\b", re.IGNORECASE
+)
 _GENERAL = ("finding:lesion", "finding:mass")
 _BOTH_SIDES = ("bibas", "bilateral", "biapic")
 
@@ -100,7 +102,9 @@ def _named(mentions: Sequence[Mention]) -> list[Mention]:
 
 
 def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
-    """ "The heart is enlarged", "Heart: enlarged" as "enlarged heart" where that is a concept."""
+    """The sentence with names put together that its grammar takes apart, where they are known:
+    "the heart is enlarged", "heart: enlarged" as "enlarged heart"; "tear of the left meniscus" as
+    "left meniscus tear"; "enlarged axillary lymph nodes" as "axillary enlarged lymph nodes"."""
 
     def turned(match: re.Match[str]) -> str:
         subject, adjective = match[1].split(), match[4]
@@ -113,7 +117,36 @@ def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
                 return " ".join((*subject[:start], word, adjective, noun))
         return match.group()
 
-    return _PREDICATE.sub(turned, _SIDE_INSIDE.sub(r"\2 \1 of the ", sentence))
+    def owned(match: re.Match[str]) -> str:
+        head, places, owner = match[1], match[2], match[3].split()
+        earlier = sentence[: match.start()].split()
+        for length in range(len(owner), 0, -1):
+            name = " ".join(owner[:length])
+            longer = (
+                " ".join((*earlier[-n:], head, *rest))
+                for n in range(1, 1 + min(3, len(earlier)))
+                for rest in ((), ("of", name), ("of the", name))
+            )
+            if any(map(vocabulary.find, (f"{head} of the {places}{name}", *longer))):
+                return match.group()  # "dermoid cyst of the ovary"
+            known = next(filter(vocabulary.find, (f"{name} {head}", f"{head} of the {name}")), "")
+            if known and vocabulary.find(known)[0].startswith("finding:") and head not in _CLEAR:
+                return f"{places}{known} {' '.join(owner[length:])}".rstrip()
+        return match.group()
+
+    def before(match: re.Match[str]) -> str:
+        adjective, between, noun = match.groups()
+        whole = f"{adjective} {between}{noun}"
+        for length in (2, 1):
+            name = " ".join(noun.split()[:length])
+            known = vocabulary.find(f"{adjective} {name}")
+            if known and not vocabulary.find(f"{adjective} {between}{name}"):
+                return f"{between}{adjective} {noun}"
+        return whole
+
+    sentence = _PREDICATE.sub(turned, sentence)
+    sentence = _OF.sub(owned, sentence)
+    return _BEFORE.sub(before, sentence)
 
 
 def _context(items: Sequence[Item], at: int, context: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(?<=[^\W\d_])[-–—](?={_ANSWER})", re.I), " : "),
     (re.compile(r"(?<=\s)[-–—]+" + _END), NOT),
     (re.compile(r"(?<=\s)[-–—]+(?=\s)|—"), " : "),
-    (re.compile(r"(?<=[^\W\d_])-(?=\s*(?:[,;.)\]|]|$))"), NOT),
+    (re.compile(r"(?<=\w)-(?=\s*(?:[,;.)\]|]|$))"), NOT),
     (re.compile(r"(?<![\w\])])-(?=[^\W\d_])"), NOT_NEXT),
     (re.compile(r"(?<![\w!])[!¬](?=\w)"), NOT_NEXT),
     (re.compile(r"(?<![\w\])])\+(?=[^\W\d_])"), YES),

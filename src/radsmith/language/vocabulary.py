@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -184,6 +184,7 @@ def plain(text: str) -> str:
     return re.sub(r"['’]s\b", "  ", bare.lower() if len(bare.lower()) == len(bare) else bare)
 
 
+@lru_cache(maxsize=65536)
 def fold_word(word: str) -> str:
     """One word without British spelling and plural."""
     for pattern, american in _BRITISH:
