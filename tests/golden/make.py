@@ -49,7 +49,7 @@ PROMPTS = (  # prompt, and if wanted steps, guidance, sampler; the seed is the p
     ("chest x-ray, severe atelectasis", "1"),
     ("left knee x-ray, AP view",),
     ("left knee x-ray, severe osteoarthritis",),
-    ("right knee x-ray, normal", "", "", "heun"),
+    ("right knee x-ray, normal", "", "", "euler"),
     ("knee x-ray, lateral view, effusion",),
     ("hand x-ray, child, left",),
     ("hand x-ray, adult",),
@@ -69,7 +69,7 @@ PROMPTS = (  # prompt, and if wanted steps, guidance, sampler; the seed is the p
     ("abdomen CT, soft tissue window",),
     ("brain MRI, axial, T1",),
     ("brain MRI, sagittal",),
-    ("brain MRI, glioma", "3", "", "heun"),
+    ("brain MRI, glioma", "3", "", "euler"),
     ("lumbar spine MRI, sagittal",),
     ("knee MRI",),
     ("breast ultrasound, mass",),
@@ -86,12 +86,12 @@ SIZES = (  # name, arguments of generate
     ("large", "chest x-ray, PA view", "--size", "1024x768", "--format", "dicom"),
 )
 SOURCES = (  # file, arguments of generate
-    ("chest.png", "chest x-ray, PA view, adult, normal"),
-    ("other.png", "chest x-ray, PA view, adult, right pleural effusion"),
-    ("deep.png", "left knee x-ray, AP view", "--format", "png16"),
-    ("array.npy", "head CT", "--format", "npy"),
-    ("knee.dcm", "right knee x-ray, AP view", "--format", "dicom"),
-    ("chest.dcm", "chest x-ray, PA view", "--format", "dicom"),
+    ("chest.png", "chest x-ray, PA view, adult, normal", "--size", "256x240"),
+    ("other.png", "chest x-ray, PA view, adult, right pleural effusion", "--size", "256x240"),
+    ("deep.png", "left knee x-ray, AP view", "--size", "224x256", "--format", "png16"),
+    ("array.npy", "head CT", "--size", "256x256", "--format", "npy"),
+    ("knee.dcm", "right knee x-ray, AP view", "--size", "224x256", "--format", "dicom"),
+    ("chest.dcm", "chest x-ray, PA view", "--size", "256x240", "--format", "dicom"),
 )
 EDITS = (  # file, command and arguments; a word that begins with @ is another source, | is a space
     ("chest.png", "inpaint --box 60,80,70,50"),
