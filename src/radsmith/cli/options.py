@@ -11,5 +11,5 @@ ENGINE = click.option(
 )
 STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 8, diffusers 30.")
 GUIDANCE = click.option(
-    "--guidance", type=float, help="Guidance scale, 0-10, 1 is off; default 1.5, diffusers 7."
+    "--guidance", type=float, help="Guidance scale, 0-10; default 1 (off), diffusers 7."
 )

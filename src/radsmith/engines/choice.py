@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Choice = Path | str | None
 """A model folder (None: the shipped one), or "diffusers:PATH_OR_ID" or "openai:MODEL@BASE_URL"."""
 _KINDS = "onnx, diffusers:PATH_OR_ID or openai:MODEL@BASE_URL"
-_USUAL = {"onnx": (4, 1.5), "diffusers": (30, 7.0), "openai": (4, 1.5)}
+_OWN = (Settings.num_steps, Settings.guidance_scale)
+_USUAL = {"onnx": _OWN, "diffusers": (30, 7.0), "openai": _OWN}
 """Steps and guidance where none are asked for; an endpoint takes neither."""
 
 
