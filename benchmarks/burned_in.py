@@ -4,7 +4,8 @@ python benchmarks/burned_in.py FOLDER [COUNT]
 
 FOLDER holds DICOM images. Into COUNT of their frames (default 60; CT and MR, whose own pixels hold
 no text) a line is drawn at a random place in 10 to 24 pixels, white, light gray or black, where it
-differs from what is behind it by 70 of 255 at least. A line counts as found if 85 % of it is masked.
+differs from what is behind it by 70 of 255 at least. A line counts as found if 85 % of its width is
+masked.
 """
 
 from __future__ import annotations
