@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from radsmith.adapters.burned_in import find_text
+from radsmith.adapters.burned_in import text_in_frames
 from radsmith.adapters.importing.dicom_files import decode, open_dicom
 from radsmith.errors import InvalidInput
 
@@ -63,7 +63,7 @@ def main() -> None:
     frames = frames_of(Path(sys.argv[1]))
     wanted = int(sys.argv[2]) if len(sys.argv) > 2 else 60
     rng, counts = random.Random(0), Counter()
-    false = sum(len(find_text(frame)) for frame in frames)
+    false = sum(len(text_in_frames(frame[None])) for frame in frames)
     spent = time.process_time()
     while counts["drawn"] < wanted:
         made = drawn(rng.choice(frames), rng)
@@ -71,7 +71,7 @@ def main() -> None:
             continue
         picture, (x, y, width, size) = made
         covered = np.zeros(width, bool)
-        for x0, y0, x1, y1 in find_text(picture):
+        for x0, y0, x1, y1 in text_in_frames(picture[None]):
             if y0 < y + 0.7 * size and y1 > y + 0.5 * size:
                 covered[max(0, x0 - x) : max(0, x1 - x)] = True
         counts["drawn"] += 1
