@@ -74,7 +74,8 @@ def _measured() -> str:
         f"On the {evaluation['split']} split, which nobody trained on, {evaluation['date']}, "
         f"{settings['num_steps']} steps, guidance {settings['guidance_scale']}, seed "
         f"{settings['seed']}: `radsmith evaluate --data DATA --steps "
-        f"{settings['num_steps']} --guidance {settings['guidance_scale']}` and `radsmith probe -n {probe['prompts'][0]['images']}`.\n\n"
+        f"{settings['num_steps']} --guidance {settings['guidance_scale']}` and "
+        f"`radsmith probe -n {probe['prompts'][0]['images']}`.\n\n"
         "![Best and worst images by the judge](samples.png)"
     ]
     rows = "\n".join(

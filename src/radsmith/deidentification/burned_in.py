@@ -26,7 +26,7 @@ _LARGEST = 2000
 _MARGIN = 4
 _THICKEST = 9
 """Strokes of letters are thinner than this in pixels, or than a part of larger frames."""
-_LINE = 32
+_LINE = 34
 """So many pixels high, margins included, long boxes are lines of text whatever the frame's size."""
 _ROUNDS = 3
 
@@ -123,7 +123,7 @@ def _is_marker(part: NDArray[np.uint8]) -> bool:
 def _like_a_line(box: Box, shape: tuple[int, ...]) -> bool:
     """Whether a box is no organ taken for a letter: a line, upright or not, and no large part."""
     high, wide = box[3] - box[1], box[2] - box[0]
-    if min(high, wide) <= _LINE and max(high, wide) >= 2.5 * min(high, wide):
+    if min(high, wide) <= _LINE and max(high, wide) >= 1.6 * min(high, wide):
         return True
     height, width = high / shape[0], wide / shape[1]
     return min(height, width) <= (0.4 if min(shape[:2]) < 96 else 0.2) and height * width <= 0.15
