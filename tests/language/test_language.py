@@ -35,7 +35,10 @@ FOREIGN = {
         "sin pneumothorax", "radiografía de tórax sin neumotórax", "neumonía en el lóbulo inferior",
         "no se observa derrame pleural ni pneumothorax",
     ),
-    "Italian": ("senza pneumothorax", "torace: pneumothorax a destra", "nessun versamento"),
+    "Italian": (
+        "senza pneumothorax", "non evidenza di pneumothorax", "torace: pneumothorax a destra",
+        "nessun versamento",
+    ),
     "Portuguese": ("sem pneumothorax", "não há pneumothorax", "derrame pleural à direita"),
     "Dutch": ("geen pneumothorax", "knie links zonder fractuur"),
     "Polish": ("brak pneumothorax", "nie widać płynu po lewej stronie"),
@@ -94,6 +97,7 @@ def test_no_name_of_the_vocabulary_is_foreign():
         "β-blocker, 5 µm, Ω sign",
         "Dr. van der Berg et al. saw no effusion",
         "IM nail, OG tube, SIN grade, ET tube",
+        "Seen by Dr. Sin and Nurse Linke",
     ],
 )
 def test_names_and_abbreviations_in_english_are_english(text):

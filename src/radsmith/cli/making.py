@@ -183,7 +183,9 @@ def explain(prompt: str, model: Path | None) -> None:
 
     console = Console(highlight=False, markup=False)
     facts = load_facts(model)  # its own words enter the vocabulary
-    console.print(reading_table(read_prompt(prompt)))
+    reading = read_prompt(prompt)
+    if not reading.language:
+        console.print(reading_table(reading))
     say_plan(console, plan(prompt, facts))
 
 

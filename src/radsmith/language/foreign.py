@@ -16,32 +16,35 @@ from functools import cache
 SURE: dict[str, tuple[str, ...]] = {
     "German": (
         "aufnahme", "ausgeschlossen", "ausschluss", "befund", "beidseits", "beurteilung",
-        "brustkorb", "erguss", "kein", "keine", "keinem", "keinen", "keiner", "keinerlei",
-        "keines", "kniegelenk", "linke", "linken", "linksseitig", "lunge",
-        "lungenentzündung", "nachweis", "nein", "nicht", "ohne", "pleuraerguss", "rechte",
-        "rechten", "rechter", "rechts", "rechtsseitig", "regelrecht", "röntgenbild",
-        "schädel", "sowie", "unauffällig", "unauffällige", "und", "verdacht", "wirbelsäule",
+        "brustkorb", "erguss", "frau", "jahre", "jährige", "jähriger", "kein", "keine",
+        "keinem", "keinen", "keiner", "keinerlei", "keines", "kniegelenk", "linke",
+        "linken", "linksseitig", "lunge", "lungenentzündung", "nachweis", "nein", "nicht",
+        "ohne", "pleuraerguss", "rechte", "rechten", "rechter", "rechts", "rechtsseitig",
+        "regelrecht", "röntgenbild", "schädel", "sowie", "unauffällig", "unauffällige",
+        "und", "verdacht", "wirbelsäule",
     ),
     "French": (
         "aucun", "aucune", "avec", "cliché", "côtes", "côté", "cœur", "dans", "droite",
-        "gauche", "genou", "ni", "normale", "normaux", "pas", "pneumopathie", "poumon",
-        "poumons", "radiographie", "thoracique", "échographie", "épanchement",
+        "femme", "gauche", "genou", "homme", "ni", "normale", "normaux", "pas",
+        "pneumopathie", "poumon", "poumons", "radiographie", "thoracique", "échographie",
+        "épanchement",
     ),
     "Spanish": (
-        "aprecia", "aprecian", "ausencia", "derecha", "derecho", "derrame", "descarta",
-        "evidencian", "hallazgos", "izquierda", "izquierdo", "neumonía", "neumotórax",
-        "niega", "ninguna", "ninguno", "ningún", "observa", "observan", "pulmón",
-        "radiografía", "rodilla", "sin", "tampoco", "tórax",
+        "aprecia", "aprecian", "ausencia", "años", "derecha", "derecho", "derrame",
+        "descarta", "evidencian", "hallazgos", "hombre", "izquierda", "izquierdo", "mujer",
+        "neumonía", "neumotórax", "niega", "ninguna", "ninguno", "ningún", "observa",
+        "observan", "pulmón", "radiografía", "rodilla", "sin", "tampoco", "tórax",
     ),
     "Italian": (
-        "assenza", "della", "destra", "destro", "frattura", "ginocchio", "nella", "nello",
-        "nessun", "nessuna", "nessuno", "né", "pneumotorace", "polmone", "polmonite",
-        "radiografia", "senza", "sinistra", "sinistro", "torace", "versamento",
+        "anni", "apprezzano", "assenza", "della", "destra", "destro", "evidenza",
+        "evidenziano", "frattura", "ginocchio", "nella", "nello", "nessun", "nessuna",
+        "nessuno", "né", "pneumotorace", "polmone", "polmonite", "radiografia", "rilevano",
+        "segni", "senza", "sinistra", "sinistro", "torace", "uomo", "versamento",
     ),
     "Portuguese": (
-        "ausência", "derrame", "direita", "direito", "esquerda", "esquerdo", "fratura",
-        "joelho", "nem", "nenhum", "nenhuma", "não", "pneumotórax", "pulmão", "radiografia",
-        "sem",
+        "anos", "ausência", "derrame", "direita", "direito", "esquerda", "esquerdo",
+        "fratura", "homem", "joelho", "mulher", "nem", "nenhum", "nenhuma", "não",
+        "pneumotórax", "pulmão", "radiografia", "sem",
     ),
     "Dutch": (
         "afwijkingen", "een", "geen", "het", "knie", "linker", "longen", "nee", "niet",
@@ -58,8 +61,8 @@ SURE: dict[str, tuple[str, ...]] = {
     "Slovak": ("bez", "nie", "vpravo", "výpotok", "vľavo", "žiadne", "žiadny"),
     "Croatian": ("bez", "desno", "izljev", "lijevo", "nema", "nije"),
     "Turkish": (
-        "akciğer", "değil", "grafisi", "izlenmedi", "olmadan", "olmayan",
-        "sağ", "sağda", "solda", "yok", "yoktur",
+        "akciğer", "değil", "grafisi", "izlenmedi", "olmadan", "olmayan", "sağ", "sağda",
+        "solda", "yok", "yoktur",
     ),
     "Swedish": (
         "höger", "inga", "ingen", "inget", "inte", "nej", "och", "saknas", "utan",
@@ -91,8 +94,8 @@ LIKELY: dict[str, tuple[str, ...]] = {
         "zum", "zur",
     ),
     "French": (
-        "au", "aux", "ce", "cette", "chez", "de", "des", "droit", "du", "en", "est",
-        "la", "le", "les", "par", "pour", "sur", "un", "une",
+        "au", "aux", "ce", "cette", "chez", "de", "des", "droit", "du", "en", "est", "la",
+        "le", "les", "par", "pour", "sur", "un", "une",
     ),
     "Spanish": (
         "con", "de", "del", "el", "en", "fractura", "hay", "la", "lado", "las", "los",
@@ -102,9 +105,7 @@ LIKELY: dict[str, tuple[str, ...]] = {
         "alla", "con", "dei", "del", "delle", "di", "gli", "il", "la", "le", "lo", "nel",
         "si", "un", "una",
     ),
-    "Portuguese": (
-        "ao", "com", "das", "de", "dos", "em", "fratura", "na", "para", "um", "uma",
-    ),
+    "Portuguese": ("ao", "com", "das", "de", "dos", "em", "fratura", "na", "para", "um", "uma"),
     "Dutch": ("aan", "bij", "de", "en", "links", "met", "van", "voor"),
     "Polish": ("na", "ze"),
     "Czech": ("je", "na", "se"),
@@ -146,9 +147,10 @@ def foreign_language(text: str) -> str:
     shouted = sum(w.isupper() for w in written) * 2 > len(written)
     written = [w for w in written if shouted or w[1:] == w[1:].lower()]
     words = {w.casefold() for w in written}
+    plainly = {w.casefold() for n, w in enumerate(written) if shouted or n == 0 or w.islower()}
     sure, likely = _table("sure"), _table("likely")
-    certain = words & sure.keys()
-    maybe = {w for w in words & likely.keys() if w not in sure}
+    certain = plainly & sure.keys()  # not within a name: "Dr. Sin"
+    maybe = (words & (likely.keys() | sure.keys())) - certain
     accented = {w.casefold() for w in written if shouted or w[0].islower()} - certain - maybe
     maybe |= {w for w in accented if _looks_foreign(w)}
     english = sum(w.casefold() in _ENGLISH for w in written)
@@ -157,7 +159,7 @@ def foreign_language(text: str) -> str:
     found: Counter[str] = Counter()
     for word in certain | maybe:
         for language in (*sure.get(word, ()), *likely.get(word, ())):
-            found[language] += 3 if word in sure else 1
+            found[language] += 3 if word in certain else 1
     first, second = (*found.most_common(2), ("", 0), ("", 0))[:2]
     return OTHER if first[1] == second[1] else first[0]
 

@@ -50,8 +50,7 @@ def meant(kind: str, phrase: str) -> tuple[str, ...]:
 
 def _denied(phrase: str) -> bool:
     """Whether the words name findings, and all of them as absent."""
-    plain = slug(phrase).replace("-", " ") == phrase.lower()  # without signs such as (-)
-    if (plain and default_vocabulary().find(phrase)) or len(phrase) > LONGEST_TEXT:
+    if len(phrase) > LONGEST_TEXT:
         return False
     findings = read_prompt(phrase).prompt.findings
     return bool(findings) and not any(finding.present for finding in findings)

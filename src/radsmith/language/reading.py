@@ -1,9 +1,9 @@
 """Free text to a `Prompt`: what was understood, what was not, and what contradicts itself.
 
-Known words are found by longest match. A clause ends at a comma, semicolon, full stop or colon;
-clauses may come in any order. Within a clause, side, site and severity belong to the finding that
-follows, or to the one before them after "in", "of", "at" or when none follows. A negation reaches
-to the end of its clause, to "but" or "with", or over a list that closes with "or".
+`words` finds the known words and `rows` reads findings, denial, sides, sites and severities from
+them; here is what makes one prompt of it. A clause ends at a comma, semicolon, colon, full stop or
+dash; clauses may come in any order. What is denied, asked or past is not drawn; what could be meant
+otherwise is said.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Literal
 
 from radsmith.errors import InvalidInput
-from radsmith.language.foreign import foreign_language, only_english
+from radsmith.language.foreign import foreign_language
 from radsmith.language.mentions import Mention
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
 from radsmith.language.report_cues import HEAD
@@ -39,6 +39,7 @@ _BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)])\s+")
 _GLUED_BULLET = re.compile(r"\s*-(?!ve\b)(?=(?P<first>[^\W\d_]))")
 _NEW_LINE = re.compile(r"\s*[A-Z0-9+(\[\u2610-\u2612\u2713-\u2718]")
 _TABLE_LINE = re.compile(r"\s*[A-Z][^\n:|=\t]{0,60}(?:[:|=\t]|\s[-\u2013]\s)")
+_UNREAD = "this seems to be {}; only English is read, so no finding is taken from it"
 SHORT_LINE, SHORT_SHARE = 50, 0.75
 """Lines up to this many letters, or this share of the longest, are not broken for width."""
 _ANSWER = re.compile(
@@ -150,7 +151,7 @@ def read_report(text: str, modality: str | None = None, body_part: str | None = 
     )
     whole, foreign = _languages([body for _, body in stating or sections])
     if whole:
-        return replace(report, language=whole, warnings=(only_english(whole),))
+        return replace(report, language=whole, warnings=(_UNREAD.format(whole),))
     warnings = {
         f"“{sentence[:60]}” seems to be {language}, and was not read": None
         for sentence, language in foreign.items()

@@ -22,7 +22,8 @@ _OPENING = (
 _IS = r"(?: (?:is|are|was|were|appears?|remains?) |\s?: )"
 _NOT = r"(?:not|no longer|none|mildly|moderately|severely|markedly|slightly|again)"
 _PREDICATE = re.compile(
-    rf"\b([A-Za-z-]+(?: [A-Za-z-]+){{0,2}}?)(?:{_IS}({_NOT} )?| (not ))({'|'.join(ADJECTIVES)})\b",
+    rf"(?<![\w!-])([A-Za-z-]+(?: [A-Za-z-]+){{0,2}}?)(?:{_IS}({_NOT} )?| (not ))"
+    rf"({'|'.join(ADJECTIVES)})\b",
     re.IGNORECASE,
 )
 _PLACES = r"left|right|medial|lateral|proximal|distal|upper|lower|anterior|posterior"

@@ -24,6 +24,7 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"(?<![\w)])[-–]\s?ve\b", re.I), " negative "),
     (re.compile(r"(?<!\w)\+\s?ve\b", re.I), " positive "),
+    (re.compile(r"~~(?=\S)(.+?)~~"), f" {NOT_NEXT} \\1 "),
     (re.compile(r"\(\s*(?:\+\s?/\s?-|±|\?+)\s*\)"), PERHAPS),
     (re.compile(r"(?:\+\s?/\s?-|±)" + _END), PERHAPS),
     (re.compile(r"\+\s?/\s?-|±"), " possibly "),
