@@ -1,7 +1,8 @@
 VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
+PYTHON := $(VENV)/bin/python
 
-.PHONY: demo studio test check bench docs
+.PHONY: demo studio test quick check wheel bench docs site lock
 
 $(VENV)/demo: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
@@ -11,10 +12,16 @@ $(VENV)/serve: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install -c constraints.txt -e ".[serve]" && touch $@
 
+$(VENV)/quick: pyproject.toml constraints.txt
+	python3 -m venv $(VENV)
+	$(PIP) install -U "pip>=25.1"
+	$(PIP) install -c constraints.txt -e ".[serve,import]" --group test && touch $@
+
 $(VENV)/dev: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
+	$(PIP) install -U "pip>=25.1"
 	$(PIP) install torch==2.13.0
-	$(PIP) install -c constraints.txt -e ".[train,serve,postgres,import,diffusers,privacy,dev]" && touch $@
+	$(PIP) install -c constraints.txt -e ".[train,serve,postgres,import,diffusers,privacy]" --group dev && touch $@
 
 demo: $(VENV)/demo
 	$(VENV)/bin/radsmith demo
@@ -23,15 +30,29 @@ studio: $(VENV)/serve
 	$(VENV)/bin/radsmith serve
 
 test: $(VENV)/dev
-	$(VENV)/bin/python -m pytest -q
+	$(PYTHON) -m pytest -q
+
+# What needs neither torch nor a browser, in two minutes
+quick: $(VENV)/quick
+	$(PYTHON) -m pytest -q -m "not torch and not slow" --ignore tests/server --ignore tests/training
 
 check: $(VENV)/dev
-	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -q tests/test_layers.py
+	$(VENV)/bin/ruff check --output-format concise . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+	$(PYTHON) -m pytest -q tests/test_layers.py
+
+# The wheel alone, in an empty environment, away from the checkout
+wheel: $(VENV)/dev
+	$(PYTHON) packaging/try_wheel.py
 
 bench: $(VENV)/dev
-	$(VENV)/bin/python benchmarks/speed.py
-	$(VENV)/bin/python benchmarks/editing.py
+	$(PYTHON) benchmarks/speed.py
+	$(PYTHON) benchmarks/editing.py
 
 docs: $(VENV)/dev
-	$(VENV)/bin/python docs/build.py
+	$(PYTHON) docs/build.py
+
+site: $(VENV)/dev
+	$(PYTHON) docs/build.py && $(VENV)/bin/zensical build --strict
+
+lock: $(VENV)/dev
+	$(PYTHON) packaging/lock.py

@@ -32,6 +32,7 @@ class Room(NamedTuple):
 
 ROOMS = (
     Room("errors"),
+    Room("version"),
     Room("files", world=ALL),
     Room("tasks", world=ALL),
     Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),

@@ -1,3 +1,5 @@
 """radsmith: synthetic radiology images with provenance. Not for diagnosis."""
 
-__version__ = "0.1.0"
+from radsmith.version import __version__
+
+__all__ = ["__version__"]

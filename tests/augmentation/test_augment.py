@@ -335,6 +335,7 @@ def torch_threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.torch
 @pytest.mark.usefixtures("torch_threads")
 def test_a_whole_training_run_takes_the_augmented_folder(data, tmp_path, monkeypatch):
     from radsmith.training.run import run

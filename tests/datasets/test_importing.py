@@ -363,6 +363,7 @@ def test_what_a_model_made_is_marked_on_the_way_in(tmp_path):
     assert [row["synthetic"] for row in rows_of(tmp_path / "ct")] == ["1"]
 
 
+@pytest.mark.torch
 def test_training_takes_the_folder(tmp_path):
     from radsmith.training.run import run
 

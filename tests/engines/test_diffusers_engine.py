@@ -21,7 +21,10 @@ from tests.engines.tiny_pipelines import (
     stable_diffusion_xl,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore"),  # those of torch, diffusers and transformers
+]
 CHEST = ("modality:x-ray", "body_part:chest")
 FEW = Settings(num_steps=2, guidance_scale=3.0)
 
