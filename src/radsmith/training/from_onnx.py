@@ -57,6 +57,7 @@ def upsampler_from_onnx(model: bytes) -> Upsampler:
         channels=len(stored.arrays["enter.weight"]),
         depth=depth,
         scale=round(len(stored.arrays["leave.weight"]) ** 0.5),
+        filters=len(stored.arrays.get("grain.filters.weight", ())),
     )
     network = Upsampler(params)
     stored.fill(network)

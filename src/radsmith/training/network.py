@@ -34,12 +34,16 @@ class BaseParams:
 
 @dataclass(frozen=True, kw_only=True)
 class UpsamplerParams:
-    """Sizes of a finer stage: residual blocks on the low grid, `scale` times finer output."""
+    """Sizes of a finer stage: residual blocks on the low grid, `scale` times finer output.
+
+    filters: of the grain; 0: none, as in the first models drawn octave by octave.
+    """
 
     concepts: int
     channels: int = 64
     depth: int = 6
     scale: int = 4
+    filters: int = 8
 
 
 class Conditioning(nn.Module):
@@ -177,8 +181,30 @@ class BaseDenoiser(nn.Module):
         return patches.transpose(1, 2).reshape(batch, width, height, columns)
 
 
+class Grain(nn.Module):
+    """The noise that a stage starts from through a few small filters, each as strong as the cell of
+    the low grid says: film grain, speckle and trabeculae, whose places nothing tells.
+
+    At first it adds nothing.
+    """
+
+    def __init__(self, channels: int, filters: int, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.filters = nn.Conv2d(1, filters, 5, padding=2, bias=False)
+        self.strength = nn.Conv2d(channels, filters, 3, padding=1)
+        for parameter in self.strength.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        """x: (batch, channels, h, w).  noise: (batch, 1, H, W).  (batch, 1, H, W)."""
+        strength = F.interpolate(self.strength(x), scale_factor=float(self.scale), mode="nearest")
+        return (strength * self.filters(noise)).sum(1, keepdim=True)
+
+
 class Upsampler(nn.Module):
-    """Residual blocks on the low grid; fine pixels enter and leave by pixel (un)shuffle."""
+    """Residual blocks on the low grid; fine pixels enter and leave by pixel (un)shuffle, grain is
+    added to what leaves."""
 
     def __init__(self, params: UpsamplerParams) -> None:
         super().__init__()
@@ -191,6 +217,9 @@ class Upsampler(nn.Module):
         self.leave = nn.Conv2d(params.channels, fine, 3, padding=1)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
+        self.grain = (
+            Grain(params.channels, params.filters, params.scale) if params.filters else None
+        )
 
     def forward(
         self, fine: Tensor, low: Tensor, t: Tensor, numbers: Tensor, concepts: Tensor
@@ -200,4 +229,6 @@ class Upsampler(nn.Module):
         x = self.enter(torch.cat([F.pixel_unshuffle(fine, self.scale), low], 1))
         for block in self.blocks:
             x = block(x, condition)
-        return F.pixel_shuffle(self.leave(F.silu(self.norm(x))), self.scale)
+        x = F.silu(self.norm(x))
+        residual = F.pixel_shuffle(self.leave(x), self.scale)
+        return residual if self.grain is None else residual + self.grain(x, fine[:, :1])

@@ -19,6 +19,8 @@ from torch.optim import Optimizer
 
 from radsmith.training.discriminator import Discriminator
 
+GRAIN = "grain."
+
 
 @dataclass
 class Run:
@@ -146,8 +148,10 @@ def use_best(network: nn.Module, folder: Path, stage: str) -> None:
 
 
 def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Embedding tables with rows for concepts that are new since: the mean of the old ones."""
+    """Embedding tables with rows for concepts that are new since, the mean of the old ones, and the
+    grain of a stage that was drawn without."""
     own = network.state_dict()
+    tensors |= {k: v for k, v in own.items() if k.startswith(GRAIN) and k not in tensors}
     for name, module in network.named_modules():
         key = f"{name}.weight"
         if isinstance(module, nn.Embedding) and key in tensors:
