@@ -186,39 +186,48 @@ def _window(first: int, last: int, length: int, available: int) -> tuple[int, in
 
 REACH, FADE = 0.12, 0.9
 """How far a step is spread, of the longer side, and how much of it a doubling of distance keeps."""
-RIM, FARTHER = 2, 0.3
-"""Pixels on both sides of a hole's edge that are compared, and what one that does not touch the
-edge counts beside one that does."""
+FARTHER = 0.3
+"""What a pixel of a rim that does not touch the edge counts beside one that does."""
+BROAD = (2, 8, 1.0)
+CLOSE = (1, 4, 0.5)
+"""Pixels on both sides of a hole's edge that are compared, the cells less one over which a step is
+averaged (a power of two), and how much of it is taken away: all of a broad step, but of a close one
+half, for the edges of untouched images have steps of their own."""
+CLOSE_REACH = 3
 
 
 def joined(drawn: Array, known: Array, hole: Mask) -> Array:
     """Drawn pixels shifted so that they meet the known ones at the hole's edge.
 
     The step between a narrow rim of known and one of drawn pixels, taken locally, is spread into
-    the hole and fades with distance. Detail is untouched; (h, w), known where hole is False.
+    the hole and fades with distance: first broad steps, far into the hole, then what is left
+    beside the edge. Detail is untouched; (h, w), known where hole is False.
     """
     found = np.where(hole, drawn, known).astype(np.float32)
     if not hole.any() or hole.all():
         return found
     reach = max(1, round(np.log2(max(2.0, REACH * max(hole.shape)))))
-    near = around(hole, 3 * RIM)  # all that is looked at
-    inner, outer, hole = near.of(drawn), near.of(known), near.of(hole)
-    rim_in, rim_out = hole & _near(~hole, RIM), ~hole & _near(hole, RIM)
-    weight = np.where(_near(hole, 1) & _near(~hole, 1), np.float32(1), np.float32(FARTHER))
-    step = _local_mean(outer, weight * rim_out) - _local_mean(inner, weight * rim_in)
-    step = np.where(rim_in, step, 0)
-    spread = _spread(step.astype(np.float32), rim_in.astype(np.float32), reach)
-    near.of(found)[...] += np.where(hole, spread, 0)
+    near = around(hole, 3 * BROAD[0])  # all that is looked at
+    inner, outer, hole = near.of(found), near.of(known), near.of(hole)
+    for (rim, span, share), levels in ((BROAD, reach), (CLOSE, min(reach, CLOSE_REACH))):
+        inner += np.where(hole, share * _spread(*_step(inner, outer, hole, rim, span), levels), 0)
     return found
 
 
-def _local_mean(values: Array, weight: Array) -> Array:
-    return np.asarray(_boxed(values * weight) / np.maximum(_boxed(weight), 1e-6))
+def _step(inner: Array, outer: Array, hole: Mask, rim: int, span: int) -> tuple[Array, Array]:
+    """Known less drawn pixels, local means on a rim's inner side, and where that is."""
+    rim_in, rim_out = hole & _near(~hole, rim), ~hole & _near(hole, rim)
+    weight = np.where(_near(hole, 1) & _near(~hole, 1), np.float32(1), np.float32(FARTHER))
+    step = _local_mean(outer, weight * rim_out, span) - _local_mean(inner, weight * rim_in, span)
+    return np.where(rim_in, step, 0).astype(np.float32), rim_in.astype(np.float32)
 
 
-def _boxed(array: Array) -> Array:
-    """Sum over the 4 RIM + 1 cells around each cell on a side, the outside counting as 0."""
-    side = 4 * RIM
+def _local_mean(values: Array, weight: Array, span: int) -> Array:
+    return np.asarray(_boxed(values * weight, span) / np.maximum(_boxed(weight, span), 1e-6))
+
+
+def _boxed(array: Array, side: int) -> Array:
+    """Sum over the side + 1 cells around each cell on a side, the outside counting as 0."""
     for _ in range(2):
         length, width = array.shape
         wide = np.zeros((length + side, width), np.float32)
