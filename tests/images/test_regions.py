@@ -54,7 +54,7 @@ def test_half_of_a_close_step_is_left_as_edges_of_their_own_have_it():
     stripes = (np.arange(SIDE) // 8 % 2).astype(np.float32)[None].repeat(SIDE, 0)
     found = joined(np.full_like(stripes, 0.5), stripes, hole)
     step = np.abs(stripes[15, 16:48] - found[16, 16:48]).mean()
-    assert 0.5 * (1 - CLOSE[2]) < step < 0.4
+    assert 0.4 * (1 - CLOSE[2]) < step < 0.4
 
 
 def test_detail_is_kept():
