@@ -1,6 +1,8 @@
 """Evaluation, probe and copy detection on small made-up images with known truth."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +17,7 @@ from radsmith.evaluation.fidelity import Options, evaluate
 from radsmith.evaluation.judge import Judge, Judgement, letterboxed
 from radsmith.evaluation.metrics import auroc
 from radsmith.evaluation.probe import PROMPTS, probe
-from radsmith.evaluation.real_set import RealSet, halves, kinds_of
+from radsmith.evaluation.real_set import OF_ONE_PATIENT, RealSet, halves, kinds_of
 from radsmith.evaluation.report_page import write_evaluation, write_probe
 from radsmith.images.provenance import Settings
 from radsmith.language.prompt import NORMAL, Finding, prompt_of, render
@@ -169,6 +171,12 @@ def test_no_patient_is_in_both_halves():
         one, two = halves(real, index, 60, 0)
         assert len(one.images) == len(two.images) == 30
         assert not set(one.patients) & set(two.patients)
+
+
+def test_one_patient_cannot_fill_a_half():
+    real = replace(real_set(60, 2), patients=["one"] * 30 + [str(i) for i in range(30)])
+    for side in halves(real, range(60), 60, 0):
+        assert max(Counter(side.patients).values()) <= OF_ONE_PATIENT
 
 
 def test_too_few_real_images_are_refused():

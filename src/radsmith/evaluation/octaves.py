@@ -20,7 +20,7 @@ from radsmith.evaluation.features import Images, Space, Stored
 from radsmith.evaluation.fidelity import Progress, draw
 from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.metrics import Interval, kernel_distance
-from radsmith.evaluation.real_set import RealSet, halves, kind_name, kinds_of
+from radsmith.evaluation.real_set import OF_ONE_PATIENT, RealSet, halves, kind_name, kinds_of
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
 from radsmith.language.prompt import Prompt, complete, prompt_of, render
@@ -32,9 +32,6 @@ Refine = Callable[[str, Array, Sequence[str], int, Settings, float], Array]
 SIDES = (16, 32, 64, 128, 256)
 SMALLEST = 30
 """Images that each half of a kind's real ones must have: a kernel distance of fewer says little."""
-OF_ONE_PATIENT = 5
-"""Images of one patient that are compared, at most: more would make halves unlike each other, and
-intervals, which count images, too narrow."""
 KINDS = 6
 """Kinds that are compared where none are named, the largest first."""
 EACH = 60
@@ -185,7 +182,7 @@ def _chosen(real: RealSet, options: OctaveOptions) -> dict[str, tuple[RealSet, R
         whole = [set(prompt_of(ids).concepts) for ids in real.concepts]
         for prompt in options.kinds:
             name, index = _matching(prompt, whole)
-            one, two = halves(real, _thinned(real, index, options.seed), most, options.seed)
+            one, two = halves(real, index, most, options.seed)
             if len(one.images) < SMALLEST:
                 raise InvalidInput(
                     f"“{name}” has {len(index)} real images, in halves without a common patient,"
@@ -195,7 +192,7 @@ def _chosen(real: RealSet, options: OctaveOptions) -> dict[str, tuple[RealSet, R
             found[name] = one, two
         return found
     for kind, index in kinds_of(real.concepts).items():
-        one, two = halves(real, _thinned(real, index, options.seed), most, options.seed)
+        one, two = halves(real, index, most, options.seed)
         if len(one.images) >= SMALLEST and len(found) < KINDS:
             found[kind_name(kind)] = one, two
     if not found:
@@ -204,16 +201,6 @@ def _chosen(real: RealSet, options: OctaveOptions) -> dict[str, tuple[RealSet, R
             " halves without a common patient: give more data"
         )
     return found
-
-
-def _thinned(real: RealSet, index: Sequence[int], seed: int) -> list[int]:
-    """Of these images, OF_ONE_PATIENT at most of each patient, drawn by lot."""
-    kept: dict[str, list[int]] = {}
-    for i in np.random.default_rng([seed, 2]).permutation(np.asarray(index, int)):
-        own = kept.setdefault(real.patients[i], [])
-        if len(own) < OF_ONE_PATIENT:
-            own.append(int(i))
-    return sorted(i for own in kept.values() for i in own)
 
 
 def _matching(prompt: Prompt, whole: Sequence[set[str]]) -> tuple[str, list[int]]:

@@ -16,6 +16,9 @@ from radsmith.evaluation.features import Images, Stored
 from radsmith.language.vocabulary import default_vocabulary
 
 SMALLEST_KIND = 40
+OF_ONE_PATIENT = 5
+"""Images of one patient that are compared, at most: more would make halves unlike each other, and
+intervals, which count images, too narrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +57,9 @@ def kind_name(kind: tuple[str, str]) -> str:
 
 
 def halves(real: RealSet, index: Sequence[int], most: int, seed: int) -> tuple[RealSet, RealSet]:
-    """Two sets of one size without a common patient, at most `most` images in all."""
-    order = np.random.default_rng(seed).permutation(np.asarray(index))
+    """Two sets of one size without a common patient, at most `most` images in all and
+    OF_ONE_PATIENT of one."""
+    order = np.random.default_rng(seed).permutation(_thinned(real, index, seed))
     sides: tuple[list[int], list[int]] = ([], [])
     count = Counter(real.patients[i] for i in order)
     for patient in sorted(count, key=lambda p: (-count[p], sha256(p.encode()).digest())):
@@ -65,3 +69,13 @@ def halves(real: RealSet, index: Sequence[int], most: int, seed: int) -> tuple[R
     rng = np.random.default_rng([seed, 1])
     one, two = (sorted(rng.permutation(side)[:each].tolist()) for side in sides)
     return real.take(one), real.take(two)
+
+
+def _thinned(real: RealSet, index: Sequence[int], seed: int) -> list[int]:
+    """Of these images, OF_ONE_PATIENT at most of each patient, drawn by lot."""
+    kept: dict[str, list[int]] = {}
+    for i in np.random.default_rng([seed, 2]).permutation(np.asarray(index, int)):
+        own = kept.setdefault(real.patients[i], [])
+        if len(own) < OF_ONE_PATIENT:
+            own.append(int(i))
+    return sorted(i for own in kept.values() for i in own)
