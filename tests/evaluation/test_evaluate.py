@@ -51,11 +51,11 @@ class FakeEngine:
         )
         self.copied = copied
 
-    def generate(self, concepts, seed, settings, absent=(), prompt=None):
+    def generate(self, ask):
         if self.copied:
-            same = [i for i, ids in enumerate(self.copied.concepts) if ids[1] in concepts]
-            return self.copied.images[same[seed % len(same)]]
-        return picture(concepts, np.random.default_rng([seed, settings.num_steps]))
+            same = [i for i, ids in enumerate(self.copied.concepts) if ids[1] in ask.concepts]
+            return self.copied.images[same[ask.seed % len(same)]]
+        return picture(ask.concepts, np.random.default_rng([ask.seed, ask.settings.num_steps]))
 
 
 class FakeJudge:
@@ -133,8 +133,8 @@ def test_findings_and_sides_are_scored_by_prompt(honest):
 
 def test_a_model_that_ignores_the_prompt_is_found_out():
     class Stubborn(FakeEngine):
-        def generate(self, concepts, seed, settings, absent=(), prompt=None):
-            return picture((XRAY, CHEST), np.random.default_rng(seed))
+        def generate(self, ask):
+            return picture((XRAY, CHEST), np.random.default_rng(ask.seed))
 
     options = Options(per_finding=6)
     found = evaluate(
@@ -218,9 +218,9 @@ class Worded(FakeEngine):
         )  # fmt: skip
         self.asked = []
 
-    def generate(self, concepts, seed, settings, absent=(), prompt=None):
-        self.asked.append((render(prompt), settings.num_steps, settings.guidance_scale))
-        return super().generate(concepts, seed, settings)
+    def generate(self, ask):
+        self.asked.append((render(ask.prompt), ask.settings.num_steps, ask.settings.guidance_scale))
+        return super().generate(ask)
 
 
 @pytest.fixture

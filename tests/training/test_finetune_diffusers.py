@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from radsmith.cli import cli
 from radsmith.datasets.entry import COLUMNS
 from radsmith.engines.choice import load_engine, load_facts
+from radsmith.engines.engine import Ask
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.images.provenance import Settings
 from tests.engines.tiny_pipelines import (
@@ -159,7 +160,9 @@ def test_a_lora_learns_and_is_read_by_stock_diffusers(kind, tuned, bases):
     after = drawn()
     assert np.abs(after - before).max() > 0.01
     engine = load_engine(f"diffusers:{out}")
-    found = engine.generate(KNEE, 5, Settings(num_steps=2, guidance_scale=3.0))
+    found = engine.generate(
+        Ask(concepts=KNEE, seed=5, settings=Settings(num_steps=2, guidance_scale=3.0))
+    )
     assert np.allclose(found, after, atol=1e-5)
 
 
@@ -353,7 +356,10 @@ def test_all_of_a_pipeline_can_be_trained(dataset, bases, tmp_path):
     assert same(weights(out / "vae", part), weights(bases / "sd15" / "vae", part))
     assert not same(weights(out / "unet", part), weights(bases / "sd15" / "unet", part))
     engine = load_engine(f"diffusers:{out}")
-    assert engine.generate(KNEE, 1, Settings(num_steps=1)).shape == (SIDE, SIDE)
+    assert engine.generate(Ask(concepts=KNEE, seed=1, settings=Settings(num_steps=1))).shape == (
+        SIDE,
+        SIDE,
+    )
     with (out / "unet" / part).open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x7f")
@@ -642,4 +648,7 @@ def test_the_command_fine_tunes(dataset, bases, tmp_path):
     assert made.exit_code == 0, made.output
     assert "expect poor results" in made.output
     engine = load_engine(f"diffusers:{tmp_path / 'out'}")
-    assert engine.generate(KNEE, 1, Settings(num_steps=1)).shape == (16, 16)
+    assert engine.generate(Ask(concepts=KNEE, seed=1, settings=Settings(num_steps=1))).shape == (
+        16,
+        16,
+    )

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing.long_images import complete
-from radsmith.engines.engine import Engine, Given, Telling, check_strength
+from radsmith.editing.long_images import in_frames
+from radsmith.engines.engine import Ask, Engine, Given, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, record_of
 from radsmith.images.image import Image
@@ -320,21 +320,17 @@ def _filled(
 
 
 def _drawn(task: Task, given: Given) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """The masked pixels as the engine draws them: (n,), and the concepts where it says so."""
-    engine, shown = task.engine, dict[str, None]()
-    planned, request = task.planned, task.request
-    concepts = planned.concepts if planned else ()
-    asked = planned.prompt if planned else None
-    absent = asked.absent if asked else ()
+    """The masked pixels as the engine draws them: (n,), and the concepts it drew."""
+    seed, settings = task.request.seed, task.request.settings
+    ask = task.planned.ask(seed, settings) if task.planned else Ask(seed=seed, settings=settings)
+    shown = dict[str, None]()
 
     def fill(part: Given, seed: int) -> NDArray[np.float32]:
-        if isinstance(engine, Telling):
-            found, told = engine.fill_telling(part, concepts, seed, request.settings, absent)
-            shown.update(dict.fromkeys(told))
-            return found
-        return engine.fill(part, concepts, seed, request.settings, absent, asked)
+        completion = task.engine.fill(part, replace(ask, seed=seed))
+        shown.update(dict.fromkeys(completion.concepts))
+        return completion.pixels
 
-    pixels = complete(fill, given, request.seed)[given.mask]
+    pixels = in_frames(fill, given, seed)[given.mask]
     return pixels, tuple(shown)
 
 

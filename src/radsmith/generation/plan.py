@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from radsmith import __version__
-from radsmith.engines.engine import Engine, ModelFacts
+from radsmith.engines.engine import Ask, Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Image, Window
-from radsmith.images.provenance import Generation, Request
+from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
 from radsmith.language.prompt import Prompt, complete, filled, render
@@ -47,6 +47,16 @@ class Plan:
     concepts: tuple[str, ...]
     not_understood: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def ask(self, seed: int, settings: Settings) -> Ask:
+        """What an engine is asked for."""
+        return Ask(
+            concepts=self.concepts,
+            absent=self.prompt.absent,
+            prompt=self.prompt,
+            seed=seed,
+            settings=settings,
+        )
 
     @property
     def stem(self) -> str:
@@ -112,9 +122,7 @@ def plan_of(
 
 def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple[Image, Generation]:
     """One image and its record. created: ISO 8601 time."""
-    settings = request.settings
-    asked = planned.prompt
-    pixels = engine.generate(planned.concepts, request.seed, settings, asked.absent, asked)
+    pixels = engine.generate(planned.ask(request.seed, request.settings))
     longer = max(pixels.shape)
     window = next((w for c, w in _WINDOWS.items() if c in planned.concepts), None)
     ct = planned.prompt.modality == "modality:ct"
