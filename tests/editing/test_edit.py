@@ -17,10 +17,11 @@ from radsmith.editing.operations import (
     Source,
     Task,
     _range,
+    between,
     change,
     inpaint,
-    interpolate,
     outpaint,
+    shares,
     vary,
 )
 from radsmith.engines.default.stages import SCALE, FinerStage
@@ -287,10 +288,10 @@ def test_little_strength_changes_little(engine):
 
 def test_interpolation_counts_and_needs_one_size():
     one, two = source_of(picture(seed=1)), source_of(picture(seed=2))
-    found = interpolate(one, two, 3, task_of(NoisyEngine()))
+    found = [between(one, two, share, task_of(NoisyEngine())) for share in shares(3)]
     assert len(found) == 3 and all(len(e.record.parents) == 2 for e in found)
     with pytest.raises(InvalidInput, match="one size"):
-        interpolate(one, source_of(picture((10, 10))), 1, task_of(NoisyEngine()))
+        between(one, source_of(picture((10, 10))), 0.5, task_of(NoisyEngine()))
 
 
 def test_change_needs_a_prompt():
@@ -353,15 +354,15 @@ def test_a_knee_becomes_a_leg_around_untouched_pixels(engine):
     source = source_of(pixels)
     drawn = []
     found = extend(source, shown, "leg", task_of(engine), progress=drawn.append)
-    made, body = found.edited.mask, found.edited.image
+    made, body = found.mask, found.image
     assert drawn == ["right lower leg", "right femur", "right ankle"]
     assert np.array_equal(body.pixels[~made], pixels.ravel())
     assert np.array_equal(found.distance == 0, ~made)
     assert body.spacing and np.isclose(body.spacing[0] * 64, 180, atol=60)
     assert any("femur" in flag for flag in found.flags)
     assert any("no pixel spacing" in flag for flag in found.flags)
-    assert "right femur" in found.edited.record.edit
-    strict = extend(source, shown, "leg", task_of(engine), strict=True).edited.image.pixels
+    assert "right femur" in found.record.edit
+    strict = extend(source, shown, "leg", task_of(engine), strict=True).image.pixels
     assert (strict[made] == 0).mean() > (body.pixels[made] == 0).mean()
 
 

@@ -39,18 +39,6 @@ KEPT = 0.3
 """Pixels of earlier frames that fade in less than this are known to a new frame."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extended:
-    """edited: the body.  distance: (height, width), mm from real pixels, 0 on them.
-
-    flags: what was drawn as something else, or left out.
-    """
-
-    edited: Edited
-    distance: NDArray[np.float32]
-    flags: tuple[str, ...]
-
-
 @dataclass
 class _Canvas:
     """The growing image. real: the source's pixels; made: True where nothing was drawn yet.
@@ -85,7 +73,7 @@ def extend(
     *,
     strict: bool = False,
     progress: Callable[[str], None] = lambda name: None,
-) -> Extended:
+) -> Edited:
     """Continue `source`, which shows `shown` from the front, to leg, arm, pelvis, trunk or body.
 
     strict: regions with fewer than WEAK training images stay black.  The output has the source's
@@ -96,7 +84,6 @@ def extend(
     start = _start(shown, body)
     frames = outward(start, target, body)
     canvas = _canvas(source, shown, start, frames)
-    known = canvas.real
     flags = _assumed(source, shown, start)
     frame_notes: list[str] = []
     for number, place in enumerate(frames):
@@ -112,13 +99,8 @@ def extend(
         planned = plan(asked, task.engine.facts)
         _draw(canvas, place, body, replace(task, request=request, planned=planned))
     _fade_to_air(canvas, body)
-    return Extended(
-        edited=_finished(
-            canvas, source, f"extended to {target}; " + "; ".join(frame_notes), task, flags
-        ),
-        distance=_distance(known, canvas.spacing),
-        flags=tuple(flags),
-    )
+    said = f"extended to {target}; " + "; ".join(frame_notes)
+    return _finished(canvas, source, said, task, flags)
 
 
 def _start(shown: Prompt, body: list[Place]) -> Place:
@@ -287,7 +269,13 @@ def _finished(
         untouched_sha256=before,
     )
     record = replace(record, warnings=(*record.warnings, *flags))
-    return Edited(image=image, mask=~known, record=record)
+    return Edited(
+        image=image,
+        mask=~known,
+        record=record,
+        distance=_distance(known, canvas.spacing),
+        flags=tuple(flags),
+    )
 
 
 def _distance(known: Mask, spacing: tuple[float, float]) -> NDArray[np.float32]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from radsmith import __version__
 from radsmith.engines.engine import Ask, Engine, ModelFacts
@@ -57,6 +58,16 @@ class Plan:
             seed=seed,
             settings=settings,
         )
+
+    def to_fields(self) -> dict[str, Any]:
+        """As JSON values, for a worker that is to draw what was planned."""
+        return asdict(self)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Plan:
+        """Read `to_fields`."""
+        parts = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return cls(**parts | {"prompt": Prompt.from_fields(fields["prompt"])})
 
     @property
     def stem(self) -> str:

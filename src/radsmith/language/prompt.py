@@ -160,6 +160,18 @@ class Prompt:
             if meant != concept:
                 raise InvalidInput(f"with {' and '.join(context)}, {concept} means {meant}")
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Prompt:
+        """Read what `dataclasses.asdict` gives, also where it went through JSON."""
+        age = fields["age"]
+        return cls(
+            **fields
+            | {
+                "findings": tuple(Finding(**finding) for finding in fields["findings"]),
+                "age": Age(**age) if age else None,
+            }
+        )
+
     @property
     def paired(self) -> bool:
         """Whether the body part has a left and a right."""

@@ -35,7 +35,8 @@ OPEN = ("queued", "running")
 class NewBatch:
     """What a request asks for; one payload (JSON values) an image.
 
-    retry_key: the client's Idempotency-Key; the same key and payloads give the same batch.
+    retry_key: the client's Idempotency-Key; the same key and payloads, but for how they were
+    planned, give the same batch.
     """
 
     owner: str
@@ -78,7 +79,8 @@ class Jobs:
         wait_s: a guess of seconds for one image, for Retry-After. Raises Busy where the queue
         or the owner's part of it is full, InvalidInput for a retry key used for another request.
         """
-        asked = json.dumps(list(new.payloads), sort_keys=True)
+        parts = [{k: v for k, v in p.items() if k != "plan"} for p in new.payloads]
+        asked = json.dumps(parts, sort_keys=True)
         digest = hashlib.sha256(asked.encode()).hexdigest()
         now = time.time()
         with self._database.write() as connection:
