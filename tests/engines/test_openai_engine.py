@@ -19,7 +19,7 @@ from radsmith.engines.engine import Ask, Given
 from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generation.plan import plan
-from radsmith.generation.run import Job, run_jobs
+from radsmith.generation.run import ImageJob, run_jobs
 from radsmith.images.pictures import read_record
 from radsmith.images.provenance import Request, Settings
 
@@ -257,7 +257,7 @@ def test_jobs_in_workers_build_the_same_engine(server, tmp_path):
     planned = plan("chest x-ray", Endpoint(model="m", base_url=server.url).facts)
     settings = Settings(size=(64, 64))
     jobs = [
-        Job(
+        ImageJob(
             plan=planned,
             request=Request(prompt="chest x-ray", seed=seed, settings=settings),
             path=tmp_path / str(seed),

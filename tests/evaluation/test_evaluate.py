@@ -11,7 +11,7 @@ from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import check_copies, near_copies, nearest, variants
 from radsmith.evaluation.features import Stored, onnx_space, pixel_space
-from radsmith.evaluation.fidelity import Options, evaluate
+from radsmith.evaluation.fidelity import FidelityOptions, evaluate
 from radsmith.evaluation.judge import Judge, Judgement, letterboxed
 from radsmith.evaluation.metrics import auroc
 from radsmith.evaluation.probe import PROMPTS, probe
@@ -109,7 +109,7 @@ def real_set(count, seed, first=0):
 
 @pytest.fixture(scope="module")
 def honest():
-    options = Options(per_finding=6, more_steps=(2,), settings=Settings(num_steps=1))
+    options = FidelityOptions(per_finding=6, more_steps=(2,), settings=Settings(num_steps=1))
     spaces = {"pixels": pixel_space}
     training = real_set(240, 5, first=1000)
     return evaluate(FakeEngine(), real_set(120, 1), training, spaces, FakeJudge(), options)
@@ -136,7 +136,7 @@ def test_a_model_that_ignores_the_prompt_is_found_out():
         def generate(self, ask):
             return picture((XRAY, CHEST), np.random.default_rng(ask.seed))
 
-    options = Options(per_finding=6)
+    options = FidelityOptions(per_finding=6)
     found = evaluate(
         Stubborn(), real_set(120, 1), None, {"pixels": pixel_space}, FakeJudge(), options
     ).report
@@ -156,7 +156,7 @@ def test_copies_are_found_and_honest_images_are_not(honest):
         training,
         {"pixels": pixel_space},
         FakeJudge(),
-        Options(per_finding=5),
+        FidelityOptions(per_finding=5),
     )
     assert copying.report["copies"]["pixels"]["nearer"] == 1
     assert honest.report["copies"]["pixels"]["nearer"] < 0.15
@@ -173,7 +173,7 @@ def test_no_patient_is_in_both_halves():
 
 def test_too_few_real_images_are_refused():
     with pytest.raises(InvalidInput, match="40 images"):
-        evaluate(FakeEngine(), real_set(60, 1), None, {}, FakeJudge(), Options())
+        evaluate(FakeEngine(), real_set(60, 1), None, {}, FakeJudge(), FidelityOptions())
 
 
 def test_labels_become_the_prompt_that_asks_for_them():

@@ -399,7 +399,7 @@ def stepper(dataset, bases):
     from radsmith.training.pipelines.data import load_tuning_set
     from radsmith.training.pipelines.parts import Words, encode, make_trainable, open_pipeline
     from radsmith.training.pipelines.state import Encoded
-    from radsmith.training.pipelines.steps import Recipe, Stepper
+    from radsmith.training.pipelines.steps import PipelineRecipe, Stepper
 
     data = load_tuning_set(dataset, 0.3)
     parts = open_pipeline(bases / "sd15", None, "auto")
@@ -412,7 +412,7 @@ def stepper(dataset, bases):
 
     def make(**said):
         usual = {"batch_size": 4, "at_once": 4, "learning_rate": 1e-3, "empty_share": 0.1}
-        recipe = Recipe(key=[0], **(usual | said))
+        recipe = PipelineRecipe(key=[0], **(usual | said))
         return Stepper(recipe, parts, Words(parts), data, encoded), parts
 
     return make
@@ -528,19 +528,19 @@ def test_a_private_run_says_what_it_spent(dataset, bases, tmp_path):
 def test_the_watch_finds_copies(dataset):
     from radsmith.evaluation.features import pixel_space
     from radsmith.training.pipelines.data import load_tuning_set
-    from radsmith.training.pipelines.preview import Watch
+    from radsmith.training.pipelines.preview import CopyWatch
     from radsmith.training.pipelines.state import Encoded
 
     data = load_tuning_set(dataset, 0.5)
     squares = [data.square(i, SIDE, "letterbox") for i in range(len(data))]
     latents = np.zeros((len(data), 4, 16, 16), np.float16)
     encoded = Encoded(latents=latents, features={"pixels": pixel_space(squares)})
-    watch = Watch(data, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))
+    watch = CopyWatch(data, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))
     copies = [squares[i] * 0.9 for i in data.training[:4]]
     assert watch(copies)["pixels"]["nearer"] == 1
     assert watch([1 - image for image in squares[:4]])["pixels"]["nearer"] == 0
     few = load_tuning_set(dataset, 0.1)
-    assert Watch(few, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))(copies) is None
+    assert CopyWatch(few, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))(copies) is None
 
 
 def test_pictures_are_fitted_by_a_stated_rule(tmp_path):

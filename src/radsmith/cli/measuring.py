@@ -15,7 +15,7 @@ from radsmith.errors import InvalidInput
 if TYPE_CHECKING:
     from radsmith.engines.engine import Engine
     from radsmith.evaluation.features import Space
-    from radsmith.evaluation.fidelity import Options, Progress
+    from radsmith.evaluation.fidelity import FidelityOptions, Progress
     from radsmith.evaluation.judge import Judge
     from radsmith.evaluation.octaves import OctaveOptions
     from radsmith.evaluation.real_set import RealSet
@@ -65,7 +65,7 @@ def evaluate(
     samples.png; with --octaves, octaves.html and octaves.json.
     """
     from radsmith.engines.choice import chosen, load_engine, settings_for
-    from radsmith.evaluation.fidelity import Options
+    from radsmith.evaluation.fidelity import FidelityOptions
     from radsmith.evaluation.judge_files import load_judge, load_spaces
     from radsmith.evaluation.octaves import EACH, OctaveOptions, kind_of
     from radsmith.files import prepare_folder
@@ -84,7 +84,7 @@ def evaluate(
         options = OctaveOptions(settings=settings, kinds=asked, each=each or EACH, seed=seed)
         click.echo(_octaves(drawing, spaces, (data, split), folder, options))
         return
-    full = Options(
+    full = FidelityOptions(
         settings=settings,
         more_steps=tuple(n for n in counts[1:] if n is not None),
         per_kind=per_kind,
@@ -113,7 +113,7 @@ def _evaluation(
     eyes: tuple[dict[str, Space], Judge],
     data: tuple[Path, str, bool],
     folder: Path,
-    options: Options,
+    options: FidelityOptions,
 ) -> Path:
     """data: folder, split, and whether its training images are searched for copies."""
     from radsmith.evaluation.fidelity import evaluate as compare

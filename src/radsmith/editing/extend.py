@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing.body_map import Box, Place, outward, places, silhouette
+from radsmith.editing.body_map import BodyPlace, Box, outward, places, silhouette
 from radsmith.editing.operations import (
     LARGEST_CANVAS,
     Edited,
@@ -103,7 +103,7 @@ def extend(
     return _finished(canvas, source, said, task, flags)
 
 
-def _start(shown: Prompt, body: list[Place]) -> Place:
+def _start(shown: Prompt, body: list[BodyPlace]) -> BodyPlace:
     vocabulary = default_vocabulary()
     part = vocabulary[shown.body_part].name if shown.body_part else ""
     side = _slug(shown.side)
@@ -117,7 +117,7 @@ def _start(shown: Prompt, body: list[Place]) -> Place:
     return next((p for p in same if p.side == side), same[0])
 
 
-def _assumed(source: Source, shown: Prompt, start: Place) -> list[str]:
+def _assumed(source: Source, shown: Prompt, start: BodyPlace) -> list[str]:
     """What neither the file nor the prompt says. Raises InvalidInput for a lateral view."""
     if "view:lateral" in shown.views:
         raise InvalidInput("the body map is seen from the front: a lateral view cannot be extended")
@@ -139,7 +139,7 @@ _ALIASES = {
 _ASKED = {"lower leg": "tibia and fibula"}
 
 
-def _canvas(source: Source, shown: Prompt, start: Place, frames: list[Place]) -> _Canvas:
+def _canvas(source: Source, shown: Prompt, start: BodyPlace, frames: list[BodyPlace]) -> _Canvas:
     """Black around the source, which lies at the middle of its region."""
     height, width = source.shape
     spacing = source.image.spacing
@@ -180,7 +180,7 @@ def _canvas(source: Source, shown: Prompt, start: Place, frames: list[Place]) ->
     )
 
 
-def _asked(place: Place, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
+def _asked(place: BodyPlace, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
     """The prompt for a region, and what to say where it is drawn as something else."""
     vocabulary = default_vocabulary()
 
@@ -200,7 +200,7 @@ def _asked(place: Place, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
     return ", ".join([f"{words} x-ray", *person]), flag
 
 
-def _draw(canvas: _Canvas, place: Place, body: list[Place], task: Task) -> None:
+def _draw(canvas: _Canvas, place: BodyPlace, body: list[BodyPlace], task: Task) -> None:
     """Draw one frame over what is to be made, and over the rim of what was made before it.
 
     Over the overlap the new frame fades in; a limb begins from its mirrored fellow.
@@ -241,7 +241,7 @@ def _fade(fresh: Mask) -> NDArray[np.float32]:
     )
 
 
-def _fade_to_air(canvas: _Canvas, body: list[Place]) -> None:
+def _fade_to_air(canvas: _Canvas, body: list[BodyPlace]) -> None:
     """Outside the body's outline there is air, black; the source's pixels stay."""
     height, width = canvas.made.shape
     x = np.asarray(canvas.corner[0] + (np.arange(width) + 0.5) * canvas.spacing[1])

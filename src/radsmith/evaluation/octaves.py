@@ -23,7 +23,7 @@ from radsmith.evaluation.metrics import Interval, kernel_distance
 from radsmith.evaluation.real_set import RealSet, halves, kind_name, kinds_of
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
-from radsmith.language.prompt import Prompt, complete, prompt_of, render
+from radsmith.language.prompt import Prompt, filled_in, prompt_of, render
 from radsmith.language.reading import read_prompt
 
 Array = NDArray[np.float32]
@@ -75,7 +75,7 @@ def kind_of(text: str) -> Prompt:
     if reading.unknown:
         said = ", ".join(str(unknown) for unknown in reading.unknown)
         raise InvalidInput(f"the kind “{text}” holds words not understood: {said}")
-    prompt, _ = complete(reading.prompt)
+    prompt, _ = filled_in(reading.prompt)
     if prompt.modality is None or prompt.body_part is None:
         raise InvalidInput(
             f"the kind “{text}” must name a modality and a body part, such as “chest x-ray”"

@@ -18,7 +18,7 @@ from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.prompt import Prompt, complete, filled, render
+from radsmith.language.prompt import Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -111,9 +111,9 @@ def plan_of(
     text = reading.text
     if reading.language:
         raise InvalidInput(f"“{text[:80]}”: {only_english(reading.language)}")
-    prompt = reading.prompt if shown is None else filled(reading.prompt, shown)
+    prompt = reading.prompt if shown is None else in_context(reading.prompt, shown)
     against = [] if shown is None else contradictions(reading.prompt, shown)
-    prompt, notes = complete(prompt)
+    prompt, notes = filled_in(prompt)
     concerns = [f"not understood: {unknown}" for unknown in reading.unknown]
     concerns += [*against, *reading.warnings, *_coverage(prompt, facts)]
     if strict and concerns:

@@ -27,7 +27,7 @@ EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ImageJob:
     """One image to make. formats: keys of EXTENSIONS; path: without extension."""
 
     plan: Plan
@@ -45,13 +45,15 @@ class Job:
 class Outcome:
     """What became of a job: made (with its image), there already, or failed."""
 
-    job: Job
+    job: ImageJob
     image: Image | None = None
     record: Generation | None = None
     error: RadsmithError | None = None
 
 
-def run_jobs(jobs: Sequence[Job], *, model: Choice, workers: int, force: bool) -> Iterator[Outcome]:
+def run_jobs(
+    jobs: Sequence[ImageJob], *, model: Choice, workers: int, force: bool
+) -> Iterator[Outcome]:
     """Run jobs, yielding each as it ends; order varies with several workers.
 
     force: make and overwrite files that are there with another request; otherwise such a job
@@ -61,7 +63,7 @@ def run_jobs(jobs: Sequence[Job], *, model: Choice, workers: int, force: bool) -
     yield from over_tasks(partial(_run, model=model, force=force), jobs, workers)
 
 
-def _run(job: Job, model: Choice, force: bool) -> Outcome:
+def _run(job: ImageJob, model: Choice, force: bool) -> Outcome:
     engine = _engine(model)
     try:
         present = [path for path in job.files if path.exists()]
@@ -87,7 +89,7 @@ def _engine(model: Choice) -> Engine:
     return load_engine(model)
 
 
-def _holds(path: Path, job: Job, engine: Engine) -> bool:
+def _holds(path: Path, job: ImageJob, engine: Engine) -> bool:
     """Whether the file was made by this request and model."""
     try:
         record = read_record(path)

@@ -232,7 +232,7 @@ def render_finding(finding: Finding) -> str:
     return ("" if finding.present else "no ") + words + places
 
 
-def complete(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
+def filled_in(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
     """The prompt with modality and body part filled in from the rest, and notes that say so.
 
     Nothing is filled in where the rest does not tell.
@@ -255,7 +255,7 @@ def complete(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
     return prompt, tuple(notes)
 
 
-def filled(asked: Prompt, shown: Prompt) -> Prompt:
+def in_context(asked: Prompt, shown: Prompt) -> Prompt:
     """The prompt with the modality and body part of what is shown, where it names none."""
     if asked.modality is not None and asked.body_part is not None:
         return asked

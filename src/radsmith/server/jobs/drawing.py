@@ -19,7 +19,7 @@ from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, make
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings
-from radsmith.server.jobs.queue import Made
+from radsmith.server.jobs.queue import MadeImage
 from radsmith.server.store.blobs import Blobs
 
 
@@ -104,7 +104,7 @@ def keep_mask(mask: Mask, blobs: Blobs) -> str:
     return blobs.put(npy_of(mask))
 
 
-def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, bytes]) -> Made:
+def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, bytes]) -> MadeImage:
     """Make the image of a payload. parts: the arrays it names, as NPY."""
     if "plan" not in payload:
         raise InvalidInput("this job is of an older radsmith: ask for it again")
@@ -134,11 +134,11 @@ def made_from(
     record: Generation,
     origin: Origin | None = None,
     place: tuple[int, int] | None = None,
-) -> Made:
+) -> MadeImage:
     """An image as it is stored, with its depth and polarity."""
     image = source.image
     width, height = image.size
-    return Made(
+    return MadeImage(
         data=npy_of(image.pixels),
         unit=image.unit,
         width=width,

@@ -138,7 +138,7 @@ def find_judge() -> Judge | None:
         return None
 
 
-class Watch:
+class CopyWatch:
     """Whether previews are copies of training images, by `privacy.check_copies` in each space.
 
     The null are images of held-out patients, the control planted near-copies. Both are drawn from
