@@ -66,8 +66,11 @@ class Plan:
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Plan:
         """Read `to_fields`."""
-        parts = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return cls(**parts | {"prompt": Prompt.from_fields(fields["prompt"])})
+        parts: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+        }
+        parts["prompt"] = Prompt.from_fields(fields["prompt"])
+        return cls(**parts)
 
     @property
     def stem(self) -> str:

@@ -164,13 +164,9 @@ class Prompt:
     def from_fields(cls, fields: Mapping[str, Any]) -> Prompt:
         """Read what `dataclasses.asdict` gives, also where it went through JSON."""
         age = fields["age"]
-        return cls(
-            **fields
-            | {
-                "findings": tuple(Finding(**finding) for finding in fields["findings"]),
-                "age": Age(**age) if age else None,
-            }
-        )
+        parts = dict(fields) | {"age": Age(**age) if age else None}
+        parts["findings"] = tuple(Finding(**finding) for finding in fields["findings"])
+        return cls(**parts)
 
     @property
     def paired(self) -> bool:
