@@ -24,7 +24,6 @@ from radsmith.augmentation import work
 from radsmith.augmentation.classes import BY, Labelled, classes_of
 from radsmith.augmentation.plan import Target, plan_augmentation
 from radsmith.cli import cli
-from radsmith.cli.measuring import real_images
 from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.entry import is_synthetic
 from radsmith.datasets.labels import concepts_of
@@ -32,6 +31,7 @@ from radsmith.engines.engine import Ask, ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import copy_guard, near_copies
 from radsmith.evaluation.features import Stored, pixel_space
+from radsmith.evaluation.real_files import real_images
 from radsmith.images.pictures import read_record
 from radsmith.language.prompt import NORMAL
 from tests.evaluation.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture

@@ -13,6 +13,7 @@ from radsmith.engines.choice import load_engine, load_facts
 from radsmith.engines.engine import Ask, Given
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.images.provenance import Settings
+from radsmith.testing import LAWS, SEED_LAWS
 from tests.engines.tiny_pipelines import (
     SIDE,
     pixel_only,
@@ -51,6 +52,11 @@ def scene(shape=(50, 70)):
     mask = np.zeros(shape, bool)
     mask[10:25, 20:45] = True
     return pixels, mask
+
+
+@pytest.mark.parametrize("law", [*LAWS, *SEED_LAWS], ids=lambda law: law.__name__)
+def test_a_pipeline_keeps(law, engine):
+    law(engine, Ask(concepts=CHEST, seed=1, settings=Settings(num_steps=1)))
 
 
 def test_an_image_depends_on_its_seed_alone(engine):

@@ -22,6 +22,7 @@ from radsmith.generation.plan import plan
 from radsmith.generation.run import ImageJob, run_jobs
 from radsmith.images.pictures import read_record
 from radsmith.images.provenance import Request, Settings
+from radsmith.testing import LAWS
 
 pytest.importorskip("httpx", reason="the extra `remote` is not installed")
 
@@ -107,6 +108,11 @@ def server(monkeypatch):
 def engine_of(server, model="dall-e-2", waits=None):
     waits = [] if waits is None else waits
     return OpenAIEngine(Endpoint(model=model, base_url=server.url), sleep=waits.append)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_an_endpoint_keeps(law, server):
+    law(engine_of(server), Ask(concepts=CHEST))
 
 
 def test_generate_asks_in_words_and_gives_gray_of_the_size(server, monkeypatch):

@@ -154,7 +154,7 @@ def _run(request: AugmentRequest, planned: AugmentPlan, data: Path) -> None:
 
 
 def _real(data: Path, split: str) -> RealSet:
-    from radsmith.cli.measuring import real_images
+    from radsmith.evaluation.real_files import real_images
 
     return real_images(data, split)
 

@@ -14,6 +14,7 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from radsmith.api.model import Model
     from radsmith.editing.files import Opened
     from radsmith.editing.operations import Edited, Mask
     from radsmith.editing.request import EditRequest
@@ -208,16 +209,21 @@ def _open(image: Path) -> Opened:
     return open_source(image)
 
 
+def _model(shared: _Shared) -> Model:
+    from radsmith.api.model import Model
+    from radsmith.engines.choice import chosen
+
+    return Model(chosen(shared.engine, shared.model))
+
+
 def _asked(shared: _Shared, operation: str, **parts: Any) -> EditRequest:
     from radsmith.editing.request import EditRequest
-    from radsmith.engines.choice import chosen, settings_for
 
-    choice = chosen(shared.engine, shared.model)
     return EditRequest(
         operation=operation,
         prompt=shared.prompt,
         seed=shared.seed,
-        settings=settings_for(choice, shared.steps, shared.guidance),
+        settings=_model(shared).settings(steps=shared.steps, guidance=shared.guidance),
         strict=shared.strict,
         **parts,
     )
@@ -231,13 +237,9 @@ def _run(
     name: of the files, beside that of the image.  The candidates are of one seed each or, where
     shares are given, of one share each.
     """
-    from datetime import UTC, datetime
-
     from rich.console import Console
 
     from radsmith.cli.console import say_plan
-    from radsmith.editing.request import plan_edit
-    from radsmith.engines.choice import chosen, load_engine
     from radsmith.files import prepare_folder
 
     numbers = (
@@ -247,19 +249,19 @@ def _run(
     if not shared.force:
         _refuse_present(opened, stems)
     prepare_folder(shared.folder)
-    engine = load_engine(chosen(shared.engine, shared.model))
-    plan = plan_edit(asked, opened.source, engine.facts)
+    model = _model(shared)
+    plan = model.plan_edit(asked, opened)
     console = Console(stderr=True, highlight=False, markup=False)
     if plan.planned is not None:
         say_plan(console, plan.planned)
     plans = [plan.varied(share=share) for share in shares]
     plans = plans or [plan.varied(seed=seed) for seed in numbers]
-    created = datetime.now(UTC).isoformat(timespec="seconds")
     with console.status("drawing") as status:
-        made = [p.perform(opened.source, engine, created, status.update) for p in plans]
-    for flag in made[-1].flags:
+        made = [model.edit(p, opened, progress=status.update).edited for p in plans]
+    edits = [(stem, edited) for stem, edited in zip(stems, made, strict=True) if edited]
+    for flag in edits[-1][1].flags:
         console.print(f"  ! {flag}", style="yellow", soft_wrap=True)
-    _write(opened, shared, list(zip(stems, made, strict=True)), plan.request.label)
+    _write(opened, shared, edits, plan.request.label)
 
 
 def _refuse_present(opened: Opened, stems: Sequence[Path]) -> None:
@@ -293,8 +295,7 @@ def _write(
     first = edits[0][0]
     for stem, edited in edits:
         path = stem.with_name(stem.name + opened.suffix)
-        words = edited.record.canonical_prompt
-        write_edited(edited, opened, path, words, keep_reference=shared.keep_reference)
+        write_edited(edited, opened, path, keep_reference=shared.keep_reference)
         written.append((path, edited, label or "drawn"))
         if not edited.mask.all():
             write_mask(edited.mask, stem.with_name(f"{stem.name}-mask.png"))

@@ -176,17 +176,17 @@ def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
     from rich.console import Console
 
+    from radsmith.api.model import Model
     from radsmith.cli.console import reading_table, say_plan
-    from radsmith.engines.model_files import load_facts
-    from radsmith.generation.plan import plan
     from radsmith.language.reading import read_prompt
 
     console = Console(highlight=False, markup=False)
-    facts = load_facts(model)  # its own words enter the vocabulary
+    asked = Model(model)
+    asked.facts  # noqa: B018 - its own words enter the vocabulary
     reading = read_prompt(prompt)
     if not reading.language:
         console.print(reading_table(reading))
-    say_plan(console, plan(prompt, facts))
+    say_plan(console, asked.plan(prompt))
 
 
 @click.command()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
+from radsmith.clock import now
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
@@ -75,7 +75,7 @@ def _run(job: ImageJob, model: Choice, force: bool) -> Outcome:
             raise InvalidInput(
                 f"{other} is there, made otherwise; use --force, or another folder with -o"
             )
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = now()
         image, record = make(engine, job.plan, job.request, created)
         for name, path in zip(job.formats, job.files, strict=True):
             _write(name, path, image, record, job.plan)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.clock import now
 from radsmith.editing.dicom import Origin, shown_note
 from radsmith.editing.operations import Margins, Mask, Source
 from radsmith.editing.request import EditPlan, EditRequest
@@ -108,7 +108,7 @@ def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, byte
     """Make the image of a payload. parts: the arrays it names, as NPY."""
     if "plan" not in payload:
         raise InvalidInput("this job is of an older radsmith: ask for it again")
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+    created = now()
     if payload["operation"] == "generate":
         side = payload["side"]
         settings = Settings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from radsmith import __version__
+from radsmith.clock import now
 from radsmith.editing.operations import Margins, Source
 from radsmith.editing.request import EditRequest, FindingChange
 from radsmith.errors import InvalidInput
@@ -137,7 +137,7 @@ def _kept(services: Services, caller: Caller, found: Uploaded) -> str:
         guidance_scale=0,
         width=width,
         height=height,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now(),
         pixels_sha256=image.digest(),
         synthetic=False,
         notice=_UPLOADED,

@@ -7,11 +7,11 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from radsmith import __version__
+from radsmith.clock import now
 from radsmith.engines.finetuned import LORA, SIDECAR, file_digest
 from radsmith.engines.model_files import combined_digest
 from radsmith.evaluation.features import Space
@@ -140,7 +140,7 @@ def finish(
         "privacy": privacy,
         "note": _note(outlook, privacy),
         "radsmith_version": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": now(),
     }
     write_atomically(out / SIDECAR, _json(sidecar))
     shutil.rmtree(request.state)
