@@ -11,10 +11,9 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from radsmith.engines.engine import Given
+from radsmith.engines.engine import Ask, Given
 from radsmith.engines.model_files import load_engine
 from radsmith.generation.plan import plan
-from radsmith.images.provenance import Settings
 
 PROMPT = "chest x-ray, PA view, adult, normal"
 HOLE = 256
@@ -44,11 +43,11 @@ def ratios() -> dict[str, tuple[float, float]]:
     with threadpool_limits(1):
         for seed in range(ROUNDS + 1):
             began = time.process_time()
-            engine.generate(concepts, seed, Settings())
+            engine.generate(Ask(concepts=concepts, seed=seed))
             spent["image"].append(time.process_time() - began)
             for name, (given, words) in cases.items():
                 began = time.process_time()
-                engine.fill(given, words, seed, Settings())
+                engine.fill(given, Ask(concepts=words, seed=seed))
                 spent[name].append(time.process_time() - began)
     image = np.array(spent["image"][1:])
     return {

@@ -25,10 +25,10 @@ import resource, sys
 from pathlib import Path
 from radsmith.deidentification.attributes import Policy
 from radsmith.datasets.units import Options
-from radsmith.datasets.run import Request, run_import
+from radsmith.datasets.run import ImportRequest, run_import
 if __name__ == "__main__":
     options = Options(policy=Policy(secret=b"0" * 16), source="bench", slices=0, text="keep")
-    request = Request(sources=(Path(sys.argv[1]),), out=Path(sys.argv[2]), options=options,
+    request = ImportRequest(sources=(Path(sys.argv[1]),), out=Path(sys.argv[2]), options=options,
                       workers=int(sys.argv[3]))
     images = run_import(request, lambda *_: None).images
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

@@ -26,9 +26,9 @@ import httpx
 import numpy as np
 from speed import processor
 
+from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine, load_facts
 from radsmith.generation.plan import plan
-from radsmith.images.provenance import Settings
 
 CLIENTS, SECONDS, WORKERS, STARTS = 50, 60, 2, 5
 PROMPT = "chest x-ray, PA view, adult, normal"
@@ -39,10 +39,10 @@ def alone(seconds: float) -> tuple[int, float]:
     """Images one process makes without a server, and core-seconds for them."""
     engine = load_engine()
     concepts = plan(PROMPT, engine.facts).concepts
-    engine.generate(concepts, 0, Settings())
+    engine.generate(Ask(concepts=concepts))
     until, made, spent = time.monotonic() + seconds, 0, time.process_time()
     while time.monotonic() < until:
-        engine.generate(concepts, made, Settings())
+        engine.generate(Ask(concepts=concepts, seed=made))
         made += 1
     return made, time.process_time() - spent
 

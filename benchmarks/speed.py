@@ -19,6 +19,7 @@ import numpy as np
 import onnxruntime
 from threadpoolctl import threadpool_limits
 
+from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine, load_facts, load_files
 from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
@@ -95,11 +96,11 @@ def warm(count: int = 20) -> dict[str, float]:
         "1024x1024": Settings(size=(1024, 1024)),
     }
     for name, setting in settings.items():
-        engine.generate(concepts, 0, setting)
+        engine.generate(Ask(concepts=concepts, settings=setting))
         times = []
         for seed in range(count if setting.num_steps < 10 and setting.size is None else 5):
             began = time.process_time()
-            engine.generate(concepts, seed, setting)
+            engine.generate(Ask(concepts=concepts, seed=seed, settings=setting))
             times.append(time.process_time() - began)
         found[name] = float(np.median(times))
     return found

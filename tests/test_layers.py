@@ -34,6 +34,7 @@ ROOMS = (
     Room("errors"),
     Room("version"),
     Room("files", world=ALL),
+    Room("clock", world=ALL),
     Room("tasks", world=ALL),
     Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),
     Room(
@@ -61,7 +62,7 @@ ROOMS = (
     Room(
         "engines",
         {"numpy"},
-        {"choice", "diffusers_engine", "finetuned", "model_files", "openai_engine"},
+        {"choice", "diffusers_engine", "finetuned", "model_files", "openai_engine", "own_kinds"},
         {
             "default": {"onnxruntime", "threadpoolctl"},
             "diffusers_engine": {"torch", "diffusers", "transformers", "peft"},
@@ -69,6 +70,7 @@ ROOMS = (
             "openai_engine": {"PIL", "httpx"},
         },
     ),
+    Room("testing", {"numpy"}),
     Room("generation", world={"prompt_list", "run"}),
     Room("editing", {"numpy"}, {"files"}, {"files": {"PIL"}}),
     Room(
@@ -90,7 +92,7 @@ ROOMS = (
     Room(
         "evaluation",
         {"numpy"},
-        {"judge_files", "octave_page", "rebuild_page", "report_page"},
+        {"judge_files", "octave_page", "real_files", "rebuild_page", "report_page"},
         {
             "baselines": {"cv2", "skimage"},
             "features": {"onnxruntime"},
@@ -99,6 +101,7 @@ ROOMS = (
     ),
     Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
     Room("training", TRAINING, ALL),
+    Room("api", {"numpy"}, {"data", "model", "picture"}),
     Room("server", SERVER, ALL),
     Room("cli", {"numpy", "click", "rich"}, ALL),
 )

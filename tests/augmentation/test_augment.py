@@ -24,14 +24,14 @@ from radsmith.augmentation import work
 from radsmith.augmentation.classes import BY, Labelled, classes_of
 from radsmith.augmentation.plan import Target, plan_augmentation
 from radsmith.cli import cli
-from radsmith.cli.measuring import real_images
 from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.entry import is_synthetic
 from radsmith.datasets.labels import concepts_of
-from radsmith.engines.engine import ModelFacts
+from radsmith.engines.engine import Ask, ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import copy_guard, near_copies
 from radsmith.evaluation.features import Stored, pixel_space
+from radsmith.evaluation.real_files import real_images
 from radsmith.images.pictures import read_record
 from radsmith.language.prompt import NORMAL
 from tests.evaluation.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
@@ -376,12 +376,14 @@ def test_copies_of_real_images_never_get_in(data, tmp_path, monkeypatch):
     real = real_images(data, "train")
 
     class Copying(Engine):
-        def generate(self, concepts, seed, settings, absent=(), prompt=None):
-            if seed % 2 and SICK in concepts:  # every other image is a mirrored, brighter original
+        def generate(self, ask):
+            if (
+                ask.seed % 2 and SICK in ask.concepts
+            ):  # every other image is a mirrored, brighter original
                 same = [i for i, ids in enumerate(real.concepts) if SICK in ids]
-                mirrored = real.images[same[seed % len(same)]][:, ::-1]
+                mirrored = real.images[same[ask.seed % len(same)]][:, ::-1]
                 return np.clip(mirrored * 1.05, 0, 1).astype(np.float32)
-            return super().generate(concepts, seed, settings)
+            return super().generate(ask)
 
     use(monkeypatch, Copying())
     result = augment(data, "--target", 50, "-o", tmp_path / "out")
@@ -417,9 +419,9 @@ class Judge(FakeJudge):
 
 def test_only_what_the_judge_recognises_is_kept_if_asked(data, tmp_path, monkeypatch):
     class Careless(Engine):
-        def generate(self, concepts, seed, settings, absent=(), prompt=None):
-            drawn = [c for c in concepts if c != SICK or seed % 3]
-            return super().generate(drawn, seed, settings)
+        def generate(self, ask):
+            drawn = tuple(c for c in ask.concepts if c != SICK or ask.seed % 3)
+            return super().generate(Ask(concepts=drawn, seed=ask.seed, settings=ask.settings))
 
     use(monkeypatch, Careless(), Judge())
     augment(data, "--target", 50, "-o", tmp_path / "all")

@@ -30,10 +30,10 @@ from radsmith.datasets import run as importing
 from radsmith.datasets import shards
 from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.labels import concepts_of
-from radsmith.datasets.run import Request, run_import
+from radsmith.datasets.run import ImportRequest, run_import
 from radsmith.datasets.scan import scan_file
 from radsmith.datasets.state import Unit
-from radsmith.datasets.units import Options, own_vocabulary, pictures_of, read_labels
+from radsmith.datasets.units import UnitOptions, own_vocabulary, pictures_of, read_labels
 from radsmith.deidentification.attributes import Policy
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
@@ -44,12 +44,12 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "dicom"
 
 
 def options(**changes):
-    return Options(**({"policy": POLICY, "source": "own_data", "text": "keep"} | changes))
+    return UnitOptions(**({"policy": POLICY, "source": "own_data", "text": "keep"} | changes))
 
 
 def run_on(source, out, **changes):
     mine = {k: changes.pop(k) for k in ("workers", "test_share", "shard_size") if k in changes}
-    request = Request(sources=(source,), out=out, options=options(**changes), **mine)
+    request = ImportRequest(sources=(source,), out=out, options=options(**changes), **mine)
     return run_import(request, lambda *_: None)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from radsmith.datasets.remote import fetch
-from radsmith.datasets.run import Request, run_import
+from radsmith.datasets.run import ImportRequest, run_import
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from tests.datasets.test_importing import options, rows_of, write_slices
 
@@ -73,7 +73,7 @@ def archive(tmp_path_factory):
 
 
 def imported(source, out):
-    request = Request(
+    request = ImportRequest(
         sources=(),
         remote=(source,),
         out=out,

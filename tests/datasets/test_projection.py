@@ -141,7 +141,7 @@ def test_bad_input_is_refused():
 def test_a_corpus_of_a_phantom(tmp_path, monkeypatch):
     volumes = tmp_path / "volumes"
     volumes.mkdir()
-    region = simulated.Region(
+    region = simulated.VolumeField(
         volume="phantom", body_part="chest", centre=(0.5, 0.5, 0.5), field=(160, 140),
         views=("AP", "lateral"), finding="pleural effusion", finding_side="right",
     )  # fmt: skip
@@ -187,7 +187,7 @@ def test_every_region_can_be_exposed_viewed_and_read():
 
 def test_arms_beside_a_region_are_left_out(tmp_path):
     np.savez(tmp_path / "phantom.npz", hu=ball(), spacing=np.array(SPACING))
-    region = simulated.Region(
+    region = simulated.VolumeField(
         volume="phantom", body_part="skull", centre=(0.5, 0.5, 0.5), field=(160, 140),
         views=("AP",), x_range=(0.3, 0.6),
     )  # fmt: skip

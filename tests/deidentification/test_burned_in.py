@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from radsmith.datasets.state import Unit
-from radsmith.datasets.units import Options, pictures_of
+from radsmith.datasets.units import UnitOptions, pictures_of
 from radsmith.deidentification.burned_in import find_text, text_in_frames
 from radsmith.deidentification.pixels import without_unused_bits
 from radsmith.deidentification.run import clean_dicom
@@ -203,9 +203,9 @@ def test_the_import_looks_at_every_frame_it_takes(tmp_path):
     path = tmp_path / "cine.dcm"
     image(frames).save_as(path, enforce_file_format=True)
     unit = Unit(path=str(path), kind="frames", patient="p", study="", indices=tuple(range(5)))
-    options = Options(policy=POLICY, source="own_data", body_part="abdomen")
+    options = UnitOptions(policy=POLICY, source="own_data", body_part="abdomen")
     made = list(pictures_of(unit, "", options))
     assert len(made) == 5
     assert all((m.pixels[6:22, 20:150] == 255).sum() == 0 for m in made)
-    refusing = Options(policy=POLICY, source="own_data", body_part="abdomen", text="refuse")
+    refusing = UnitOptions(policy=POLICY, source="own_data", body_part="abdomen", text="refuse")
     assert "refused" in next(pictures_of(unit, "", refusing)).reason

@@ -17,14 +17,15 @@ from radsmith.editing.operations import (
     Source,
     Task,
     _range,
+    between,
     change,
     inpaint,
-    interpolate,
     outpaint,
+    shares,
     vary,
 )
 from radsmith.engines.default.stages import SCALE, FinerStage
-from radsmith.engines.engine import Given, ModelFacts
+from radsmith.engines.engine import Ask, Completion, Given, ModelFacts
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import plan
@@ -41,8 +42,9 @@ class NoisyEngine:
 
     facts = ModelFacts(name="noise", digest="0", images={}, together={}, engine="noise")
 
-    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
-        return np.random.default_rng(seed).random(given.mask.shape, np.float32)
+    def fill(self, given, ask):
+        pixels = np.random.default_rng(ask.seed).random(given.mask.shape, np.float32)
+        return Completion(pixels=pixels, concepts=())
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +128,8 @@ class Echo:
 
     facts = NoisyEngine.facts
 
-    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
-        return given.pixels
+    def fill(self, given, ask):
+        return Completion(pixels=given.pixels, concepts=())
 
 
 @given(masked_sources(), st.floats(0.01, 0.99))
@@ -197,9 +199,14 @@ def test_what_is_given_is_checked(fields, words):
 
 def test_a_full_mask_is_plain_generation(engine):
     concepts = ("modality:x-ray", "body_part:knee")
-    wanted = engine.generate(concepts, 5, Settings(num_steps=1, size=(256, 192)))
+    wanted = engine.generate(
+        Ask(concepts=concepts, seed=5, settings=Settings(num_steps=1, size=(256, 192)))
+    )
     blank = Given(pixels=np.zeros((192, 256), np.float32), mask=np.ones((192, 256), np.bool_))
-    assert np.array_equal(engine.fill(blank, concepts, 5, Settings(num_steps=1)), wanted)
+    assert np.array_equal(
+        engine.fill(blank, Ask(concepts=concepts, seed=5, settings=Settings(num_steps=1))).pixels,
+        wanted,
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 200), (50, 37), (256, 256), (301, 258), (701, 430)])
@@ -207,11 +214,15 @@ def test_any_size_is_completed_around_its_own_pixels(engine, shape):
     pixels = picture(shape).astype(np.float32) / 255
     mask = np.zeros(shape, np.bool_)
     mask[shape[0] // 3 : shape[0] // 2 + 1, 5:-5] = True
-    filled = engine.fill(Given(pixels=pixels, mask=mask), (), 1, Settings(num_steps=1))
+    filled = engine.fill(
+        Given(pixels=pixels, mask=mask), Ask(seed=1, settings=Settings(num_steps=1))
+    ).pixels
     assert np.array_equal(filled[~mask], pixels[~mask])
     assert filled.min() >= 0 and filled.max() <= 1 and filled[mask].std() > 0
     hidden = Given(pixels=np.where(mask, 0.9, pixels).astype(np.float32), mask=mask)
-    assert np.array_equal(engine.fill(hidden, (), 1, Settings(num_steps=1)), filled)
+    assert np.array_equal(
+        engine.fill(hidden, Ask(seed=1, settings=Settings(num_steps=1))).pixels, filled
+    )
 
 
 def test_known_pixels_inform_the_hole(engine):
@@ -221,17 +232,23 @@ def test_known_pixels_inform_the_hole(engine):
     informed, blind = [], []
     for seed in range(4):
         one, other = (
-            engine.generate(knee, s, Settings(num_steps=2, size=(256, 256)))
+            engine.generate(
+                Ask(concepts=knee, seed=s, settings=Settings(num_steps=2, size=(256, 256)))
+            )
             for s in (seed, seed + 9)
         )
-        filled = engine.fill(Given(pixels=one, mask=mask), knee, 0, Settings(num_steps=2))
+        filled = engine.fill(
+            Given(pixels=one, mask=mask), Ask(concepts=knee, settings=Settings(num_steps=2))
+        ).pixels
         informed.append(((filled - one)[mask] ** 2).mean())
         blind.append(((other - one)[mask] ** 2).mean())
     assert np.mean(informed) < 0.7 * np.mean(blind)
 
 
 def test_without_a_prompt_the_record_holds_what_the_engine_chose(engine):
-    knee = engine.generate(("modality:x-ray", "body_part:knee"), 3, Settings(num_steps=2))
+    knee = engine.generate(
+        Ask(concepts=("modality:x-ray", "body_part:knee"), seed=3, settings=Settings(num_steps=2))
+    )
     source = source_of((knee * 255).astype(np.uint8))
     mask = np.zeros(knee.shape, np.bool_)
     mask[60:110, 60:110] = True
@@ -255,7 +272,7 @@ def test_a_hole_asks_little_more_of_the_finer_stage_than_an_image(engine, monkey
     mask[side // 2 - 128 : side // 2 + 128, side // 2 - 128 : side // 2 + 128] = True
     mask[0] = False
     pixels = picture((side, side)).astype(np.float32) / 255
-    engine.fill(Given(pixels=pixels, mask=mask), (), 0, Settings(num_steps=1))
+    engine.fill(Given(pixels=pixels, mask=mask), Ask(settings=Settings(num_steps=1)))
     assert sum(spent) <= 1.4 * 64 * 64  # a third of what an image costs is this stage's
 
 
@@ -271,10 +288,10 @@ def test_little_strength_changes_little(engine):
 
 def test_interpolation_counts_and_needs_one_size():
     one, two = source_of(picture(seed=1)), source_of(picture(seed=2))
-    found = interpolate(one, two, 3, task_of(NoisyEngine()))
+    found = [between(one, two, share, task_of(NoisyEngine())) for share in shares(3)]
     assert len(found) == 3 and all(len(e.record.parents) == 2 for e in found)
     with pytest.raises(InvalidInput, match="one size"):
-        interpolate(one, source_of(picture((10, 10))), 1, task_of(NoisyEngine()))
+        between(one, source_of(picture((10, 10))), 0.5, task_of(NoisyEngine()))
 
 
 def test_change_needs_a_prompt():
@@ -337,15 +354,15 @@ def test_a_knee_becomes_a_leg_around_untouched_pixels(engine):
     source = source_of(pixels)
     drawn = []
     found = extend(source, shown, "leg", task_of(engine), progress=drawn.append)
-    made, body = found.edited.mask, found.edited.image
+    made, body = found.mask, found.image
     assert drawn == ["right lower leg", "right femur", "right ankle"]
     assert np.array_equal(body.pixels[~made], pixels.ravel())
     assert np.array_equal(found.distance == 0, ~made)
     assert body.spacing and np.isclose(body.spacing[0] * 64, 180, atol=60)
     assert any("femur" in flag for flag in found.flags)
     assert any("no pixel spacing" in flag for flag in found.flags)
-    assert "right femur" in found.edited.record.edit
-    strict = extend(source, shown, "leg", task_of(engine), strict=True).edited.image.pixels
+    assert "right femur" in found.record.edit
+    strict = extend(source, shown, "leg", task_of(engine), strict=True).image.pixels
     assert (strict[made] == 0).mean() > (body.pixels[made] == 0).mean()
 
 
@@ -381,8 +398,9 @@ def test_memory_beyond_the_hole_is_a_few_copies_of_the_image():
     class Halves:
         facts = NoisyEngine.facts
 
-        def fill(self, given, *rest):
-            return np.where(given.mask, np.float32(0.5), given.pixels)
+        def fill(self, given, ask):
+            pixels = np.where(given.mask, np.float32(0.5), given.pixels)
+            return Completion(pixels=pixels, concepts=())
 
     def peak(side):
         pixels = np.random.default_rng(0).integers(0, 4000, (side, side), np.uint16)

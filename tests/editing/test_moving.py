@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radsmith.editing.long_images import FRAME, complete
+from radsmith.editing.long_images import FRAME, in_frames
 from radsmith.engines.engine import Given
 
 
@@ -34,7 +34,7 @@ def halves(part, seed):
 def test_all_of_the_hole_is_drawn_and_nothing_else(image, upright):
     if upright:
         image = Given(pixels=image.pixels.T.copy(), mask=image.mask.T.copy())
-    found = complete(halves, image, 3)
+    found = in_frames(halves, image, 3)
     assert np.array_equal(found[~image.mask], image.pixels[~image.mask])
     assert np.allclose(found[image.mask], 0.5)
 
@@ -48,7 +48,7 @@ def test_frames_are_near_square_and_see_what_is_known(image):
         seen.append((part.mask.shape, bool((~part.mask).any()), seed))
         return halves(part, seed)
 
-    complete(fill, image, 3)
+    in_frames(fill, image, 3)
     side, length = image.mask.shape
     if length <= 2 * side or not image.mask.any():
         assert [(s, n) for s, _, n in seen] == [((side, length), 3)]
@@ -67,7 +67,7 @@ def test_frames_fade_into_each_other_without_a_step():
     def fill(part, seed):
         return np.where(part.mask, next(levels), part.pixels)
 
-    row = complete(fill, Given(pixels=pixels, mask=mask), 0)[8]
+    row = in_frames(fill, Given(pixels=pixels, mask=mask), 0)[8]
     step = 0.6 / 49
     assert np.abs(np.diff(row[20:])).max() < 0.6 * step
 
@@ -78,5 +78,5 @@ def test_a_long_image_depends_on_its_seed_alone():
         return np.where(part.mask, noise, part.pixels)
 
     image = Given(pixels=np.zeros((8, 80), np.float32), mask=np.ones((8, 80), bool))
-    one, again, other = (complete(fill, image, seed) for seed in (1, 1, 2))
+    one, again, other = (in_frames(fill, image, seed) for seed in (1, 1, 2))
     assert np.array_equal(one, again) and not np.array_equal(one, other)

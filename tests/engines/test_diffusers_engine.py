@@ -10,9 +10,10 @@ from click.testing import CliRunner
 
 from radsmith.cli import cli
 from radsmith.engines.choice import load_engine, load_facts
-from radsmith.engines.engine import Given
+from radsmith.engines.engine import Ask, Given
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.images.provenance import Settings
+from radsmith.testing import LAWS, SEED_LAWS
 from tests.engines.tiny_pipelines import (
     SIDE,
     pixel_only,
@@ -56,9 +57,14 @@ def scene(shape=(50, 70)):
     return pixels, mask
 
 
+@pytest.mark.parametrize("law", [*LAWS, *SEED_LAWS], ids=lambda law: law.__name__)
+def test_a_pipeline_keeps(law, engine):
+    law(engine, Ask(concepts=CHEST, seed=1, settings=Settings(num_steps=1)))
+
+
 def test_an_image_depends_on_its_seed_alone(engine):
-    first = [engine.generate(CHEST, seed, FEW) for seed in (1, 2)]
-    again = [engine.generate(CHEST, seed, FEW) for seed in (2, 1)]
+    first = [engine.generate(Ask(concepts=CHEST, seed=seed, settings=FEW)) for seed in (1, 2)]
+    again = [engine.generate(Ask(concepts=CHEST, seed=seed, settings=FEW)) for seed in (2, 1)]
     assert np.array_equal(first[0], again[1]) and np.array_equal(first[1], again[0])
     assert not np.array_equal(*first)
     assert first[0].shape == (SIDE, SIDE) and first[0].dtype == np.float32
@@ -76,35 +82,52 @@ def test_gray_is_the_luma_of_what_the_pipeline_draws(engine, folder):
     ).images[0]  # fmt: skip
     assert np.ptp(colour, axis=2).max() > 0.05
     wanted = colour @ np.array([0.299, 0.587, 0.114])
-    assert np.allclose(engine.generate(CHEST, 5, FEW), wanted, atol=1e-5)
+    assert np.allclose(
+        engine.generate(Ask(concepts=CHEST, seed=5, settings=FEW)), wanted, atol=1e-5
+    )
 
 
 def test_words_and_absent_findings_reach_the_pipeline(engine):
-    plain = engine.generate(CHEST, 1, FEW)
-    assert not np.array_equal(plain, engine.generate(("modality:ct",), 1, FEW))
-    without = engine.generate(CHEST, 1, FEW, ("finding:pneumothorax",))
+    plain = engine.generate(Ask(concepts=CHEST, seed=1, settings=FEW))
+    assert not np.array_equal(
+        plain, engine.generate(Ask(concepts=("modality:ct",), seed=1, settings=FEW))
+    )
+    without = engine.generate(
+        Ask(concepts=CHEST, seed=1, settings=FEW, absent=("finding:pneumothorax",))
+    )
     assert not np.array_equal(plain, without)
 
 
 def test_sizes_are_drawn_natively_and_fitted(engine):
-    image = engine.generate(CHEST, 1, Settings(num_steps=1, size=(100, 64)))
+    image = engine.generate(
+        Ask(concepts=CHEST, seed=1, settings=Settings(num_steps=1, size=(100, 64)))
+    )
     assert image.shape == (64, 100)
     with pytest.raises(InvalidInput, match="64-2048"):
-        engine.generate(CHEST, 1, Settings(size=(32, 64)))
+        engine.generate(Ask(concepts=CHEST, seed=1, settings=Settings(size=(32, 64))))
 
 
 @pytest.mark.parametrize("name", ["engine", "inpainter"])
 def test_filling_keeps_known_pixels_and_ignores_the_hole(name, request):
     engine = request.getfixturevalue(name)
     pixels, mask = scene()
-    found = engine.fill(Given(pixels=pixels, mask=mask), CHEST, 3, FEW)
+    found = engine.fill(
+        Given(pixels=pixels, mask=mask), Ask(concepts=CHEST, seed=3, settings=FEW)
+    ).pixels
     assert found.shape == pixels.shape and found.dtype == np.float32
     assert np.array_equal(found[~mask], pixels[~mask])
     assert not np.array_equal(found[mask], pixels[mask])
     other = np.where(mask, 1, pixels).astype(np.float32)
-    assert np.array_equal(found, engine.fill(Given(pixels=other, mask=mask), CHEST, 3, FEW))
+    assert np.array_equal(
+        found,
+        engine.fill(
+            Given(pixels=other, mask=mask), Ask(concepts=CHEST, seed=3, settings=FEW)
+        ).pixels,
+    )
     begun = [
-        engine.fill(Given(pixels=p, mask=mask, strength=0.4), CHEST, 3, FEW)
+        engine.fill(
+            Given(pixels=p, mask=mask, strength=0.4), Ask(concepts=CHEST, seed=3, settings=FEW)
+        ).pixels
         for p in (pixels, other)
     ]
     assert not np.array_equal(*begun)
@@ -115,9 +138,15 @@ def test_filling_keeps_known_pixels_and_ignores_the_hole(name, request):
 def test_a_whole_image_is_varied_or_drawn_anew(name, strength, request):
     engine = request.getfixturevalue(name)
     pixels, mask = scene()[0], np.ones((50, 70), bool)
-    found = engine.fill(Given(pixels=pixels, mask=mask, strength=strength), CHEST, 3, FEW)
+    found = engine.fill(
+        Given(pixels=pixels, mask=mask, strength=strength),
+        Ask(concepts=CHEST, seed=3, settings=FEW),
+    ).pixels
     assert found.shape == pixels.shape and np.ptp(found) > 0
-    other = engine.fill(Given(pixels=1 - pixels, mask=mask, strength=strength), CHEST, 3, FEW)
+    other = engine.fill(
+        Given(pixels=1 - pixels, mask=mask, strength=strength),
+        Ask(concepts=CHEST, seed=3, settings=FEW),
+    ).pixels
     assert np.array_equal(found, other) == (strength == 1)
 
 
@@ -125,16 +154,24 @@ def test_a_whole_image_is_varied_or_drawn_anew(name, strength, request):
 def test_newer_pipelines_draw_fill_and_vary(make, folder, tmp_path):
     make().save_pretrained(tmp_path / "newer")
     engine = load_engine(f"diffusers:{tmp_path / 'newer'}")
-    image = engine.generate(CHEST, 1, FEW, ("finding:pneumothorax",))
+    image = engine.generate(
+        Ask(concepts=CHEST, seed=1, settings=FEW, absent=("finding:pneumothorax",))
+    )
     assert image.shape == (SIDE, SIDE) and np.ptp(image) > 0
-    assert not np.array_equal(image, engine.generate(CHEST, 1, FEW))
-    assert engine.generate(CHEST, 1, Settings(num_steps=1, size=(96, 64))).shape == (64, 96)
+    assert not np.array_equal(image, engine.generate(Ask(concepts=CHEST, seed=1, settings=FEW)))
+    assert engine.generate(
+        Ask(concepts=CHEST, seed=1, settings=Settings(num_steps=1, size=(96, 64)))
+    ).shape == (64, 96)
     pixels, mask = scene()
-    found = engine.fill(Given(pixels=pixels, mask=mask), CHEST, 3, FEW)
+    found = engine.fill(
+        Given(pixels=pixels, mask=mask), Ask(concepts=CHEST, seed=3, settings=FEW)
+    ).pixels
     assert np.array_equal(found[~mask], pixels[~mask])
     assert not np.array_equal(found[mask], pixels[mask])
     whole = Given(pixels=pixels, mask=np.ones_like(mask), strength=0.5)
-    assert engine.fill(whole, CHEST, 3, FEW).shape == pixels.shape
+    assert (
+        engine.fill(whole, Ask(concepts=CHEST, seed=3, settings=FEW)).pixels.shape == pixels.shape
+    )
 
 
 def test_facts_tell_files_and_not_training(engine, folder, tmp_path):
@@ -150,10 +187,10 @@ def test_facts_tell_files_and_not_training(engine, folder, tmp_path):
 def test_pipelines_that_cannot_are_told_so(folder, tmp_path):
     engine = load_engine(f"diffusers:{pixel_only(tmp_path / 'plain')}")
     with pytest.raises(InvalidInput, match="DDPMPipeline has no text-to-image"):
-        engine.generate(CHEST, 1, FEW)
+        engine.generate(Ask(concepts=CHEST, seed=1, settings=FEW))
     pixels, mask = scene()
     with pytest.raises(InvalidInput, match="DDPMPipeline has no inpainting"):
-        engine.fill(Given(pixels=pixels, mask=mask), CHEST, 1, FEW)
+        engine.fill(Given(pixels=pixels, mask=mask), Ask(concepts=CHEST, seed=1, settings=FEW))
 
 
 def test_what_is_no_pipeline_is_named():

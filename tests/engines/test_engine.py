@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from radsmith.engines.default import enlarging
-from radsmith.engines.engine import Staged, StageFacts
+from radsmith.engines.engine import Ask, Staged, StageFacts
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
@@ -22,14 +22,22 @@ def engine():
 
 
 def test_the_same_seed_gives_the_same_pixels_in_any_order(engine):
-    first = [engine.generate(CHEST, seed, Settings(num_steps=2)) for seed in (1, 2)]
-    again = [engine.generate(CHEST, seed, Settings(num_steps=2)) for seed in (2, 1)]
+    first = [
+        engine.generate(Ask(concepts=CHEST, seed=seed, settings=Settings(num_steps=2)))
+        for seed in (1, 2)
+    ]
+    again = [
+        engine.generate(Ask(concepts=CHEST, seed=seed, settings=Settings(num_steps=2)))
+        for seed in (2, 1)
+    ]
     assert np.array_equal(first[0], again[1]) and np.array_equal(first[1], again[0])
     assert first[0].shape != first[1].shape or not np.array_equal(first[0], first[1])
 
 
 def test_an_image_has_the_size_asked_for_and_lies_in_0_1(engine):
-    image = engine.generate(CHEST, 3, Settings(num_steps=1, size=(128, 96)))
+    image = engine.generate(
+        Ask(concepts=CHEST, seed=3, settings=Settings(num_steps=1, size=(128, 96)))
+    )
     assert image.shape == (96, 128)
     assert image.min() >= 0 and image.max() <= 1 and image.std() > 0.05
 
@@ -41,7 +49,7 @@ def test_sides_of_stages_divide_each_other():
 
 def test_unsupported_sizes_are_refused(engine):
     with pytest.raises(InvalidInput, match="64-1024"):
-        engine.generate(CHEST, 3, Settings(size=(2048, 512)))
+        engine.generate(Ask(concepts=CHEST, seed=3, settings=Settings(size=(2048, 512))))
 
 
 def detail(image, scale):
@@ -51,11 +59,13 @@ def detail(image, scale):
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_a_larger_image_is_the_same_one_with_drawn_detail(engine, scale):
-    small = engine.generate(CHEST, 3, Settings(num_steps=1, size=(256, 192)))
+    small = engine.generate(
+        Ask(concepts=CHEST, seed=3, settings=Settings(num_steps=1, size=(256, 192)))
+    )
     asked = Settings(num_steps=1, size=(256 * scale, 192 * scale))
-    large = engine.generate(CHEST, 3, asked)
+    large = engine.generate(Ask(concepts=CHEST, seed=3, settings=asked))
     assert large.shape == (192 * scale, 256 * scale)
-    assert np.array_equal(large, engine.generate(CHEST, 3, asked))
+    assert np.array_equal(large, engine.generate(Ask(concepts=CHEST, seed=3, settings=asked)))
     assert np.abs(shrink(large, scale) - small).mean() < 0.001
     assert detail(large, scale).std() > 2 * detail(enlarge(small, scale), scale).std()
 
@@ -64,11 +74,18 @@ def test_a_stage_alone_adds_detail_to_real_input_and_keeps_it(engine):
     assert isinstance(engine, Staged)
     stage = engine.stages[-1]
     assert [(s.input_side, s.output_side) for s in engine.stages] == [(32, 64), (64, 256)]
-    whole = engine.generate(CHEST, 5, Settings(num_steps=1, size=(256, 192)))
+    whole = engine.generate(
+        Ask(concepts=CHEST, seed=5, settings=Settings(num_steps=1, size=(256, 192)))
+    )
     square = np.zeros((256, 256), np.float32)
     square[32:224] = whole
     low = shrink(square, 4)
-    asked = (stage.name, low, CHEST, 7, Settings(num_steps=2), 256 / 192)
+    asked = (
+        stage.name,
+        low,
+        Ask(concepts=CHEST, seed=7, settings=Settings(num_steps=2)),
+        256 / 192,
+    )
     fine = engine.refine(*asked)
     assert fine.shape == (stage.output_side,) * 2 and np.array_equal(fine, engine.refine(*asked))
     assert fine[:32].max() == 0 == fine[224:].max()
@@ -80,19 +97,21 @@ def test_a_stage_alone_adds_detail_to_real_input_and_keeps_it(engine):
 def test_a_stage_that_is_not_there_is_refused(engine, name, side):
     low = np.zeros((side, side), np.float32)
     with pytest.raises(InvalidInput, match="detail for sides of 64"):
-        engine.refine(name, low, CHEST, 0, Settings())
+        engine.refine(name, low, Ask(concepts=CHEST))
 
 
 def test_tiles_draw_what_one_piece_would(engine, monkeypatch):
     asked = Settings(num_steps=1, size=(512, 512))
-    tiled = engine.generate(CHEST, 3, asked)
+    tiled = engine.generate(Ask(concepts=CHEST, seed=3, settings=asked))
     monkeypatch.setattr(enlarging, "TILE", 128)
-    whole = engine.generate(CHEST, 3, asked)
+    whole = engine.generate(Ask(concepts=CHEST, seed=3, settings=asked))
     assert 0 < (tiled - whole).std() < 0.15 * detail(whole, 2).std()  # norms are of a tile
 
 
 def test_any_larger_size_can_be_asked_for(engine):
-    image = engine.generate(CHEST, 3, Settings(num_steps=1, size=(301, 70)))
+    image = engine.generate(
+        Ask(concepts=CHEST, seed=3, settings=Settings(num_steps=1, size=(301, 70)))
+    )
     assert image.shape == (70, 301) and image.min() >= 0 and image.max() <= 1
 
 

@@ -9,7 +9,7 @@ from radsmith.editing.extend import extend
 from radsmith.editing.operations import Source, Task
 from radsmith.engines.choice import chosen, load_engine, load_facts, settings_for
 from radsmith.engines.default.onnx_engine import OnnxEngine
-from radsmith.engines.engine import ModelFacts, check_size
+from radsmith.engines.engine import Completion, ModelFacts, check_size
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.probe import Answer
 from radsmith.generation.plan import make, plan
@@ -47,8 +47,9 @@ def test_the_probe_says_unknown_and_not_never():
 @pytest.mark.parametrize(("facts", "flagged"), [(UNKNOWN, False), (EMPTY, True)])
 def test_extending_flags_what_is_known_to_be_unlearned(facts, flagged):
     class Gray:
-        def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
-            return np.full(given.mask.shape, 0.5, np.float32)
+        def fill(self, given, ask):
+            pixels = np.full(given.mask.shape, 0.5, np.float32)
+            return Completion(pixels=pixels, concepts=())
 
     engine = Gray()
     engine.facts = facts
@@ -78,8 +79,8 @@ def test_an_engine_is_handed_the_prompt_itself():
     class Listening:
         facts = UNKNOWN
 
-        def generate(self, concepts, seed, settings, absent=(), prompt=None):
-            self.heard = prompt
+        def generate(self, ask):
+            self.heard = ask.prompt
             return np.zeros((64, 64), np.float32)
 
     engine, planned = Listening(), plan(ASKED, UNKNOWN)

@@ -15,13 +15,14 @@ from PIL import Image as Picture
 
 from radsmith.cli import cli
 from radsmith.engines.choice import load_engine
-from radsmith.engines.engine import Given
+from radsmith.engines.engine import Ask, Given
 from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generation.plan import plan
-from radsmith.generation.run import Job, run_jobs
+from radsmith.generation.run import ImageJob, run_jobs
 from radsmith.images.pictures import read_record
 from radsmith.images.provenance import Request, Settings
+from radsmith.testing import LAWS
 
 pytest.importorskip("httpx", reason="the extra `remote` is not installed")
 
@@ -109,10 +110,17 @@ def engine_of(server, model="dall-e-2", waits=None):
     return OpenAIEngine(Endpoint(model=model, base_url=server.url), sleep=waits.append)
 
 
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_an_endpoint_keeps(law, server):
+    law(engine_of(server), Ask(concepts=CHEST))
+
+
 def test_generate_asks_in_words_and_gives_gray_of_the_size(server, monkeypatch):
     monkeypatch.setenv(KEY, "secret")
     settings = Settings(size=(300, 200))
-    image = engine_of(server).generate(CHEST, 7, settings, ("finding:pneumothorax",))
+    image = engine_of(server).generate(
+        Ask(concepts=CHEST, seed=7, settings=settings, absent=("finding:pneumothorax",))
+    )
     assert image.shape == (200, 300) and image.dtype == np.float32
     assert np.allclose(image * 255, GRAY_OF_RED, atol=0.51)
     path, headers, fields = server.asked[0]
@@ -130,11 +138,13 @@ def test_generate_asks_in_words_and_gives_gray_of_the_size(server, monkeypatch):
 def test_sizes_are_the_smallest_that_lose_nothing(server):
     engine = engine_of(server)
     for size in ((64, 64), (256, 100), (257, 64), (1024, 1024)):
-        assert engine.generate(CHEST, 0, Settings(size=size)).shape == size[::-1]
+        assert (
+            engine.generate(Ask(concepts=CHEST, settings=Settings(size=size))).shape == size[::-1]
+        )
     assert [a[2]["size"] for a in server.asked] == ["256x256", "256x256", "512x512", "1024x1024"]
     with pytest.raises(InvalidInput, match="64-1024"):
-        engine.generate(CHEST, 0, Settings(size=(2000, 64)))
-    engine_of(server, "gpt-image-1").generate(CHEST, 0, Settings(size=(64, 64)))
+        engine.generate(Ask(concepts=CHEST, settings=Settings(size=(2000, 64))))
+    engine_of(server, "gpt-image-1").generate(Ask(concepts=CHEST, settings=Settings(size=(64, 64))))
     assert server.asked[-1][2]["size"] == "1024x1024"
     assert "response_format" not in server.asked[-1][2]
 
@@ -142,7 +152,7 @@ def test_sizes_are_the_smallest_that_lose_nothing(server):
 def test_an_answer_may_be_a_link_and_the_key_is_not_sent_there(server, monkeypatch):
     monkeypatch.setenv(KEY, "secret")
     server.linked = True
-    image = engine_of(server).generate(CHEST, 0, Settings(size=(256, 256)))
+    image = engine_of(server).generate(Ask(concepts=CHEST, settings=Settings(size=(256, 256))))
     assert np.allclose(image * 255, GRAY_OF_RED, atol=0.51)
     assert "Authorization" not in server.asked[-1][1]
 
@@ -158,7 +168,7 @@ def test_fill_sends_the_hole_as_transparency_and_keeps_the_rest(server):
     pixels = np.random.default_rng(0).random((80, 120), np.float32)
     mask = np.zeros(pixels.shape, bool)
     mask[20:40, 30:60] = True
-    found = engine_of(server).fill(Given(pixels=pixels, mask=mask), CHEST, 0, Settings())
+    found = engine_of(server).fill(Given(pixels=pixels, mask=mask), Ask(concepts=CHEST)).pixels
     assert np.array_equal(found[~mask], pixels[~mask])
     assert not np.array_equal(found[mask], pixels[mask])
     path, _, fields = server.asked[0]
@@ -177,17 +187,17 @@ def test_fill_sends_the_hole_as_transparency_and_keeps_the_rest(server):
 def test_a_whole_hole_is_generated_and_strength_is_refused(server):
     pixels, mask = np.zeros((50, 70), np.float32), np.ones((50, 70), bool)
     engine = engine_of(server)
-    assert engine.fill(Given(pixels=pixels, mask=mask), (), 0, Settings()).shape == (50, 70)
+    assert engine.fill(Given(pixels=pixels, mask=mask), Ask()).pixels.shape == (50, 70)
     assert server.asked[0][0] == "/v1/images/generations"
     assert server.asked[0][2]["prompt"] == "radiology image"
     with pytest.raises(InvalidInput, match="--strength 1"):
-        engine.fill(Given(pixels=pixels, mask=mask, strength=0.5), (), 0, Settings())
+        engine.fill(Given(pixels=pixels, mask=mask, strength=0.5), Ask())
 
 
 def test_a_busy_endpoint_is_asked_again_after_what_it_says(server):
     server.answers = [problem(429, "slow down", **{"Retry-After": "7"}), problem(503, "later")]
     waits = []
-    assert engine_of(server, waits=waits).generate(CHEST, 0, Settings()).shape == (512, 512)
+    assert engine_of(server, waits=waits).generate(Ask(concepts=CHEST)).shape == (512, 512)
     assert waits == [7.0, 2.0]
     assert len(server.asked) == 3
 
@@ -196,11 +206,11 @@ def test_a_busy_endpoint_is_given_up_on(server):
     server.answers = [problem(500, "broken")] * 4
     waits = []
     with pytest.raises(Unavailable, match="500: broken; try again later"):
-        engine_of(server, waits=waits).generate(CHEST, 0, Settings())
+        engine_of(server, waits=waits).generate(Ask(concepts=CHEST))
     assert waits == [1.0, 2.0, 4.0]
     server.answers = [problem(429, "quota", **{"Retry-After": "86400"})]
     with pytest.raises(Unavailable, match="quota"):
-        engine_of(server, waits=waits).generate(CHEST, 0, Settings())
+        engine_of(server, waits=waits).generate(Ask(concepts=CHEST))
     assert len(waits) == 3
 
 
@@ -215,7 +225,7 @@ def test_a_busy_endpoint_is_given_up_on(server):
 def test_refusals_are_told_at_once(server, status, error, says):
     server.answers = [problem(status, "the safety system refused")]
     with pytest.raises(error, match=says):
-        engine_of(server).generate(CHEST, 0, Settings())
+        engine_of(server).generate(Ask(concepts=CHEST))
     assert len(server.asked) == 1
 
 
@@ -228,14 +238,14 @@ def test_refusals_are_told_at_once(server, status, error, says):
 def test_strange_answers_are_errors_of_ours(server, body):
     server.answers = [(200, {}, body)]
     with pytest.raises(Unavailable):
-        engine_of(server).generate(CHEST, 0, Settings())
+        engine_of(server).generate(Ask(concepts=CHEST))
 
 
 def test_nobody_there(server):
     server.server_close()
     waits = []
     with pytest.raises(Unavailable, match="cannot reach http://127"):
-        engine_of(server, waits=waits).generate(CHEST, 0, Settings())
+        engine_of(server, waits=waits).generate(Ask(concepts=CHEST))
     assert len(waits) == 3
 
 
@@ -253,7 +263,7 @@ def test_jobs_in_workers_build_the_same_engine(server, tmp_path):
     planned = plan("chest x-ray", Endpoint(model="m", base_url=server.url).facts)
     settings = Settings(size=(64, 64))
     jobs = [
-        Job(
+        ImageJob(
             plan=planned,
             request=Request(prompt="chest x-ray", seed=seed, settings=settings),
             path=tmp_path / str(seed),

@@ -13,7 +13,7 @@ from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import check_copies, near_copies, nearest, variants
 from radsmith.evaluation.features import Stored, onnx_space, pixel_space
-from radsmith.evaluation.fidelity import Options, evaluate
+from radsmith.evaluation.fidelity import FidelityOptions, evaluate
 from radsmith.evaluation.judge import Judge, Judgement, letterboxed
 from radsmith.evaluation.metrics import auroc
 from radsmith.evaluation.probe import PROMPTS, probe
@@ -53,11 +53,11 @@ class FakeEngine:
         )
         self.copied = copied
 
-    def generate(self, concepts, seed, settings, absent=(), prompt=None):
+    def generate(self, ask):
         if self.copied:
-            same = [i for i, ids in enumerate(self.copied.concepts) if ids[1] in concepts]
-            return self.copied.images[same[seed % len(same)]]
-        return picture(concepts, np.random.default_rng([seed, settings.num_steps]))
+            same = [i for i, ids in enumerate(self.copied.concepts) if ids[1] in ask.concepts]
+            return self.copied.images[same[ask.seed % len(same)]]
+        return picture(ask.concepts, np.random.default_rng([ask.seed, ask.settings.num_steps]))
 
 
 class FakeJudge:
@@ -111,7 +111,7 @@ def real_set(count, seed, first=0):
 
 @pytest.fixture(scope="module")
 def honest():
-    options = Options(per_finding=6, more_steps=(2,), settings=Settings(num_steps=1))
+    options = FidelityOptions(per_finding=6, more_steps=(2,), settings=Settings(num_steps=1))
     spaces = {"pixels": pixel_space}
     training = real_set(240, 5, first=1000)
     return evaluate(FakeEngine(), real_set(120, 1), training, spaces, FakeJudge(), options)
@@ -135,10 +135,10 @@ def test_findings_and_sides_are_scored_by_prompt(honest):
 
 def test_a_model_that_ignores_the_prompt_is_found_out():
     class Stubborn(FakeEngine):
-        def generate(self, concepts, seed, settings, absent=(), prompt=None):
-            return picture((XRAY, CHEST), np.random.default_rng(seed))
+        def generate(self, ask):
+            return picture((XRAY, CHEST), np.random.default_rng(ask.seed))
 
-    options = Options(per_finding=6)
+    options = FidelityOptions(per_finding=6)
     found = evaluate(
         Stubborn(), real_set(120, 1), None, {"pixels": pixel_space}, FakeJudge(), options
     ).report
@@ -158,7 +158,7 @@ def test_copies_are_found_and_honest_images_are_not(honest):
         training,
         {"pixels": pixel_space},
         FakeJudge(),
-        Options(per_finding=5),
+        FidelityOptions(per_finding=5),
     )
     assert copying.report["copies"]["pixels"]["nearer"] == 1
     assert honest.report["copies"]["pixels"]["nearer"] < 0.15
@@ -181,7 +181,7 @@ def test_one_patient_cannot_fill_a_half():
 
 def test_too_few_real_images_are_refused():
     with pytest.raises(InvalidInput, match="40 images"):
-        evaluate(FakeEngine(), real_set(60, 1), None, {}, FakeJudge(), Options())
+        evaluate(FakeEngine(), real_set(60, 1), None, {}, FakeJudge(), FidelityOptions())
 
 
 def test_labels_become_the_prompt_that_asks_for_them():
@@ -226,9 +226,9 @@ class Worded(FakeEngine):
         )  # fmt: skip
         self.asked = []
 
-    def generate(self, concepts, seed, settings, absent=(), prompt=None):
-        self.asked.append((render(prompt), settings.num_steps, settings.guidance_scale))
-        return super().generate(concepts, seed, settings)
+    def generate(self, ask):
+        self.asked.append((render(ask.prompt), ask.settings.num_steps, ask.settings.guidance_scale))
+        return super().generate(ask)
 
 
 @pytest.fixture

@@ -66,9 +66,9 @@ class Haze(FakeEngine):
 
     steps = Settings().num_steps
 
-    def generate(self, concepts, seed, settings, absent=(), prompt=None):
-        assert settings.num_steps == self.steps
-        return hazy(frame(np.random.default_rng([seed, 9])), 4)
+    def generate(self, ask):
+        assert ask.settings.num_steps == self.steps
+        return hazy(frame(np.random.default_rng([ask.seed, 9])), 4)
 
 
 class Chain(Haze):
@@ -84,13 +84,13 @@ class Chain(Haze):
             StageFacts(name="sharp", input_side=64, output_side=256),
         )
 
-    def refine(self, name, low, concepts, seed, settings, aspect=1.0):
-        assert settings.num_steps == self.steps
-        self.asked.append((name, concepts, aspect, seed))
+    def refine(self, name, low, ask, aspect=1.0):
+        assert ask.settings.num_steps == self.steps
+        self.asked.append((name, ask.concepts, aspect, ask.seed))
         if name == "lazy":
             return enlarge(low, 2)
         sharp = np.zeros((256, 256), np.float32)
-        sharp[CONTENT] = frame(np.random.default_rng([seed, 3]))
+        sharp[CONTENT] = frame(np.random.default_rng([ask.seed, 3]))
         return sharp
 
 

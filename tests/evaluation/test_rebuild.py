@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from radsmith.engines.engine import Completion
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.baselines import load_baselines
 from radsmith.evaluation.features import Stored, pixel_space
@@ -25,11 +26,12 @@ class Oracle:
     def __init__(self, real, wrong=False):
         self.real, self.wrong = real, wrong
 
-    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
+    def fill(self, given, ask):
         assert not (given.pixels[given.mask]).any(), "erased pixels must not be shown"
         for image in self.real.images:
             if np.allclose(image[~given.mask], given.pixels[~given.mask]):
-                return np.where(given.mask, 0.5, image) if self.wrong else image
+                pixels = np.where(given.mask, 0.5, image) if self.wrong else image
+                return Completion(pixels=pixels, concepts=ask.concepts)
         raise AssertionError("an unknown image")
 
 

@@ -10,7 +10,7 @@ from radsmith.editing.wording import edit_plan, understood
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.language.contradiction import contradictions
-from radsmith.language.prompt import complete
+from radsmith.language.prompt import filled_in
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -96,4 +96,4 @@ def test_what_is_not_understood_in_the_prompt_of_an_edit_is_said():
 
 def test_what_is_filled_in_comes_from_the_file():
     _, planned = edit_plan("fracture", "left knee x-ray", FACTS)
-    assert complete(planned.prompt)[0].body_part == "body_part:knee"
+    assert filled_in(planned.prompt)[0].body_part == "body_part:knee"

@@ -13,7 +13,7 @@ from radsmith.language.prompt import (
     Age,
     Finding,
     Prompt,
-    complete,
+    filled_in,
     render,
     settled,
 )  # fmt: skip
@@ -266,14 +266,14 @@ def test_any_salad_of_known_words_is_read_consistently(salad: list[str]) -> None
     prompt = read_prompt(" ".join(salad)).prompt
     assert not set(prompt.absent) & set(prompt.concepts)
     assert read_prompt(render(prompt) or "x").prompt == prompt
-    complete(prompt)
+    filled_in(prompt)
 
 
 def test_what_is_missing_is_filled_in_and_said() -> None:
-    prompt, notes = complete(read_prompt("left scaphoid fracture").prompt)
+    prompt, notes = filled_in(read_prompt("left scaphoid fracture").prompt)
     assert (prompt.modality, prompt.body_part) == ("modality:x-ray", "body_part:wrist")
     assert len(notes) == 2
-    prompt, notes = complete(read_prompt("pneumothorax on the left").prompt)
+    prompt, notes = filled_in(read_prompt("pneumothorax on the left").prompt)
     assert prompt.body_part == "body_part:chest"
     assert prompt.findings[0].side == "side:left"
     assert len(notes) == 2
@@ -320,7 +320,7 @@ def test_what_is_missing_is_filled_in_and_said() -> None:
 )  # fmt: skip
 def test_abbreviations_and_ages_of_every_day(text: str, canonical: str) -> None:
     reading = read_prompt(text)
-    prompt, _ = complete(reading.prompt)
+    prompt, _ = filled_in(reading.prompt)
     assert render(prompt) == canonical
     assert not reading.unknown
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from radsmith.engines.choice import load_engine
-from radsmith.engines.engine import Given
+from radsmith.engines.engine import Ask, Given
 from radsmith.engines.openai_engine import KEY, Endpoint, OpenAIEngine
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generation.plan import plan
@@ -36,7 +36,7 @@ def history(server):
 
 
 def test_an_endpoint_of_our_own_draws(server):
-    image = engine_of(server).generate(CHEST, 0, Settings(size=(300, 200)))
+    image = engine_of(server).generate(Ask(concepts=CHEST, settings=Settings(size=(300, 200))))
     assert image.shape == (200, 300) and image.std() > 0.05
     asked = history(server)[0]
     assert (asked["operation"], asked["prompt"]) == ("generate", "chest x-ray")
@@ -48,7 +48,7 @@ def test_an_endpoint_of_our_own_fills_a_hole(server):
     pixels = np.random.default_rng(0).random((80, 120), np.float32)
     mask = np.zeros(pixels.shape, bool)
     mask[20:40, 30:60] = True
-    found = engine_of(server).fill(Given(pixels=pixels, mask=mask), CHEST, 0, Settings())
+    found = engine_of(server).fill(Given(pixels=pixels, mask=mask), Ask(concepts=CHEST)).pixels
     assert np.array_equal(found[~mask], pixels[~mask])
     assert not np.array_equal(found[mask], pixels[mask])
     assert history(server)[0]["operation"] == "inpaint"
@@ -56,9 +56,9 @@ def test_an_endpoint_of_our_own_fills_a_hole(server):
 
 def test_what_the_server_refuses_is_told_in_its_words(server):
     with pytest.raises(NotFound, match="The model 'sdxl' does not exist"):
-        engine_of(server, "sdxl").generate(CHEST, 0, Settings())
+        engine_of(server, "sdxl").generate(Ask(concepts=CHEST))
     with pytest.raises(InvalidInput, match="nothing to draw"):
-        engine_of(server).generate((), 0, Settings())
+        engine_of(server).generate(Ask())
 
 
 def test_a_full_queue_is_waited_for_as_long_as_the_server_says(serve):
@@ -69,7 +69,7 @@ def test_a_full_queue_is_waited_for_as_long_as_the_server_says(serve):
     assert told.status_code == 429
     waits = []
     with pytest.raises(Unavailable, match="429: more than 2 requests a minute"):
-        engine_of(busy, waits=waits).generate(CHEST, 0, Settings())
+        engine_of(busy, waits=waits).generate(Ask(concepts=CHEST))
     assert len(waits) == 3 and all(0 < w <= int(told.headers["Retry-After"]) for w in waits)
 
 
@@ -83,9 +83,11 @@ def test_keys_are_sent_and_asked_for(serve, tmp_path, monkeypatch):
     database.close()
     locked = serve("--keys")
     with pytest.raises(Unavailable, match=KEY):
-        engine_of(locked).generate(CHEST, 0, Settings())
+        engine_of(locked).generate(Ask(concepts=CHEST))
     monkeypatch.setenv(KEY, key)
-    assert engine_of(locked).generate(CHEST, 0, Settings(size=(64, 64))).shape == (64, 64)
+    assert engine_of(locked).generate(
+        Ask(concepts=CHEST, settings=Settings(size=(64, 64)))
+    ).shape == (64, 64)
 
 
 def test_a_server_draws_with_another_engine(server, serve, tmp_path):

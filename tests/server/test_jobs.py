@@ -10,7 +10,7 @@ from radsmith.editing.dicom import Origin
 from radsmith.errors import Busy, InvalidInput, NotFound, Unavailable
 from radsmith.server.jobs.about import About
 from radsmith.server.jobs.history import History
-from radsmith.server.jobs.queue import Jobs, Made, NewBatch
+from radsmith.server.jobs.queue import Jobs, MadeImage, NewBatch
 from radsmith.server.store.audit import Audit
 from radsmith.server.store.database import Database
 from radsmith.server.store.keys import Keys
@@ -18,7 +18,7 @@ from radsmith.server.store.migrations import MIGRATIONS, migrate
 from radsmith.server.store.settings import Limits
 from radsmith.server.store.tables import IMAGES, METADATA
 
-MADE = Made(
+MADE = MadeImage(
     data=b"",
     unit="intensity",
     width=2,

@@ -20,6 +20,7 @@ from radsmith.datasets.corpus import balance, load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.stages import FINER
+from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine, load_facts, load_files
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.generation.plan import plan
@@ -110,7 +111,9 @@ def test_the_model_is_one_file_that_knows_old_and_new(tuned, base):
     planned = plan("x-ray of the tail with ceramic crown", facts, strict=False)
     assert {"body_part:tail", "finding:ceramic-crown"} <= set(planned.concepts)
     assert not planned.not_understood
-    image = load_engine(out).generate(planned.concepts, 1, Settings(num_steps=1))
+    image = load_engine(out).generate(
+        Ask(concepts=planned.concepts, seed=1, settings=Settings(num_steps=1))
+    )
     assert image.shape == (256, 192)
     assert [what for what, _ in told if what == "forecast"] == ["forecast"]
     assert not list(out.parent.glob(".*"))

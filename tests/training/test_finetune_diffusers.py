@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from radsmith.cli import cli
 from radsmith.datasets.entry import COLUMNS
 from radsmith.engines.choice import load_engine, load_facts
+from radsmith.engines.engine import Ask
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.images.provenance import Settings
 from tests.engines.tiny_pipelines import (
@@ -159,7 +160,9 @@ def test_a_lora_learns_and_is_read_by_stock_diffusers(kind, tuned, bases):
     after = drawn()
     assert np.abs(after - before).max() > 0.01
     engine = load_engine(f"diffusers:{out}")
-    found = engine.generate(KNEE, 5, Settings(num_steps=2, guidance_scale=3.0))
+    found = engine.generate(
+        Ask(concepts=KNEE, seed=5, settings=Settings(num_steps=2, guidance_scale=3.0))
+    )
     assert np.allclose(found, after, atol=1e-5)
 
 
@@ -353,7 +356,10 @@ def test_all_of_a_pipeline_can_be_trained(dataset, bases, tmp_path):
     assert same(weights(out / "vae", part), weights(bases / "sd15" / "vae", part))
     assert not same(weights(out / "unet", part), weights(bases / "sd15" / "unet", part))
     engine = load_engine(f"diffusers:{out}")
-    assert engine.generate(KNEE, 1, Settings(num_steps=1)).shape == (SIDE, SIDE)
+    assert engine.generate(Ask(concepts=KNEE, seed=1, settings=Settings(num_steps=1))).shape == (
+        SIDE,
+        SIDE,
+    )
     with (out / "unet" / part).open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x7f")
@@ -393,7 +399,7 @@ def stepper(dataset, bases):
     from radsmith.training.pipelines.data import load_tuning_set
     from radsmith.training.pipelines.parts import Words, encode, make_trainable, open_pipeline
     from radsmith.training.pipelines.state import Encoded
-    from radsmith.training.pipelines.steps import Recipe, Stepper
+    from radsmith.training.pipelines.steps import PipelineRecipe, Stepper
 
     data = load_tuning_set(dataset, 0.3)
     parts = open_pipeline(bases / "sd15", None, "auto")
@@ -406,7 +412,7 @@ def stepper(dataset, bases):
 
     def make(**said):
         usual = {"batch_size": 4, "at_once": 4, "learning_rate": 1e-3, "empty_share": 0.1}
-        recipe = Recipe(key=[0], **(usual | said))
+        recipe = PipelineRecipe(key=[0], **(usual | said))
         return Stepper(recipe, parts, Words(parts), data, encoded), parts
 
     return make
@@ -522,19 +528,19 @@ def test_a_private_run_says_what_it_spent(dataset, bases, tmp_path):
 def test_the_watch_finds_copies(dataset):
     from radsmith.evaluation.features import pixel_space
     from radsmith.training.pipelines.data import load_tuning_set
-    from radsmith.training.pipelines.preview import Watch
+    from radsmith.training.pipelines.preview import CopyWatch
     from radsmith.training.pipelines.state import Encoded
 
     data = load_tuning_set(dataset, 0.5)
     squares = [data.square(i, SIDE, "letterbox") for i in range(len(data))]
     latents = np.zeros((len(data), 4, 16, 16), np.float16)
     encoded = Encoded(latents=latents, features={"pixels": pixel_space(squares)})
-    watch = Watch(data, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))
+    watch = CopyWatch(data, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))
     copies = [squares[i] * 0.9 for i in data.training[:4]]
     assert watch(copies)["pixels"]["nearer"] == 1
     assert watch([1 - image for image in squares[:4]])["pixels"]["nearer"] == 0
     few = load_tuning_set(dataset, 0.1)
-    assert Watch(few, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))(copies) is None
+    assert CopyWatch(few, encoded, {"pixels": pixel_space}, (SIDE, "letterbox"))(copies) is None
 
 
 def test_pictures_are_fitted_by_a_stated_rule(tmp_path):
@@ -642,4 +648,7 @@ def test_the_command_fine_tunes(dataset, bases, tmp_path):
     assert made.exit_code == 0, made.output
     assert "expect poor results" in made.output
     engine = load_engine(f"diffusers:{tmp_path / 'out'}")
-    assert engine.generate(KNEE, 1, Settings(num_steps=1)).shape == (16, 16)
+    assert engine.generate(Ask(concepts=KNEE, seed=1, settings=Settings(num_steps=1))).shape == (
+        16,
+        16,
+    )

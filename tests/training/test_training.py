@@ -12,6 +12,7 @@ import torch
 from PIL import Image as Picture
 from safetensors.numpy import load_file
 
+from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
@@ -80,7 +81,9 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     log = (tmp_path / "state/run/base.log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2]
     engine = load_engine(model)
-    image = engine.generate(("modality:x-ray", "body_part:knee"), 0, Settings(num_steps=1))
+    image = engine.generate(
+        Ask(concepts=("modality:x-ray", "body_part:knee"), settings=Settings(num_steps=1))
+    )
     assert image.shape == (256, 192)
     assert 15 <= engine.facts.images["body_part:knee"] <= 24
     assert (tmp_path / "state/run/samples-2.png").is_file()

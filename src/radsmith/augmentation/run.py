@@ -42,7 +42,7 @@ SHARD = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class AugmentRequest:
     """What to add images to and where to write the result.
 
     said: whatever else decides the images (target, classes), to tell requests apart.
@@ -66,7 +66,7 @@ class Request:
 
 
 @dataclass
-class Tally:
+class ClassTally:
     """Outcomes of one class, or of all.
 
     copies, disagreeing: images thrown away.  dropped: places left empty after TRIES.
@@ -97,11 +97,11 @@ class Result:
 
     after: Counter[str]
     sensitivity: Mapping[str, float | None]
-    all: Tally = field(default_factory=Tally)
-    classes: dict[str, Tally] = field(default_factory=dict)
+    all: ClassTally = field(default_factory=ClassTally)
+    classes: dict[str, ClassTally] = field(default_factory=dict)
 
 
-def check_place(request: Request) -> None:
+def check_place(request: AugmentRequest) -> None:
     """Raises InvalidInput where the result cannot be put in `out`; before any work."""
     out, data = request.out, request.manifests.folder
     if out.resolve() == data.resolve():
@@ -113,7 +113,11 @@ def check_place(request: Request) -> None:
 
 
 def run_augmentation(
-    request: Request, plan: AugmentPlan, real: RealSet, held: RealSet | None, progress: Progress
+    request: AugmentRequest,
+    plan: AugmentPlan,
+    real: RealSet,
+    held: RealSet | None,
+    progress: Progress,
 ) -> Result:
     """Make the plan's images, or go on where a stopped run was; the same command, the same set.
 
@@ -135,7 +139,7 @@ def run_augmentation(
     return result
 
 
-def _begin(request: Request, facts: ModelFacts) -> Work:
+def _begin(request: AugmentRequest, facts: ModelFacts) -> Work:
     """Make the folders, or find in them the run that was stopped."""
     manifests = request.manifests
     said = {
@@ -180,7 +184,7 @@ def seconds_an_image(choice: Choice, items: Sequence[Item], settings: Settings) 
 
 
 def _make(
-    request: Request, work: Work, plan: AugmentPlan, progress: Progress
+    request: AugmentRequest, work: Work, plan: AugmentPlan, progress: Progress
 ) -> Iterator[list[Any]]:
     """Outcomes of every shard in order; those that are there already are read."""
     shards = [plan.items[at : at + SHARD] for at in range(0, len(plan.items), SHARD)]
@@ -206,7 +210,7 @@ def _make(
 
 
 def _close_shard(
-    request: Request, work: Work, name: str, items: Sequence[Item]
+    request: AugmentRequest, work: Work, name: str, items: Sequence[Item]
 ) -> list[dict[str, Any]]:
     """Write the tar of items that are all there; their outcomes with rows."""
     outcomes, samples = [], []
@@ -236,14 +240,14 @@ def _result(
             of_row.setdefault(row, []).append(label.name)
     for outcome in outcomes:
         result.all.count(outcome)
-        result.classes.setdefault(outcome["label"], Tally()).count(outcome)
+        result.classes.setdefault(outcome["label"], ClassTally()).count(outcome)
         if outcome["made"]:
             result.after.update(of_row[outcome["of"]])
     return result
 
 
 def _summary(
-    request: Request, plan: AugmentPlan, result: Result, facts: ModelFacts
+    request: AugmentRequest, plan: AugmentPlan, result: Result, facts: ModelFacts
 ) -> dict[str, Any]:
     """augment.json."""
     return {
@@ -265,7 +269,7 @@ def _summary(
                 "after": result.after[label.name],
                 "training images of the model": label.learned,
                 "skipped": plan.skipped.get(label.name, ""),
-                "made": vars(result.classes.get(label.name, Tally())),
+                "made": vars(result.classes.get(label.name, ClassTally())),
                 "warnings": plan.warned.get(label.name, {}),
             }
             for label in plan.classes

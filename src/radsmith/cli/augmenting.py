@@ -15,7 +15,7 @@ from radsmith.errors import InvalidInput, Unavailable
 if TYPE_CHECKING:
     from radsmith.augmentation.output import Manifests
     from radsmith.augmentation.plan import AugmentPlan
-    from radsmith.augmentation.run import Request
+    from radsmith.augmentation.run import AugmentRequest
     from radsmith.evaluation.real_set import RealSet
 
 
@@ -59,14 +59,14 @@ def augment(
     """
     from radsmith.augmentation.classes import Labelled, classes_of
     from radsmith.augmentation.plan import Target, plan_augmentation
-    from radsmith.augmentation.run import Request, check_place
+    from radsmith.augmentation.run import AugmentRequest, check_place
     from radsmith.datasets.labels import concepts_of
     from radsmith.engines.choice import chosen, load_facts, settings_for
 
     choice = chosen(engine, model)
     wanted = Target.parse(target)
     manifests = _manifests(data, tuple(column.strip() for column in by.split(",")))
-    request = Request(
+    request = AugmentRequest(
         manifests=manifests,
         out=folder or data.resolve().with_name(f"{data.resolve().name}-augmented"),
         choice=choice,
@@ -112,7 +112,7 @@ def _refuse(planned: AugmentPlan) -> None:
     raise InvalidInput(f"nothing to make for {planned.goal} images a class{more}{hint}")
 
 
-def _say_plan(request: Request, planned: AugmentPlan) -> None:
+def _say_plan(request: AugmentRequest, planned: AugmentPlan) -> None:
     """The table on stdout, and how long it will take, without writing anything."""
     from rich.console import Console
 
@@ -129,7 +129,7 @@ def _say_plan(request: Request, planned: AugmentPlan) -> None:
     console.print(said, soft_wrap=True)
 
 
-def _run(request: Request, planned: AugmentPlan, data: Path) -> None:
+def _run(request: AugmentRequest, planned: AugmentPlan, data: Path) -> None:
     from rich.console import Console
 
     from radsmith.augmentation.run import run_augmentation
@@ -154,7 +154,7 @@ def _run(request: Request, planned: AugmentPlan, data: Path) -> None:
 
 
 def _real(data: Path, split: str) -> RealSet:
-    from radsmith.cli.measuring import real_images
+    from radsmith.evaluation.real_files import real_images
 
     return real_images(data, split)
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Tally:
+class ImageTally:
     """Outcomes as they come in."""
 
     made: int = 0
@@ -145,7 +145,7 @@ def say_plan(console: Console, planned: Plan) -> None:
 
 
 def watch(
-    console: Console, outcomes: Iterable[Outcome], total: int, keep: int, tally: Tally
+    console: Console, outcomes: Iterable[Outcome], total: int, keep: int, tally: ImageTally
 ) -> None:
     """Show a progress bar while outcomes come in; the first `keep` images are kept in `tally`."""
     began = time.monotonic()
@@ -172,7 +172,7 @@ def watch(
             progress.advance(task)
 
 
-def summary(tally: Tally, folder: Path) -> str:
+def summary(tally: ImageTally, folder: Path) -> str:
     """One line: how many, how long, where."""
     parts = []
     if tally.made:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from radsmith.cli.console import Tally, summary, watch
+from radsmith.cli.console import ImageTally, summary, watch
 from radsmith.cli.sheets import write_page, write_sheet
 from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.probe import PROMPTS
 from radsmith.files import prepare_folder
 from radsmith.generation.plan import plan
-from radsmith.generation.run import Job, run_jobs
+from radsmith.generation.run import ImageJob, run_jobs
 from radsmith.images.provenance import Request
 
 PATHOLOGY = (
@@ -40,8 +40,10 @@ def run_demo(folder: Path, workers: int) -> None:
         for seed in range(EACH):
             path = folder / "images" / f"{planned.stem}-{seed}"
             request = Request(prompt=text, seed=seed)
-            jobs.append(Job(plan=planned, request=request, path=path, formats=("png", "dicom")))
-    tally = Tally()
+            jobs.append(
+                ImageJob(plan=planned, request=request, path=path, formats=("png", "dicom"))
+            )
+    tally = ImageTally()
     outcomes = run_jobs(jobs, model=None, workers=workers, force=True)
     watch(console, outcomes, len(jobs), len(jobs), tally)
     if tally.failed:

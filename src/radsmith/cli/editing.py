@@ -1,8 +1,10 @@
-"""Commands that edit an image: inpaint, outpaint, vary, change, interpolate."""
+"""Commands that edit an image: inpaint, outpaint, vary, change, interpolate, extend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,58 +14,106 @@ from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from radsmith.api.model import Model
     from radsmith.editing.files import Opened
-    from radsmith.editing.operations import Edited, Mask, Task
+    from radsmith.editing.operations import Edited, Mask
+    from radsmith.editing.request import EditRequest
 
 IMAGE = click.argument("image", type=click.Path(path_type=Path))
 
 
-def _common(command: Callable[..., None]) -> Callable[..., None]:
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
     """Options of every edit."""
-    for option in reversed(
-        (
-            click.option("--prompt", default="", help="What it shows; default: as the file says."),
-            click.option("-n", "count", type=click.IntRange(1), default=1, help="Candidates."),
-            click.option("--seed", type=int, default=0, help="Of the first; the rest count up."),
-            STEPS,
-            GUIDANCE,
-            click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out")),
-            click.option("--force", is_flag=True, help="Overwrite files that are there."),
-            click.option("--keep-reference", is_flag=True, help="DICOM: name the source's UIDs."),
-            click.option("--strict", is_flag=True, help="Refuse what was weakly learned."),
-            ENGINE,
-            click.option("--model", type=click.Path(path_type=Path), help="Another model."),
-        )
-    ):
-        command = option(command)
-    return command
+
+    prompt: str
+    count: int
+    seed: int
+    steps: int | None
+    guidance: float | None
+    folder: Path
+    force: bool
+    keep_reference: bool
+    strict: bool
+    engine: str | None
+    model: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Where:
+    """Options that say where."""
+
+    mask_file: Path | None
+    box: str | None
+    polygon: str | None
+
+    @property
+    def said(self) -> bool:
+        """Whether one of them is given."""
+        return bool(self.mask_file or self.box or self.polygon)
+
+    def mask(self, shape: tuple[int, int]) -> Mask:
+        """Of an image of (height, width). Raises InvalidInput unless just one is given."""
+        from radsmith.editing.files import box_mask, polygon_mask, read_mask
+
+        if sum(value is not None for value in (self.mask_file, self.box, self.polygon)) != 1:
+            raise InvalidInput("say where: one of --mask FILE, --box x,y,w,h and --polygon")
+        if self.mask_file is not None:
+            return read_mask(self.mask_file, shape)
+        return box_mask(self.box, shape) if self.box else polygon_mask(self.polygon or "", shape)
+
+
+def _gathered(
+    command: Callable[..., None], name: str, kind: type, options: Sequence[Any]
+) -> Callable[..., None]:
+    """The command with these options, which it is given as one value of this kind."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        own = {field: given.pop(field) for field in kind.__annotations__}
+        command(**given, **{name: kind(**own)})
+
+    for option in reversed(options):
+        option(run)
+    return run
+
+
+def _common(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.option("--prompt", default="", help="What it shows; default: as the file says."),
+        click.option("-n", "count", type=click.IntRange(1), default=1, help="Candidates."),
+        click.option("--seed", type=int, default=0, help="Of the first; the rest count up."),
+        STEPS,
+        GUIDANCE,
+        click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out")),
+        click.option("--force", is_flag=True, help="Overwrite files that are there."),
+        click.option("--keep-reference", is_flag=True, help="DICOM: name the source's UIDs."),
+        click.option("--strict", is_flag=True, help="Refuse what was weakly learned."),
+        ENGINE,
+        click.option("--model", type=click.Path(path_type=Path), help="Another model."),
+    )
+    return _gathered(command, "shared", _Shared, options)
 
 
 def _region(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that say where."""
-    for option in reversed(
-        (
-            click.option("--mask", "mask_file", type=click.Path(path_type=Path),
-                         help="Picture: white, or transparent, is drawn."),
-            click.option("--box", help="x,y,width,height in pixels."),
-            click.option("--polygon", help='Corners "x,y x,y x,y …" in pixels.'),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    options = (
+        click.option("--mask", "mask_file", type=click.Path(path_type=Path),
+                     help="Picture: white, or transparent, is drawn."),
+        click.option("--box", help="x,y,width,height in pixels."),
+        click.option("--polygon", help='Corners "x,y x,y x,y …" in pixels.'),
+    )  # fmt: skip
+    return _gathered(command, "where", _Where, options)
 
 
 @click.command()
 @IMAGE
 @_region
 @_common
-def inpaint(image: Path, **options: Any) -> None:
+def inpaint(image: Path, where: _Where, shared: _Shared) -> None:
     """Draw a part of IMAGE anew; all other pixels stay as they are, bit for bit."""
-    from radsmith.editing import operations as edit
-
     opened = _open(image)
-    mask = _mask(opened, options)
-    _run(opened, options, "inpaint", lambda task: edit.inpaint(opened.source, mask, task))
+    mask = where.mask(opened.source.shape)
+    _run(opened, shared, "inpaint", _asked(shared, "inpaint", mask=mask))
 
 
 @click.command()
@@ -74,16 +124,14 @@ def inpaint(image: Path, **options: Any) -> None:
 @click.option("--bottom", default="0")
 @click.option("--canvas", help="WIDTHxHEIGHT to centre the image in, instead of sides.")
 @_common
-def outpaint(
-    image: Path, left: str, right: str, top: str, bottom: str, canvas: str | None, **options: Any
-) -> None:
+def outpaint(image: Path, canvas: str | None, shared: _Shared, **sides: str) -> None:
     """Continue IMAGE beyond its edges."""
-    from radsmith.editing import operations as edit
     from radsmith.editing.wording import margins_of
 
     opened = _open(image)
-    margins = margins_of(opened.source, (left, right, top, bottom), canvas)
-    _run(opened, options, "outpaint", lambda task: edit.outpaint(opened.source, margins, task))
+    lengths = (sides["left"], sides["right"], sides["top"], sides["bottom"])
+    margins = margins_of(opened.source, lengths, canvas)
+    _run(opened, shared, "outpaint", _asked(shared, "outpaint", margins=margins))
 
 
 @click.command()
@@ -91,14 +139,11 @@ def outpaint(
 @click.option("--strength", type=float, default=0.5, help="0 (hardly changed) to 1 (drawn anew).")
 @_region
 @_common
-def vary(image: Path, strength: float, **options: Any) -> None:
+def vary(image: Path, strength: float, where: _Where, shared: _Shared) -> None:
     """Other versions of IMAGE, or of its masked part."""
-    from radsmith.editing import operations as edit
-
     opened = _open(image)
-    asked = options["mask_file"] or options["box"] or options["polygon"]
-    mask = _mask(opened, options) if asked else None
-    _run(opened, options, "vary", lambda task: edit.vary(opened.source, strength, task, mask))
+    mask = where.mask(opened.source.shape) if where.said else None
+    _run(opened, shared, "vary", _asked(shared, "vary", mask=mask, strength=strength))
 
 
 @click.command()
@@ -110,39 +155,25 @@ def vary(image: Path, strength: float, **options: Any) -> None:
 @_region
 @_common
 def change(
-    image: Path,
-    add: str | None,
-    remove: str | None,
-    severity: str | None,
-    strength: float,
-    **options: Any,
+    image: Path, strength: float, where: _Where, shared: _Shared, **wanted: str | None
 ) -> None:
     """Add, remove or grade a finding: a matched pair with the difference map and its label.
 
     Where is taken from --mask, --box or --polygon, else from the site and side that are named.
     """
-    from radsmith.editing import operations as edit
-    from radsmith.editing.body_map import ellipse_of
     from radsmith.editing.files import checked_mask
-    from radsmith.editing.wording import changed_prompt, understood
+    from radsmith.editing.request import FindingChange
 
     opened = _open(image)
-    words = understood(options["prompt"]) or opened.source.words
-    wanted = changed_prompt(words, add, remove, severity)
-    asked = options["mask_file"] or options["box"] or options["polygon"]
-    if asked:
-        mask = _mask(opened, options)
-    else:
-        mask = ellipse_of(wanted.prompt, wanted.finding, opened.source.shape)
-        checked_mask(mask, opened.source.shape, "the region of the finding")
-    options["prompt"] = wanted.text
-    _run(
-        opened,
-        options,
-        f"{'remove' if remove else 'add'}-{wanted.label.replace(' ', '-')}",
-        lambda task: edit.change(opened.source, mask, task, strength),
-        label=wanted.label,
-    )
+    shape = opened.source.shape
+    asked = _asked(shared, "change", strength=strength, finding=FindingChange(**wanted))
+    asked = asked.worded(opened.source)
+    if where.said:
+        asked = replace(asked, mask=where.mask(shape))
+    elif asked.mask is not None:
+        checked_mask(asked.mask, shape, "the region of the finding")
+    name = f"{'remove' if wanted['remove'] else 'add'}-{asked.label.replace(' ', '-')}"
+    _run(opened, shared, name, asked)
 
 
 @click.command()
@@ -150,54 +181,26 @@ def change(
 @click.argument("other", type=click.Path(path_type=Path))
 @click.option("--strength", type=float, default=0.6, help="How freely the middle is redrawn, 0-1.")
 @_common
-def interpolate(image: Path, other: Path, strength: float, **options: Any) -> None:
+def interpolate(image: Path, other: Path, strength: float, shared: _Shared) -> None:
     """Images on the way from IMAGE to OTHER, -n of them; both must have one size."""
-    from radsmith.editing import operations as edit
+    from radsmith.editing.operations import shares
 
     one, two = _open(image), _open(other)
-    _check(one, options | {"seed": 1}, "interpolate")
-    count, options["count"] = options["count"], 1
-    task = _tasks(one, options)[0]
-    edits = edit.interpolate(one.source, two.source, count, task, strength)
-    _write(one, options, "interpolate", list(enumerate(edits, start=1)), "")
+    asked = _asked(shared, "interpolate", other=two.source, strength=strength)
+    _run(one, shared, "interpolate", asked, shares(shared.count))
 
 
 @click.command()
 @IMAGE
 @click.option("--to", "target", default="body", help="leg, arm, pelvis, trunk or body.")
 @_common
-def extend(image: Path, target: str, **options: Any) -> None:
+def extend(image: Path, target: str, shared: _Shared) -> None:
     """Continue a radiograph of one region (a knee, a chest …) to more of the body.
 
     Writes a map of the distance from real pixels beside the image. Regions that the model never
     learned are drawn as their nearest neighbour and flagged; --strict leaves them black.
     """
-    from rich.console import Console
-
-    from radsmith.editing.extend import extend as continue_to
-    from radsmith.editing.files import write_distances
-    from radsmith.language.prompt import complete
-    from radsmith.language.reading import read_prompt
-
-    opened = _open(image)
-    words = options["prompt"] or opened.source.words
-    shown = complete(read_prompt(words or "image").prompt)[0]
-    console = Console(stderr=True, highlight=False, markup=False)
-    strict, options["strict"] = options["strict"], False
-    _check(opened, options, target)
-    edits = []
-    for task in _tasks(opened, options):
-        seed = task.request.seed
-        with console.status("drawing") as status:
-            found = continue_to(
-                opened.source, shown, target, task, strict=strict, progress=status.update
-            )
-        stem = _stem(opened, options, target, seed)
-        write_distances(found.distance, found.edited, opened, stem)
-        edits.append((seed, found.edited))
-    for flag in found.flags:
-        console.print(f"  ! {flag}", style="yellow", soft_wrap=True)
-    _write(opened, options, target, edits, "")
+    _run(_open(image), shared, target, _asked(shared, "extend", target=target))
 
 
 def _open(image: Path) -> Opened:
@@ -206,121 +209,104 @@ def _open(image: Path) -> Opened:
     return open_source(image)
 
 
-def _mask(opened: Opened, options: dict[str, Any]) -> Mask:
-    from radsmith.editing.files import box_mask, polygon_mask, read_mask
+def _model(shared: _Shared) -> Model:
+    from radsmith.api.model import Model
+    from radsmith.engines.choice import chosen
 
-    given = [options[name] for name in ("mask_file", "box", "polygon")]
-    if sum(value is not None for value in given) != 1:
-        raise InvalidInput("say where: one of --mask FILE, --box x,y,w,h and --polygon")
-    shape = opened.source.shape
-    if options["mask_file"] is not None:
-        return read_mask(options["mask_file"], shape)
-    return box_mask(given[1], shape) if given[1] else polygon_mask(given[2], shape)
+    return Model(chosen(shared.engine, shared.model))
 
 
-def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
-    """One task a candidate; says how the prompt was read."""
-    from datetime import UTC, datetime
+def _asked(shared: _Shared, operation: str, **parts: Any) -> EditRequest:
+    from radsmith.editing.request import EditRequest
 
-    from rich.console import Console
-
-    from radsmith.cli.console import say_plan
-    from radsmith.editing.operations import Task
-    from radsmith.editing.wording import edit_plan
-    from radsmith.engines.choice import chosen, load_engine, settings_for
-    from radsmith.files import prepare_folder
-    from radsmith.images.provenance import Request
-
-    choice = chosen(options["engine"], options["model"])
-    settings = settings_for(choice, options["steps"], options["guidance"])
-    prepare_folder(options["folder"])
-    engine = load_engine(choice)
-    text, planned = edit_plan(
-        options["prompt"], opened.source.words, engine.facts, strict=options["strict"]
+    return EditRequest(
+        operation=operation,
+        prompt=shared.prompt,
+        seed=shared.seed,
+        settings=_model(shared).settings(steps=shared.steps, guidance=shared.guidance),
+        strict=shared.strict,
+        **parts,
     )
-    if planned is not None:
-        say_plan(Console(stderr=True, highlight=False, markup=False), planned)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return [
-        Task(
-            engine=engine,
-            planned=planned,
-            request=Request(prompt=text, seed=options["seed"] + k, settings=settings),
-            created=created,
-        )
-        for k in range(options["count"])
-    ]
 
 
 def _run(
-    opened: Opened,
-    options: dict[str, Any],
-    operation: str,
-    make: Callable[[Task], Edited],
-    label: str = "",
+    opened: Opened, shared: _Shared, name: str, asked: EditRequest, shares: Sequence[float] = ()
 ) -> None:
-    """Make the candidates; a label names the finding that was changed ("" for none)."""
-    _check(opened, options, operation)
-    edits = [(task.request.seed, make(task)) for task in _tasks(opened, options)]
-    _write(opened, options, operation, edits, label)
+    """Plan once, say how the prompt was read, make the candidates and write them.
+
+    name: of the files, beside that of the image.  The candidates are of one seed each or, where
+    shares are given, of one share each.
+    """
+    from rich.console import Console
+
+    from radsmith.cli.console import say_plan
+    from radsmith.files import prepare_folder
+
+    numbers = (
+        range(1, len(shares) + 1) if shares else range(shared.seed, shared.seed + shared.count)
+    )
+    stems = [shared.folder / f"{opened.path.stem}-{name}-{number}" for number in numbers]
+    if not shared.force:
+        _refuse_present(opened, stems)
+    prepare_folder(shared.folder)
+    model = _model(shared)
+    plan = model.plan_edit(asked, opened)
+    console = Console(stderr=True, highlight=False, markup=False)
+    if plan.planned is not None:
+        say_plan(console, plan.planned)
+    plans = [plan.varied(share=share) for share in shares]
+    plans = plans or [plan.varied(seed=seed) for seed in numbers]
+    with console.status("drawing") as status:
+        made = [model.edit(p, opened, progress=status.update).edited for p in plans]
+    edits = [(stem, edited) for stem, edited in zip(stems, made, strict=True) if edited]
+    for flag in edits[-1][1].flags:
+        console.print(f"  ! {flag}", style="yellow", soft_wrap=True)
+    _write(opened, shared, edits, plan.request.label)
 
 
-def _stem(opened: Opened, options: dict[str, Any], operation: str, number: int) -> Path:
-    folder: Path = options["folder"]
-    return folder / f"{opened.path.stem}-{operation}-{number}"
-
-
-def _check(opened: Opened, options: dict[str, Any], operation: str) -> None:
+def _refuse_present(opened: Opened, stems: Sequence[Path]) -> None:
     """Refuse before any work what would overwrite a file."""
     from radsmith.editing.files import refuse_present
 
-    if options["force"]:
-        return
-    stems = [
-        _stem(opened, options, operation, options["seed"] + k) for k in range(options["count"])
-    ]
-    endings = (opened.suffix, "-mask.png", "-difference.png", "-distance.png", "-coco.json")
-    endings += (
-        "-sheet.png",
-        "-pair.json",
-        "-distance.dcm",
-        *((".json",) if opened.suffix == ".npy" else ()),
-    )
-    refuse_present([s.with_name(s.name + ending) for s in stems for ending in endings])
+    endings = [opened.suffix, "-mask.png", "-difference.png", "-distance.png", "-coco.json"]
+    endings += ["-sheet.png", "-pair.json", "-distance.dcm"]
+    endings += [".json"] if opened.suffix == ".npy" else []
+    refuse_present([stem.with_name(stem.name + end) for stem in stems for end in endings])
 
 
 def _write(
-    opened: Opened,
-    options: dict[str, Any],
-    operation: str,
-    edits: list[tuple[int, Edited]],
-    label: str,
+    opened: Opened, shared: _Shared, edits: Sequence[tuple[Path, Edited]], label: str
 ) -> None:
-    """The images, their masks and COCO boxes; a sheet of several; paths on stdout."""
+    """The images, their masks and COCO boxes; a sheet of several; paths on stdout.
+
+    edits: each with its file, but for the suffix.  label: the finding that was changed, or "".
+    """
     from radsmith.cli.sheets import write_edit_sheet
     from radsmith.editing.files import (
         write_coco,
         write_difference,
+        write_distances,
         write_edited,
         write_mask,
         write_pair,
     )
 
     written = []
-    first = _stem(opened, options, operation, edits[0][0])
-    for number, edited in edits:
-        stem = _stem(opened, options, operation, number)
+    first = edits[0][0]
+    for stem, edited in edits:
         path = stem.with_name(stem.name + opened.suffix)
-        words = edited.record.canonical_prompt
-        write_edited(edited, opened, path, words, keep_reference=options["keep_reference"])
+        write_edited(edited, opened, path, keep_reference=shared.keep_reference)
         written.append((path, edited, label or "drawn"))
         if not edited.mask.all():
             write_mask(edited.mask, stem.with_name(f"{stem.name}-mask.png"))
+        if edited.distance is not None:
+            write_distances(edited.distance, edited, opened, stem)
         if label:
             write_difference(opened.source, edited, stem.with_name(f"{stem.name}-difference.png"))
             write_pair(opened, edited, path, label)
         click.echo(path)
-    if not all(edited.mask.all() for _, edited in edits) and not operation.startswith("remove"):
+    removed = first.name.startswith(f"{opened.path.stem}-remove-")
+    if not removed and not all(edited.mask.all() for _, edited in edits):
         write_coco(written, first.with_name(f"{first.name}-coco.json"))
     if len(edits) > 1 or label:
         sheet = first.with_name(f"{first.name}-sheet.png")

@@ -139,8 +139,8 @@ def import_data(
     from radsmith.cli.console import import_summary, stage_progress
     from radsmith.datasets.entry import ct_windows
     from radsmith.datasets.remote import is_remote
-    from radsmith.datasets.run import Request, run_import
-    from radsmith.datasets.units import Options, own_vocabulary, read_labels
+    from radsmith.datasets.run import ImportRequest, run_import
+    from radsmith.datasets.units import UnitOptions, own_vocabulary, read_labels
     from radsmith.deidentification.attributes import Policy
     from radsmith.deidentification.run import default_secret, read_secret
     from radsmith.language.vocabulary import learn_concepts
@@ -156,14 +156,14 @@ def import_data(
         click.echo(f"new word: {concept.name} ({concept.id})", err=True)
     part = settings["body_part"]
     settings["body_part"] = _slug("body_part", part) if part else ""
-    options = Options(
+    options = UnitOptions(
         policy=Policy(secret=read_secret(secret or default_secret())),
         modality=_slug("modality", modality) if modality else "",
         labels=listed,
         vocabulary=vocabulary,
         **settings,
     )
-    request = Request(
+    request = ImportRequest(
         sources=folders,
         remote=remote,
         out=folder,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from radsmith.engines.choice import Choice
     from radsmith.generation.plan import Plan
     from radsmith.generation.prompt_list import Row
-    from radsmith.generation.run import Job
+    from radsmith.generation.run import ImageJob
     from radsmith.images.provenance import Settings
 
 FORMATS = ("png", "png16", "dicom", "npy")
@@ -96,24 +96,24 @@ def generate(
     _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice)
 
 
-def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
-    from radsmith.generation.run import Job
+def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[ImageJob]:
+    from radsmith.generation.run import ImageJob
     from radsmith.images.provenance import Request
 
-    jobs: dict[tuple[Path, Settings, str], Job] = {}
+    jobs: dict[tuple[Path, Settings, str], ImageJob] = {}
     for row, planned in zip(rows, plans, strict=True):
         if planned is None:
             continue
         for number in range(row.seed, row.seed + row.count):
             request = Request(prompt=row.prompt, seed=number, settings=row.settings)
             path = folder / f"{row.name or planned.stem}-{number}"
-            job = Job(plan=planned, request=request, path=path, formats=(format_,))
+            job = ImageJob(plan=planned, request=request, path=path, formats=(format_,))
             jobs.setdefault((path, row.settings, planned.canonical), job)
     return list(jobs.values())
 
 
 def _run(
-    jobs: list[Job],
+    jobs: list[ImageJob],
     failed: list[tuple[int, str, str]],
     folder: Path,
     sheet: bool,
@@ -125,7 +125,7 @@ def _run(
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
     from rich.console import Console
 
-    from radsmith.cli.console import Tally, say_plan, summary, watch, write_failures
+    from radsmith.cli.console import ImageTally, say_plan, summary, watch, write_failures
     from radsmith.cli.sheets import MOST_TILES, write_sheet
     from radsmith.generation.run import run_jobs
 
@@ -138,7 +138,7 @@ def _run(
         console.print(
             f"… and {len(plans) - 5} more prompts; {warned} of all have warnings", soft_wrap=True
         )
-    tally = Tally(failed=failed)
+    tally = ImageTally(failed=failed)
     try:
         outcomes = run_jobs(jobs, model=choice, workers=workers, force=force)
         watch(console, outcomes, len(jobs), MOST_TILES, tally)
@@ -176,17 +176,17 @@ def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
     from rich.console import Console
 
+    from radsmith.api.model import Model
     from radsmith.cli.console import reading_table, say_plan
-    from radsmith.engines.model_files import load_facts
-    from radsmith.generation.plan import plan
     from radsmith.language.reading import read_prompt
 
     console = Console(highlight=False, markup=False)
-    facts = load_facts(model)  # its own words enter the vocabulary
+    asked = Model(model)
+    asked.facts  # noqa: B018 - its own words enter the vocabulary
     reading = read_prompt(prompt)
     if not reading.language:
         console.print(reading_table(reading))
-    say_plan(console, plan(prompt, facts))
+    say_plan(console, asked.plan(prompt))
 
 
 @click.command()

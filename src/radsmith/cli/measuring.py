@@ -15,8 +15,7 @@ from radsmith.errors import InvalidInput
 if TYPE_CHECKING:
     from radsmith.engines.engine import Engine
     from radsmith.evaluation.features import Space
-    from radsmith.evaluation.fidelity import Options, Progress
-    from radsmith.evaluation.judge import Judge
+    from radsmith.evaluation.fidelity import Progress
     from radsmith.evaluation.octaves import OctaveOptions
     from radsmith.evaluation.real_set import RealSet
     from radsmith.evaluation.rebuild import RebuildOptions
@@ -64,8 +63,9 @@ def evaluate(
     DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
     samples.png; with --octaves, octaves.html and octaves.json.
     """
+    from radsmith.api.data import evaluate as measure
+    from radsmith.api.model import Model
     from radsmith.engines.choice import chosen, load_engine, settings_for
-    from radsmith.evaluation.fidelity import Options
     from radsmith.evaluation.judge_files import load_judge, load_spaces
     from radsmith.evaluation.octaves import EACH, OctaveOptions, kind_of
     from radsmith.files import prepare_folder
@@ -76,22 +76,29 @@ def evaluate(
     choice = chosen(engine, model)
     settings = settings_for(choice, counts[0], guidance)
     asked = [kind_of(text) for text in kinds]
-    judge = load_judge(judge_file)
-    spaces = load_spaces(features, judge)
-    drawing = load_engine(choice)
     prepare_folder(folder)
     if octaves:
+        spaces = load_spaces(features, load_judge(judge_file))
         options = OctaveOptions(settings=settings, kinds=asked, each=each or EACH, seed=seed)
-        click.echo(_octaves(drawing, spaces, (data, split), folder, options))
+        click.echo(_octaves(load_engine(choice), spaces, (data, split), folder, options))
         return
-    full = Options(
-        settings=settings,
-        more_steps=tuple(n for n in counts[1:] if n is not None),
-        per_kind=per_kind,
-        per_finding=per_finding,
-        seed=seed,
-    )
-    click.echo(_evaluation(drawing, (spaces, judge), (data, split, copies), folder, full))
+    with _telling() as show:
+        measure(
+            Model(choice),
+            data,
+            split=split,
+            settings=settings,
+            per_kind=per_kind,
+            per_finding=per_finding,
+            seed=seed,
+            copies=copies,
+            features=features,
+            judge=judge_file,
+            folder=folder,
+            more_steps=[n for n in counts[1:] if n is not None],
+            progress=show,
+        )
+    click.echo(folder / "index.html")
 
 
 def _check_use(context: click.Context, octaves: bool, counts: int) -> None:
@@ -108,25 +115,6 @@ def _check_use(context: click.Context, octaves: bool, counts: int) -> None:
         raise InvalidInput("--octaves measures one number of steps: give --steps one number")
 
 
-def _evaluation(
-    engine: Engine,
-    eyes: tuple[dict[str, Space], Judge],
-    data: tuple[Path, str, bool],
-    folder: Path,
-    options: Options,
-) -> Path:
-    """data: folder, split, and whether its training images are searched for copies."""
-    from radsmith.evaluation.fidelity import evaluate as compare
-    from radsmith.evaluation.report_page import write_evaluation
-
-    source, split, copies = data
-    with _telling() as show:
-        training = real_images(source, "train") if copies else None
-        found = compare(engine, real_images(source, split), training, *eyes, options, show)
-    found.report.update(split=split, date=_today())
-    return write_evaluation(folder, found)
-
-
 def _octaves(
     engine: Engine,
     spaces: dict[str, Space],
@@ -138,12 +126,14 @@ def _octaves(
     from rich.console import Console
 
     from radsmith.cli.console import figures_table
+    from radsmith.clock import today
     from radsmith.evaluation.octave_page import octave_tables, write_octaves
     from radsmith.evaluation.octaves import compare_octaves
+    from radsmith.evaluation.real_files import real_images
 
     with _telling() as show:
         found = compare_octaves(engine, real_images(*data), spaces, options, show)
-    found.report.update(split=data[1], date=_today())
+    found.report.update(split=data[1], date=today())
     console = Console(highlight=False, markup=False)
     for table in octave_tables(found.report):
         console.print(figures_table(table))
@@ -164,12 +154,6 @@ def _telling() -> Iterator[Progress]:
             status.update(f"{what}: {done} images drawn")
 
         yield show
-
-
-def _today() -> str:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).date().isoformat()
 
 
 @click.command()
@@ -202,14 +186,14 @@ def probe(
     With --erase DATA parts of real radiographs are erased and rebuilt too, -n candidates each, and
     compared with what was there and with classical inpainting.
     """
-    from datetime import UTC, datetime
-
     from rich.console import Console
 
     from radsmith.cli.console import probe_table
+    from radsmith.clock import now
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.judge_files import load_judge, load_spaces
     from radsmith.evaluation.probe import probe as ask
+    from radsmith.evaluation.real_files import real_images
     from radsmith.evaluation.rebuild import RebuildOptions
     from radsmith.evaluation.report_page import write_probe
     from radsmith.files import prepare_folder
@@ -219,7 +203,7 @@ def probe(
     judge, drawing = load_judge(judge_file), load_engine(choice)
     prepare_folder(folder / "images")
     console = Console(stderr=True, highlight=False, markup=False)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+    created = now()
     with console.status("drawing") as status:
         answers = ask(drawing, judge, each, settings, seed, created, status.update)
     page = write_probe(folder, drawing.facts.name, answers)
@@ -245,14 +229,3 @@ def _rebuild(
         report, images = rebuild(engine, real, load_baselines(), spaces, options, status.update)
     report["model"] = {"name": engine.facts.name, "digest": engine.facts.digest}
     return write_rebuilt(folder, report, images)
-
-
-def real_images(data: Path, split: str) -> RealSet:
-    """The real images of a split, decoded once and cached; synthetic ones are left out."""
-    from radsmith.datasets.corpus import Contents, load_corpus
-    from radsmith.datasets.labels import concepts_of
-    from radsmith.evaluation.real_set import RealSet
-    from radsmith.files import cache_folder
-
-    corpus = load_corpus([data], cache_folder(), concepts_of, split, real_only=True)
-    return RealSet(images=Contents(corpus), concepts=corpus.concepts, patients=corpus.patients)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from radsmith.datasets.entry import COLUMNS
-from radsmith.datasets.shards import Place
+from radsmith.datasets.shards import ShardPlace
 from radsmith.datasets.state import State
 from radsmith.files import unnamed, write_atomically
 
@@ -62,7 +62,7 @@ def finish(state: State, out: Path, work: Path, problems: Path, source: str) -> 
             if reason != "-":
                 left_out(path, reason)
         for name in state.names():
-            place = Place(out=out, state=work, name=name)
+            place = ShardPlace(out=out, state=work, name=name)
             part = json.loads(place.part.read_bytes())
             for path, reason in part["problems"]:
                 left_out(path, reason)

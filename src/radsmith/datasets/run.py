@@ -19,9 +19,9 @@ from radsmith.datasets.entry import VOCABULARY
 from radsmith.datasets.manifest import SUMMARY, Summary, finish
 from radsmith.datasets.remote import fetch
 from radsmith.datasets.scan import scan_file, shard_folders, walk
-from radsmith.datasets.shards import FAILED, Place, blame, make_shard_apart
-from radsmith.datasets.state import Job, State
-from radsmith.datasets.units import Options
+from radsmith.datasets.shards import FAILED, ShardPlace, blame, make_shard_apart
+from radsmith.datasets.state import ShardJob, State
+from radsmith.datasets.units import UnitOptions
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import prepare_folder, write_atomically
 from radsmith.language.vocabulary import learn_concepts
@@ -33,7 +33,7 @@ _POLL = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ImportRequest:
     """What to import and where to.
 
     remote: archives, as `remote.fetch` reads them.  test_share: of patients.  shard_size: units.
@@ -41,7 +41,7 @@ class Request:
 
     sources: tuple[Path, ...]
     out: Path
-    options: Options
+    options: UnitOptions
     workers: int = 1
     test_share: float = 0.1
     shard_size: int = 500
@@ -70,7 +70,7 @@ Progress = Callable[[str, int, int], None]
 """Called with a stage, done and total (0: not known)."""
 
 
-def run_import(request: Request, progress: Progress) -> Summary:
+def run_import(request: ImportRequest, progress: Progress) -> Summary:
     """Import, or go on where a killed import stopped; the same command gives the same data set.
 
     Raises InvalidInput where the folder holds another import or nothing could be imported, and
@@ -106,7 +106,7 @@ def run_import(request: Request, progress: Progress) -> Summary:
     return summary
 
 
-def _scan(request: Request, state: State, progress: Progress) -> None:
+def _scan(request: ImportRequest, state: State, progress: Progress) -> None:
     folders = [s for s in request.sources if s.is_dir()]
     shards = [found for folder in folders for found in shard_folders(folder)]
     for found in shards:
@@ -127,7 +127,7 @@ def _scan(request: Request, state: State, progress: Progress) -> None:
     state.commit()
 
 
-def _paths(request: Request) -> Iterator[Path]:
+def _paths(request: ImportRequest) -> Iterator[Path]:
     """Files of the sources, without what this import itself writes, then what was fetched."""
     inside = (request.out.resolve(), request.state.resolve())
     for path in walk(list(request.sources)):
@@ -138,11 +138,11 @@ def _paths(request: Request) -> Iterator[Path]:
             yield path
 
 
-def _make_shards(request: Request, state: State, progress: Progress) -> None:
+def _make_shards(request: ImportRequest, state: State, progress: Progress) -> None:
     """Keep `workers` processes busy until every shard has its part."""
     names = state.names()
     waiting = _unfinished(request, state)
-    running: dict[str, tuple[BaseProcess, Place, Job]] = {}
+    running: dict[str, tuple[BaseProcess, ShardPlace, ShardJob]] = {}
     done = sum((request.state / f"{name}.json").exists() for name in names)
     try:
         while True:
@@ -168,16 +168,16 @@ def _make_shards(request: Request, state: State, progress: Progress) -> None:
             process.join()
 
 
-def _unfinished(request: Request, state: State) -> Iterator[tuple[Place, Job]]:
+def _unfinished(request: ImportRequest, state: State) -> Iterator[tuple[ShardPlace, ShardJob]]:
     for name in state.names():
-        place = Place(out=request.out, state=request.state, name=name)
+        place = ShardPlace(out=request.out, state=request.state, name=name)
         if not place.part.exists():
             yield place, state.job(name)
 
 
 def _start(
-    request: Request, state: State, place: Place, job: Job
-) -> tuple[BaseProcess, Place, Job]:
+    request: ImportRequest, state: State, place: ShardPlace, job: ShardJob
+) -> tuple[BaseProcess, ShardPlace, ShardJob]:
     reports = {u.path: state.report(u.study, u.path) for u in job.units}
     process = multiprocessing.get_context("spawn").Process(
         target=make_shard_apart,
@@ -188,7 +188,7 @@ def _start(
     return process, place, job
 
 
-def _ended(process: BaseProcess, place: Place) -> bool:
+def _ended(process: BaseProcess, place: ShardPlace) -> bool:
     """Whether a shard's process is over; a file that hung or crashed it is blamed.
 
     Raises Unavailable where it gave up for another reason.

@@ -18,8 +18,8 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from radsmith.datasets.entry import thumbnail
-from radsmith.datasets.state import Job
-from radsmith.datasets.units import Made, Options, pictures_of
+from radsmith.datasets.state import ShardJob
+from radsmith.datasets.units import UnitImage, UnitOptions, pictures_of
 from radsmith.errors import RadsmithError
 from radsmith.files import write_atomically
 from radsmith.language.vocabulary import learn_concepts
@@ -29,7 +29,7 @@ FAILED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ShardPlace:
     """Where a shard and its working files lie: `out` is the data set, `state` stays private."""
 
     out: Path
@@ -62,7 +62,9 @@ class Place:
         return self.state / f"{self.name}.error"
 
 
-def make_shard(place: Place, job: Job, reports: Mapping[str, str], options: Options) -> None:
+def make_shard(
+    place: ShardPlace, job: ShardJob, reports: Mapping[str, str], options: UnitOptions
+) -> None:
     """Write the shard, then its part. Raises what disk and missing extras raise."""
     learn_concepts(options.vocabulary)
     blamed = read_bad(place)
@@ -88,7 +90,9 @@ def make_shard(place: Place, job: Job, reports: Mapping[str, str], options: Opti
     place.now.unlink(missing_ok=True)
 
 
-def make_shard_apart(place: Place, job: Job, reports: Mapping[str, str], options: Options) -> None:
+def make_shard_apart(
+    place: ShardPlace, job: ShardJob, reports: Mapping[str, str], options: UnitOptions
+) -> None:
     """`make_shard` as the whole of a process: what goes wrong is left in the error file."""
     try:
         make_shard(place, job, reports, options)
@@ -97,7 +101,7 @@ def make_shard_apart(place: Place, job: Job, reports: Mapping[str, str], options
         sys.exit(FAILED)
 
 
-def read_bad(place: Place) -> dict[str, str]:
+def read_bad(place: ShardPlace) -> dict[str, str]:
     """Files blamed for a crash, with the reason."""
     if not place.bad.exists():
         return {}
@@ -105,7 +109,7 @@ def read_bad(place: Place) -> dict[str, str]:
     return dict(json.loads(line) for line in lines)
 
 
-def blame(place: Place, reason: str) -> bool:
+def blame(place: ShardPlace, reason: str) -> bool:
     """Note the file that was being read as bad; whether there was one."""
     if not place.now.exists():
         return False
@@ -118,7 +122,7 @@ def blame(place: Place, reason: str) -> bool:
     return True
 
 
-def _add(tar: tarfile.TarFile, made: Made, shard: str) -> dict[str, str]:
+def _add(tar: tarfile.TarFile, made: UnitImage, shard: str) -> dict[str, str]:
     if made.entry is None or made.pixels is None:
         raise ValueError("an image without pixels")
     row = made.entry.row(shard)

@@ -34,7 +34,7 @@ from radsmith.datasets.projection import (
     expose,
     project,
 )
-from radsmith.datasets.simulated_regions import EXPOSURES, REGIONS, Region
+from radsmith.datasets.simulated_regions import EXPOSURES, REGIONS, VolumeField
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import slug
 
@@ -128,7 +128,7 @@ def simulate(volumes: Path, folder: Path, count: int, seed: int, workers: int = 
     return len(rows)
 
 
-Drawn = tuple[Region, str, int, NDArray[np.uint8]]
+Drawn = tuple[VolumeField, str, int, NDArray[np.uint8]]
 
 
 def _images(tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Drawn]:
@@ -141,7 +141,7 @@ def _images(tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Drawn]:
             yield from images
 
 
-def _name(region: Region, view: str) -> str:
+def _name(region: VolumeField, view: str) -> str:
     parts = (region.volume, slug(region.body_part), region.laterality, view)
     return "-".join(part for part in parts if part)
 
@@ -159,7 +159,7 @@ def _region_images(task: tuple[Any, ...]) -> list[Drawn]:
     return found
 
 
-def _body(path: Path, region: Region) -> _Body:
+def _body(path: Path, region: VolumeField) -> _Body:
     with np.load(path, allow_pickle=False) as stored:
         hu, (depth, rows, columns) = stored["hu"], (float(s) for s in stored["spacing"])
     mu = attenuation(body_only(hu))
@@ -174,7 +174,9 @@ def _body(path: Path, region: Region) -> _Body:
     )
 
 
-def _draw(body: _Body, region: Region, view: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _draw(
+    body: _Body, region: VolumeField, view: str, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """One radiograph with its own pose, field, dose and processing, as 8 bit."""
     beam = _beam(body, region, view, rng)
     path = _path(body, beam)
@@ -210,7 +212,7 @@ def _path(body: _Body, beam: Beam) -> Array:
     return np.maximum(np.asarray(enlarged, np.float32), 0)
 
 
-def _beam(body: _Body, region: Region, view: str, rng: np.random.Generator) -> Beam:
+def _beam(body: _Body, region: VolumeField, view: str, rng: np.random.Generator) -> Beam:
     """A beam near the region's own; its field stays within the scanned length."""
     pose = _VIEWS[view]
     length = (body.mu.shape[0] * body.spacing[0]) - 2 * _PAD
@@ -245,7 +247,7 @@ def _opening(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def _row(
-    key: str, shard: str, region: Region, view: str, pixels: NDArray[np.uint8]
+    key: str, shard: str, region: VolumeField, view: str, pixels: NDArray[np.uint8]
 ) -> dict[str, Any]:
     height, width = pixels.shape
     side = region.finding_side if view in _FRONTAL else ""

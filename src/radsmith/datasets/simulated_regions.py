@@ -12,7 +12,7 @@ WHOLE = (0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
+class VolumeField:
     """A field of a volume, as fractions (z, y, x) and millimetres.
 
     centre: of the field.  field: (width, height) at the centre, in mm.  x_range: columns that are
@@ -71,28 +71,28 @@ _DRAINED = "cptac-pda-00189-upper-abdomen"
 _CRANIUM = "dcm-qa-ct-head"
 
 REGIONS = (
-    Region(
+    VolumeField(
         volume=_HEAD,
         body_part="skull",
         centre=(0.45, 0.5, 0.5),
         field=(230, 250),
         views=("AP", "PA", "oblique", "Towne", "Waters"),
     ),
-    Region(
+    VolumeField(
         volume=_HEAD,
         body_part="skull",
         centre=(0.42, 0.47, 0.5),
         field=(270, 240),
         views=("lateral",),
     ),
-    Region(
+    VolumeField(
         volume=_HEAD,
         body_part="cervical spine",
         centre=(0.72, 0.5, 0.5),
         field=(150, 140),
         views=("lateral", "oblique"),
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="skull",
         centre=(0.3, 0.52, 0.5),
@@ -100,7 +100,7 @@ REGIONS = (
         views=("AP", "PA", "oblique"),
         x_range=(0.345, 0.655),
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="skull",
         centre=(0.3, 0.52, 0.5),
@@ -108,7 +108,7 @@ REGIONS = (
         views=("lateral",),
         x_range=(0.345, 0.655),
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="cervical spine",
         centre=(0.6, 0.58, 0.5),
@@ -117,7 +117,7 @@ REGIONS = (
         x_range=(0.28, 0.72),
         tilt=-15.0,
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="cervical spine",
         centre=(0.56, 0.58, 0.5),
@@ -125,7 +125,7 @@ REGIONS = (
         views=("lateral", "oblique"),
         x_range=(0.345, 0.655),
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="shoulder",
         centre=(0.68, 0.5, 0.2),
@@ -133,7 +133,7 @@ REGIONS = (
         views=("AP",),
         laterality="right",
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="shoulder",
         centre=(0.68, 0.5, 0.8),
@@ -141,7 +141,7 @@ REGIONS = (
         views=("AP",),
         laterality="left",
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="humerus",
         centre=(0.42, 0.5, 0.17),
@@ -151,7 +151,7 @@ REGIONS = (
         laterality="right",
         roll=180.0,
     ),
-    Region(
+    VolumeField(
         volume=_UPPER,
         body_part="humerus",
         centre=(0.42, 0.5, 0.84),
@@ -161,7 +161,7 @@ REGIONS = (
         laterality="left",
         roll=180.0,
     ),
-    Region(
+    VolumeField(
         volume=_LOWER,
         body_part="abdomen",
         centre=(0.5, 0.5, 0.5),
@@ -169,21 +169,21 @@ REGIONS = (
         views=("AP",),
         weight=2,
     ),
-    Region(
+    VolumeField(
         volume=_LOWER,
         body_part="lumbar spine",
         centre=(0.58, 0.6, 0.5),
         field=(200, 300),
         views=("AP", "oblique"),
     ),
-    Region(
+    VolumeField(
         volume=_LOWER,
         body_part="lumbar spine",
         centre=(0.58, 0.68, 0.5),
         field=(190, 300),
         views=("lateral",),
     ),
-    Region(
+    VolumeField(
         volume=_PELVIS,
         body_part="abdomen",
         centre=(0.46, 0.5, 0.5),
@@ -191,21 +191,21 @@ REGIONS = (
         views=("AP",),
         weight=2,
     ),
-    Region(
+    VolumeField(
         volume=_PELVIS,
         body_part="lumbar spine",
         centre=(0.36, 0.6, 0.5),
         field=(190, 250),
         views=("AP", "oblique"),
     ),
-    Region(
+    VolumeField(
         volume=_PELVIS,
         body_part="lumbar spine",
         centre=(0.36, 0.66, 0.5),
         field=(180, 250),
         views=("lateral",),
     ),
-    Region(
+    VolumeField(
         volume=_PELVIS,
         body_part="pelvis",
         centre=(0.72, 0.5, 0.5),
@@ -214,7 +214,7 @@ REGIONS = (
         weight=2,
         finding="implant",
     ),
-    Region(
+    VolumeField(
         volume=_PELVIS,
         body_part="hip",
         centre=(0.86, 0.5, 0.22),
@@ -222,7 +222,7 @@ REGIONS = (
         views=("AP",),
         laterality="right",
     ),
-    Region(
+    VolumeField(
         volume=_PELVIS,
         body_part="hip",
         centre=(0.86, 0.5, 0.78),
@@ -231,28 +231,28 @@ REGIONS = (
         laterality="left",
         finding="implant",
     ),
-    Region(
+    VolumeField(
         volume=_DRAINED,
         body_part="upper abdomen",
         centre=(0.5, 0.5, 0.5),
         field=(330, 176),
         views=("AP",),
     ),
-    Region(
+    VolumeField(
         volume=_THIN,
         body_part="chest",
         centre=(0.5, 0.5, 0.5),
         field=(350, 190),
         views=("AP", "PA"),
     ),
-    Region(
+    VolumeField(
         volume=_THIN,
         body_part="chest",
         centre=(0.5, 0.5, 0.5),
         field=(250, 190),
         views=("lateral",),
     ),
-    Region(
+    VolumeField(
         volume=_PORT,
         body_part="chest",
         centre=(0.5, 0.5, 0.5),
@@ -260,7 +260,7 @@ REGIONS = (
         views=("PA", "AP"),
         finding="central venous port",
     ),
-    Region(
+    VolumeField(
         volume=_PORT,
         body_part="chest",
         centre=(0.5, 0.5, 0.5),
@@ -268,7 +268,7 @@ REGIONS = (
         views=("lateral", "oblique"),
         finding="central venous port",
     ),
-    Region(
+    VolumeField(
         volume=_EFFUSION,
         body_part="chest",
         centre=(0.5, 0.5, 0.5),
@@ -277,7 +277,7 @@ REGIONS = (
         finding="pleural effusion",
         finding_side="right",
     ),
-    Region(
+    VolumeField(
         volume=_EFFUSION,
         body_part="chest",
         centre=(0.5, 0.5, 0.5),
@@ -285,21 +285,21 @@ REGIONS = (
         views=("lateral", "oblique"),
         finding="pleural effusion",
     ),
-    Region(
+    VolumeField(
         volume=_EFFUSION,
         body_part="thoracic spine",
         centre=(0.5, 0.6, 0.5),
         field=(170, 260),
         views=("AP",),
     ),
-    Region(
+    VolumeField(
         volume=_EFFUSION,
         body_part="thoracic spine",
         centre=(0.5, 0.66, 0.5),
         field=(180, 260),
         views=("lateral",),
     ),
-    Region(
+    VolumeField(
         volume=_CRANIUM,
         body_part="skull",
         centre=(0.5, 0.5, 0.5),

@@ -79,7 +79,7 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ShardJob:
     """One shard to be made."""
 
     name: str
@@ -210,12 +210,12 @@ class State:
         """Names of all jobs in order."""
         return [name for (name,) in self._db.execute("select name from job order by number")]
 
-    def job(self, name: str) -> Job:
+    def job(self, name: str) -> ShardJob:
         """The job of a name."""
         found = self._db.execute("select units from job where name = ?", (name,)).fetchone()
         read: list[dict[str, Any]] = json.loads(found[0])
         made = (Unit(**(unit | {"indices": tuple(unit["indices"])})) for unit in read)
-        return Job(name=name, units=tuple(made))
+        return ShardJob(name=name, units=tuple(made))
 
     def forget_seen(self) -> None:
         """Begin the search for copies and the count of patients anew."""

@@ -52,7 +52,7 @@ _MOST = 89_478_485
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class UnitOptions:
     """How images are imported. Slugs and words; "" or empty where the files are to say.
 
     source: the name given to these images.  text: what becomes of burned-in text: "mask",
@@ -74,7 +74,7 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class UnitImage:
     """An image for a shard, or the reason why there is none."""
 
     path: str
@@ -83,7 +83,7 @@ class Made:
     reason: str = ""
 
 
-def pictures_of(unit: Unit, report: str, options: Options) -> Iterator[Made]:
+def pictures_of(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitImage]:
     """All images of a unit. Never raises for a bad file: its reason is part of the outcome."""
     try:
         if unit.kind == "shard":
@@ -94,13 +94,13 @@ def pictures_of(unit: Unit, report: str, options: Options) -> Iterator[Made]:
     except RadsmithError as error:
         if error.exit_code == 4:
             raise
-        yield Made(path=unit.path, reason=str(error))
+        yield UnitImage(path=unit.path, reason=str(error))
     except (MemoryError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield Made(path=unit.path, reason=f"cannot be read: {text[:160]}")
+        yield UnitImage(path=unit.path, reason=f"cannot be read: {text[:160]}")
 
 
-def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
+def _of_file(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitImage]:
     data = read_bytes(Path(unit.path))
     if unit.path.lower().endswith((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")):
         yield from _of_picture(unit, data, report, options)
@@ -128,7 +128,7 @@ def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
 
 
 def _shown(
-    dataset: Dataset, frame: NDArray[np.generic], facts: Facts, options: Options
+    dataset: Dataset, frame: NDArray[np.generic], facts: Facts, options: UnitOptions
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """The frame in each of its windows: CT by name, radiographs as the file says, else spread."""
     if facts.modality == "ct":
@@ -147,7 +147,7 @@ def _shown(
     yield "", 255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels
 
 
-def _of_volume(unit: Unit, report: str, options: Options) -> Iterator[Made]:
+def _of_volume(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitImage]:
     """NIfTI: slices along the axis of largest spacing, turned so that the patient's front is up."""
     import nibabel
 
@@ -178,7 +178,9 @@ def _of_volume(unit: Unit, report: str, options: Options) -> Iterator[Made]:
     for index in plan_slices(values.shape[axis], options.slices):
         plane = np.flip(np.take(values, index, axis=axis).T, axis=(0, 1) if axis == 2 else (0,))
         if not np.isfinite(plane).all():
-            yield Made(path=unit.path, reason=f"slice {index} holds values that are no numbers")
+            yield UnitImage(
+                path=unit.path, reason=f"slice {index} holds values that are no numbers"
+            )
             continue
         names = ct_windows(facts.body_part, options.windows) if facts.modality == "ct" else ("",)
         for name in names:
@@ -193,7 +195,7 @@ def _of_volume(unit: Unit, report: str, options: Options) -> Iterator[Made]:
             yield _checked(unit.path, _with_labels(entry, report), pixels, options)
 
 
-def _of_picture(unit: Unit, data: bytes, report: str, options: Options) -> Iterator[Made]:
+def _of_picture(unit: Unit, data: bytes, report: str, options: UnitOptions) -> Iterator[UnitImage]:
     """PNG, JPEG and the like, with their row of the list where there is one."""
     row = options.labels.get(Path(unit.path).name, {})
     modality = row.get("modality") or options.modality
@@ -209,7 +211,7 @@ def _of_picture(unit: Unit, data: bytes, report: str, options: Options) -> Itera
     language = report_language(report)
     if language:
         reason = f"its report is in {language}: only English is read, so it gives no labels"
-        yield Made(path=unit.path, reason=reason)
+        yield UnitImage(path=unit.path, reason=reason)
     entry = replace(_with_labels(entry, report), **_made_by(data))
     yield _checked(unit.path, _labelled(entry, row), pixels, options)
 
@@ -256,7 +258,7 @@ def facts_of_row(row: Row, modality: str, body_part: str) -> Facts:
     )
 
 
-def _of_shard(path: Path, options: Options) -> Iterator[Made]:
+def _of_shard(path: Path, options: UnitOptions) -> Iterator[UnitImage]:
     """Pictures of a tar shard, with the rows of the manifest beside it."""
     split = path.name.partition("-")[0]
     with (path.parent / f"{split}.csv").open(newline="", encoding="utf-8") as file:
@@ -286,10 +288,10 @@ def _of_shard(path: Path, options: Options) -> Iterator[Made]:
                 )
                 yield _checked(name, _labelled(entry, row), pixels, options)
             except InvalidInput as error:
-                yield Made(path=name, reason=str(error))
+                yield UnitImage(path=name, reason=str(error))
 
 
-def _cleaned(frames: NDArray[np.generic], options: Options, white: bool) -> NDArray[np.generic]:
+def _cleaned(frames: NDArray[np.generic], options: UnitOptions, white: bool) -> NDArray[np.generic]:
     found = text_in_frames(frames)
     if found and options.text == "refuse":
         raise InvalidInput(f"burned-in text in {len(found)} places; refused as asked")
@@ -297,7 +299,7 @@ def _cleaned(frames: NDArray[np.generic], options: Options, white: bool) -> NDAr
 
 
 def _entry(
-    unit: Unit, name: str, pixels: NDArray[np.uint8], facts: Facts, options: Options
+    unit: Unit, name: str, pixels: NDArray[np.uint8], facts: Facts, options: UnitOptions
 ) -> Entry:
     """The entry; key, patient, series and origin are keyed hashes."""
     policy = options.policy
@@ -387,10 +389,10 @@ def read_labels(path: Path) -> dict[str, Row]:
     return named
 
 
-def _checked(path: str, entry: Entry, pixels: NDArray[np.uint8], options: Options) -> Made:
+def _checked(path: str, entry: Entry, pixels: NDArray[np.uint8], options: UnitOptions) -> UnitImage:
     reason = fault(pixels, entry.modality)
     if reason and not (options.keep_doubtful and reason.startswith("looks")):
-        return Made(path=path, reason=reason)
+        return UnitImage(path=path, reason=reason)
     digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
     entry = replace(entry, digest=digest[:32], alike=alike(pixels))
-    return Made(path=path, entry=entry, pixels=pixels)
+    return UnitImage(path=path, entry=entry, pixels=pixels)

@@ -33,7 +33,7 @@ _HEADS = frozenset(("HEAD", "BRAIN", "SKULL", "FACE", "NECK", "HEADNECK", "JAW",
 
 
 @dataclass
-class Tally:
+class CleaningTally:
     """What a run did: counts, problems (path, reason) and risks (kind -> files)."""
 
     done: Counter[str] = field(default_factory=Counter)
@@ -86,12 +86,14 @@ def source_files(sources: Sequence[Path]) -> Iterator[Path]:
             yield source
 
 
-def deidentify_files(sources: Sequence[Path], out: Path, policy: Policy, text: TextPolicy) -> Tally:
+def deidentify_files(
+    sources: Sequence[Path], out: Path, policy: Policy, text: TextPolicy
+) -> CleaningTally:
     """Write clean copies of all DICOM files and reports below `out`; go on past bad files.
 
     File names are pseudonyms: names of source files may hold names of people.
     """
-    tally, around = Tally(), Surroundings(tuple(sources))
+    tally, around = CleaningTally(), Surroundings(tuple(sources))
     for path in source_files(sources):
         if out.resolve() in path.resolve().parents:
             continue
@@ -106,7 +108,12 @@ def deidentify_files(sources: Sequence[Path], out: Path, policy: Policy, text: T
 
 
 def _one(
-    path: Path, out: Path, policy: Policy, text: TextPolicy, tally: Tally, around: Surroundings
+    path: Path,
+    out: Path,
+    policy: Policy,
+    text: TextPolicy,
+    tally: CleaningTally,
+    around: Surroundings,
 ) -> None:
     data = read_bytes(path)
     if is_dicom(data[:256]):
@@ -160,7 +167,7 @@ def dicom_bytes_of(dataset: Dataset) -> bytes:
     return stream.getvalue()
 
 
-def _note(clean: Dataset, removed: Removed, texts: int, tally: Tally) -> None:
+def _note(clean: Dataset, removed: Removed, texts: int, tally: CleaningTally) -> None:
     tally.cleaned.update(removed.cleaned)
     tally.leftovers.update(removed.leftovers)
     if texts:
@@ -173,7 +180,7 @@ def _note(clean: Dataset, removed: Removed, texts: int, tally: Tally) -> None:
         tally.risks["slices that may hold a head: a face could be rendered from the series"] += 1
 
 
-def residual_risk(tally: Tally, policy: Policy, text: TextPolicy) -> bytes:
+def residual_risk(tally: CleaningTally, policy: Policy, text: TextPolicy) -> bytes:
     """What was done and what risk is left, as JSON, without any path or value of the source."""
     report: dict[str, Any] = {
         "profile": "DICOM PS3.15 annex E, Basic Application Level Confidentiality Profile",

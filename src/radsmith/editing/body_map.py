@@ -87,7 +87,7 @@ def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDAr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class BodyPlace:
     """A region of the body. centre, size: (x, y) in mm, x from the midline, y from the vertex.
 
     instead: the nearest other parts, to be asked for where a model never learned this one.
@@ -112,22 +112,22 @@ class Place:
 
 
 _MIDDLE = (
-    Place(part="skull", centre=(0, 125), size=(240, 260), instead=("chest",)),
-    Place(part="neck", centre=(0, 270), size=(220, 170), instead=("chest",)),
-    Place(part="chest", centre=(0, 460), size=(430, 410)),
-    Place(part="abdomen", centre=(0, 760), size=(420, 400), instead=("pelvis", "chest")),
-    Place(part="pelvis", centre=(0, 950), size=(430, 320), instead=("abdomen", "chest")),
+    BodyPlace(part="skull", centre=(0, 125), size=(240, 260), instead=("chest",)),
+    BodyPlace(part="neck", centre=(0, 270), size=(220, 170), instead=("chest",)),
+    BodyPlace(part="chest", centre=(0, 460), size=(430, 410)),
+    BodyPlace(part="abdomen", centre=(0, 760), size=(420, 400), instead=("pelvis", "chest")),
+    BodyPlace(part="pelvis", centre=(0, 950), size=(430, 320), instead=("abdomen", "chest")),
 )
 _LIMBS = (
-    Place(part="shoulder", centre=(190, 400), size=(240, 240)),
-    Place(part="humerus", centre=(250, 560), size=(180, 300), instead=("shoulder",)),
-    Place(part="elbow", centre=(268, 730), size=(170, 190), instead=("shoulder",)),
-    Place(part="forearm", centre=(285, 860), size=(160, 260), instead=("elbow", "shoulder")),
-    Place(part="hand", centre=(300, 1010), size=(170, 220), instead=("knee",)),
-    Place(part="femur", centre=(108, 1140), size=(230, 400), instead=("knee",)),
-    Place(part="knee", centre=(95, 1345), size=(190, 220)),
-    Place(part="lower leg", centre=(92, 1520), size=(190, 330), instead=("knee",)),
-    Place(part="ankle", centre=(90, 1690), size=(190, 180), instead=("knee",)),
+    BodyPlace(part="shoulder", centre=(190, 400), size=(240, 240)),
+    BodyPlace(part="humerus", centre=(250, 560), size=(180, 300), instead=("shoulder",)),
+    BodyPlace(part="elbow", centre=(268, 730), size=(170, 190), instead=("shoulder",)),
+    BodyPlace(part="forearm", centre=(285, 860), size=(160, 260), instead=("elbow", "shoulder")),
+    BodyPlace(part="hand", centre=(300, 1010), size=(170, 220), instead=("knee",)),
+    BodyPlace(part="femur", centre=(108, 1140), size=(230, 400), instead=("knee",)),
+    BodyPlace(part="knee", centre=(95, 1345), size=(190, 220)),
+    BodyPlace(part="lower leg", centre=(92, 1520), size=(190, 330), instead=("knee",)),
+    BodyPlace(part="ankle", centre=(90, 1690), size=(190, 180), instead=("knee",)),
 )
 TALL = {"male": 1750.0, "female": 1620.0}
 """Standing height in mm of the adults whose proportions are used."""
@@ -141,7 +141,7 @@ TARGETS = {
 }
 
 
-def places(sex: str = "", age_group: str = "") -> list[Place]:
+def places(sex: str = "", age_group: str = "") -> list[BodyPlace]:
     """All regions of a body. sex: male, female or unknown; age_group: its slug, adult if empty."""
     scale = TALL.get(sex, sum(TALL.values()) / 2) / TALL["male"] * _GROWN.get(age_group, 1.0)
     found = list(_MIDDLE)
@@ -149,10 +149,10 @@ def places(sex: str = "", age_group: str = "") -> list[Place]:
         for p in _LIMBS:
             centre = (sign * p.centre[0], p.centre[1])
             found.append(
-                Place(part=p.part, centre=centre, size=p.size, side=side, instead=p.instead)
+                BodyPlace(part=p.part, centre=centre, size=p.size, side=side, instead=p.instead)
             )
     return [
-        Place(
+        BodyPlace(
             part=p.part,
             centre=(p.centre[0] * scale, p.centre[1] * scale),
             size=(p.size[0] * scale, p.size[1] * scale),
@@ -164,7 +164,7 @@ def places(sex: str = "", age_group: str = "") -> list[Place]:
 
 
 def silhouette(
-    body: list[Place], x: NDArray[np.float64], y: NDArray[np.float64]
+    body: list[BodyPlace], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """How surely a point in mm lies inside the body's outline, 0-1: (len(y), len(x)).
 
@@ -182,7 +182,7 @@ def silhouette(
     return found
 
 
-def outward(start: Place, target: str, body: list[Place]) -> list[Place]:
+def outward(start: BodyPlace, target: str, body: list[BodyPlace]) -> list[BodyPlace]:
     """The target's regions, each touching what is there by then, nearest to `start` first.
 
     Of paired regions the start's side comes first; one leg or arm is of the start's side alone.
@@ -197,7 +197,7 @@ def outward(start: Place, target: str, body: list[Place]) -> list[Place]:
         if p.part in TARGETS[target] and p.name != start.name
         and not (one_side and p.side and p.side != (start.side or "right"))
     ]  # fmt: skip
-    reached, order = [start], list[Place]()
+    reached, order = [start], list[BodyPlace]()
     while wanted:
         touching = [p for p in wanted if any(_touch(p, r) for r in reached)]
         if not touching:
@@ -212,10 +212,10 @@ def outward(start: Place, target: str, body: list[Place]) -> list[Place]:
     return order
 
 
-def _touch(one: Place, other: Place) -> bool:
+def _touch(one: BodyPlace, other: BodyPlace) -> bool:
     a, b = one.box, other.box
     return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
 
 
-def _apart(one: Place, other: Place) -> float:
+def _apart(one: BodyPlace, other: BodyPlace) -> float:
     return float(np.hypot(one.centre[0] - other.centre[0], one.centre[1] - other.centre[1]))

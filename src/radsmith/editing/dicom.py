@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from radsmith.editing.operations import Edited, Levels, Source
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation
-from radsmith.language.prompt import complete
+from radsmith.language.prompt import filled_in
 from radsmith.language.reading import read_prompt
 
 MODALITIES = {
@@ -75,7 +75,7 @@ def edited_dicom(
         bits=source.bits,
         inverted=source.inverted,
     )
-    prompt, _ = complete(read_prompt(words or source.words or "image").prompt)
+    prompt, _ = filled_in(read_prompt(words or source.words or "image").prompt)
     codes = codes_of(prompt)
     modality = MODALITIES.get(origin.modality, "").rpartition(" ")[2].lower()
     if modality and codes.modality != modality:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing.body_map import Box, Place, outward, places, silhouette
+from radsmith.editing.body_map import BodyPlace, Box, outward, places, silhouette
 from radsmith.editing.operations import (
     LARGEST_CANVAS,
     Edited,
@@ -37,18 +37,6 @@ LEAST = 20
 """Regions with fewer training images than this are drawn as a neighbour."""
 KEPT = 0.3
 """Pixels of earlier frames that fade in less than this are known to a new frame."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extended:
-    """edited: the body.  distance: (height, width), mm from real pixels, 0 on them.
-
-    flags: what was drawn as something else, or left out.
-    """
-
-    edited: Edited
-    distance: NDArray[np.float32]
-    flags: tuple[str, ...]
 
 
 @dataclass
@@ -85,7 +73,7 @@ def extend(
     *,
     strict: bool = False,
     progress: Callable[[str], None] = lambda name: None,
-) -> Extended:
+) -> Edited:
     """Continue `source`, which shows `shown` from the front, to leg, arm, pelvis, trunk or body.
 
     strict: regions with fewer than WEAK training images stay black.  The output has the source's
@@ -96,7 +84,6 @@ def extend(
     start = _start(shown, body)
     frames = outward(start, target, body)
     canvas = _canvas(source, shown, start, frames)
-    known = canvas.real
     flags = _assumed(source, shown, start)
     frame_notes: list[str] = []
     for number, place in enumerate(frames):
@@ -112,16 +99,11 @@ def extend(
         planned = plan(asked, task.engine.facts)
         _draw(canvas, place, body, replace(task, request=request, planned=planned))
     _fade_to_air(canvas, body)
-    return Extended(
-        edited=_finished(
-            canvas, source, f"extended to {target}; " + "; ".join(frame_notes), task, flags
-        ),
-        distance=_distance(known, canvas.spacing),
-        flags=tuple(flags),
-    )
+    said = f"extended to {target}; " + "; ".join(frame_notes)
+    return _finished(canvas, source, said, task, flags)
 
 
-def _start(shown: Prompt, body: list[Place]) -> Place:
+def _start(shown: Prompt, body: list[BodyPlace]) -> BodyPlace:
     vocabulary = default_vocabulary()
     part = vocabulary[shown.body_part].name if shown.body_part else ""
     side = _slug(shown.side)
@@ -135,7 +117,7 @@ def _start(shown: Prompt, body: list[Place]) -> Place:
     return next((p for p in same if p.side == side), same[0])
 
 
-def _assumed(source: Source, shown: Prompt, start: Place) -> list[str]:
+def _assumed(source: Source, shown: Prompt, start: BodyPlace) -> list[str]:
     """What neither the file nor the prompt says. Raises InvalidInput for a lateral view."""
     if "view:lateral" in shown.views:
         raise InvalidInput("the body map is seen from the front: a lateral view cannot be extended")
@@ -157,7 +139,7 @@ _ALIASES = {
 _ASKED = {"lower leg": "tibia and fibula"}
 
 
-def _canvas(source: Source, shown: Prompt, start: Place, frames: list[Place]) -> _Canvas:
+def _canvas(source: Source, shown: Prompt, start: BodyPlace, frames: list[BodyPlace]) -> _Canvas:
     """Black around the source, which lies at the middle of its region."""
     height, width = source.shape
     spacing = source.image.spacing
@@ -198,7 +180,7 @@ def _canvas(source: Source, shown: Prompt, start: Place, frames: list[Place]) ->
     )
 
 
-def _asked(place: Place, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
+def _asked(place: BodyPlace, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
     """The prompt for a region, and what to say where it is drawn as something else."""
     vocabulary = default_vocabulary()
 
@@ -218,7 +200,7 @@ def _asked(place: Place, facts: ModelFacts, shown: Prompt) -> tuple[str, str]:
     return ", ".join([f"{words} x-ray", *person]), flag
 
 
-def _draw(canvas: _Canvas, place: Place, body: list[Place], task: Task) -> None:
+def _draw(canvas: _Canvas, place: BodyPlace, body: list[BodyPlace], task: Task) -> None:
     """Draw one frame over what is to be made, and over the rim of what was made before it.
 
     Over the overlap the new frame fades in; a limb begins from its mirrored fellow.
@@ -259,7 +241,7 @@ def _fade(fresh: Mask) -> NDArray[np.float32]:
     )
 
 
-def _fade_to_air(canvas: _Canvas, body: list[Place]) -> None:
+def _fade_to_air(canvas: _Canvas, body: list[BodyPlace]) -> None:
     """Outside the body's outline there is air, black; the source's pixels stay."""
     height, width = canvas.made.shape
     x = np.asarray(canvas.corner[0] + (np.arange(width) + 0.5) * canvas.spacing[1])
@@ -287,7 +269,13 @@ def _finished(
         untouched_sha256=before,
     )
     record = replace(record, warnings=(*record.warnings, *flags))
-    return Edited(image=image, mask=~known, record=record)
+    return Edited(
+        image=image,
+        mask=~known,
+        record=record,
+        distance=_distance(known, canvas.spacing),
+        flags=tuple(flags),
+    )
 
 
 def _distance(known: Mask, spacing: tuple[float, float]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ from radsmith.editing.dicom import (
     MODALITIES,
     Origin,
     distance_dicom,
-    edited_dicom,
     in_tenths,
 )
+from radsmith.editing.formats import Format, file_bytes
 from radsmith.editing.operations import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
@@ -36,13 +36,18 @@ from radsmith.images.pictures import (
     is_npy,
     npy_bytes,
     opened,
-    png_bytes,
     read_picture,
     read_record,
 )
+from radsmith.images.provenance import Generation
 from radsmith.language.foreign import foreign_language
 from radsmith.language.reading import read_prompt
 
+FORMATS: Final[dict[str, Format | Literal["npy"]]] = {
+    ".png": "png",
+    ".npy": "npy",
+    ".dcm": "dicom",
+}
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
 
 
@@ -55,6 +60,21 @@ class Opened:
     suffix: str
     origin: Origin | None = None
     uids: tuple[str, str] = ("", "")
+
+    @property
+    def image(self) -> Image:
+        """Pixels with unit, spacing and window."""
+        return self.source.image
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """(height, width), as the file stores them."""
+        return self.image.pixels
+
+    @property
+    def words(self) -> str:
+        """What the file says it shows, such as "left knee x-ray"; empty where it says nothing."""
+        return self.source.words
 
 
 def open_source(path: Path) -> Opened:
@@ -145,23 +165,36 @@ def refuse_present(paths: Sequence[Path]) -> None:
 
 
 def write_edited(
-    edited: Edited,
-    source: Opened,
-    path: Path,
-    prompt_words: str = "",
-    *,
-    keep_reference: bool = False,
+    edited: Edited, source: Opened, path: Path, *, keep_reference: bool = False
 ) -> None:
     """The edited image in its source's kind of file; `path` ends in `source.suffix`."""
-    if source.origin is not None:
-        after = replace(source.source, image=edited.image)
-        parents = [source.uids] if keep_reference and all(source.uids) else []
-        data = edited_dicom(after, edited.record, source.origin, prompt_words, parents=parents)
-    elif source.suffix == ".npy":
-        data, beside = npy_bytes(edited.image, edited.record)
+    parents = [source.uids] if keep_reference and all(source.uids) else []
+    after = replace(source.source, image=edited.image)
+    write_picture(path, after, edited.record, source.origin, parents=parents)
+
+
+def write_picture(
+    path: Path,
+    source: Source,
+    record: Generation,
+    origin: Origin | None = None,
+    *,
+    bits: int = 8,
+    parents: Sequence[tuple[str, str]] = (),
+) -> None:
+    """An image as .png, .npy or .dcm, by the suffix of `path`; whole or absent.
+
+    bits: of a PNG of intensity.  origin, parents: as `formats.file_bytes` has them.
+    """
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise InvalidInput(f"{path}: an image is saved as {', '.join(FORMATS)}, by its suffix")
+    if form == "npy":
+        data, beside = npy_bytes(source.image, record)
         write_atomically(path.with_suffix(".json"), beside)
     else:
-        data = png_bytes(edited.image, edited.record, bits=source.source.bits)
+        form = "png16" if form == "png" and bits == 16 else form
+        data = file_bytes(source, record, form, origin, parents=parents)
     write_atomically(path, data)
 
 

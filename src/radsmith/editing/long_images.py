@@ -24,12 +24,12 @@ FRAME, FRESH, RIM = 1.5, 0.75, 0.125
 """A frame's length, what of it is new, and the rim that is drawn twice, in shorter sides."""
 
 
-def complete(fill: Fill, given: Given, seed: int) -> Array:
+def in_frames(fill: Fill, given: Given, seed: int) -> Array:
     """The image completed, known pixels as given: one call, or one for each frame."""
     height, width = given.mask.shape
     if height > width:
         turned = replace(given, pixels=given.pixels.T, mask=given.mask.T)
-        return complete(lambda g, s: fill(_turned(g), s).T, turned, seed).T
+        return in_frames(lambda g, s: fill(_turned(g), s).T, turned, seed).T
     if width <= LONG * height or not given.mask.any():
         return fill(given, seed)
     result = given.pixels.copy()

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing.long_images import complete
-from radsmith.engines.engine import Engine, Given, Telling, check_strength
+from radsmith.editing.long_images import in_frames
+from radsmith.engines.engine import Ask, Engine, Given, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, record_of
 from radsmith.images.image import Image
@@ -63,11 +63,17 @@ class Margins:
 
 @dataclass(frozen=True, kw_only=True)
 class Edited:
-    """An edited image in its source's unit and depth; mask: (height, width), True = made."""
+    """An edited image in its source's unit and depth; mask: (height, width), True = made.
+
+    distance: (height, width), mm from real pixels, 0 on them, of an image that was continued to
+    more of the body.  flags: what was drawn as something else there, or left out.
+    """
 
     image: Image
     mask: Mask
     record: Generation
+    distance: NDArray[np.float32] | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,39 +136,38 @@ def change(source: Source, mask: Mask, task: Task, strength: float = 0.85) -> Ed
     return _filled(source, mask, task, "change", said, strength=strength)
 
 
-def interpolate(
-    one: Source, other: Source, count: int, task: Task, strength: float = 0.6
-) -> list[Edited]:
-    """`count` images on the way from one to the other, both excluded.
+def between(one: Source, other: Source, share: float, task: Task, strength: float = 0.6) -> Edited:
+    """An image on the way from one to the other. share: how far, above 0 and below 1.
 
     The two are mixed and redrawn, most in the middle; `one` gives size, depth and polarity.
-    Raises InvalidInput where the sizes differ or count is below 1.
+    Raises InvalidInput where the sizes differ.
     """
     if one.shape != other.shape:
         raise InvalidInput(
             f"both images must have one size, got {_size(one)} and {_size(other)}: resize one"
         )
-    if count < 1:
-        raise InvalidInput(f"count must be at least 1, got {count}")
+    if not 0 < share < 1:
+        raise InvalidInput(f"a share of the way lies above 0 and below 1, got {share:g}")
     check_strength(strength)
     first, last = (Levels.of(s, np.ones(s.shape, np.bool_)) for s in (one, other))
     a, b = first.intensity(one.image.pixels), last.intensity(other.image.pixels)
-    found = []
-    for k in range(1, count + 1):
-        share = k / (count + 1)
-        mixed = first.stored(((1 - share) * a + share * b).astype(np.float32))
-        source = replace(one, image=replace(one.image, pixels=mixed))
-        amount = max(0.05, strength * min(1.0, 2 * min(share, 1 - share)))
-        edited = vary(source, amount, task)
-        parents = (one.image.digest(), other.image.digest())
-        record = replace(
-            edited.record,
-            operation="interpolate",
-            parents=parents,
-            edit=f"{share:.3f} of the way, redrawn with strength {amount:.2f}",
-        )
-        found.append(replace(edited, record=record))
-    return found
+    mixed = first.stored(((1 - share) * a + share * b).astype(np.float32))
+    amount = max(0.05, strength * min(1.0, 2 * min(share, 1 - share)))
+    edited = vary(replace(one, image=replace(one.image, pixels=mixed)), amount, task)
+    record = replace(
+        edited.record,
+        operation="interpolate",
+        parents=(one.image.digest(), other.image.digest()),
+        edit=f"{share:.3f} of the way, redrawn with strength {amount:.2f}",
+    )
+    return replace(edited, record=record)
+
+
+def shares(count: int) -> list[float]:
+    """So many even steps between two images, both excluded. Raises InvalidInput below 1."""
+    if count < 1:
+        raise InvalidInput(f"count must be at least 1, got {count}")
+    return [k / (count + 1) for k in range(1, count + 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,21 +325,17 @@ def _filled(
 
 
 def _drawn(task: Task, given: Given) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """The masked pixels as the engine draws them: (n,), and the concepts where it says so."""
-    engine, shown = task.engine, dict[str, None]()
-    planned, request = task.planned, task.request
-    concepts = planned.concepts if planned else ()
-    asked = planned.prompt if planned else None
-    absent = asked.absent if asked else ()
+    """The masked pixels as the engine draws them: (n,), and the concepts it drew."""
+    seed, settings = task.request.seed, task.request.settings
+    ask = task.planned.ask(seed, settings) if task.planned else Ask(seed=seed, settings=settings)
+    shown = dict[str, None]()
 
     def fill(part: Given, seed: int) -> NDArray[np.float32]:
-        if isinstance(engine, Telling):
-            found, told = engine.fill_telling(part, concepts, seed, request.settings, absent)
-            shown.update(dict.fromkeys(told))
-            return found
-        return engine.fill(part, concepts, seed, request.settings, absent, asked)
+        completion = task.engine.fill(part, replace(ask, seed=seed))
+        shown.update(dict.fromkeys(completion.concepts))
+        return completion.pixels
 
-    pixels = complete(fill, given, request.seed)[given.mask]
+    pixels = in_frames(fill, given, seed)[given.mask]
     return pixels, tuple(shown)
 
 

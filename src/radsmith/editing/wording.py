@@ -10,7 +10,7 @@ from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, plan_of
 from radsmith.language.foreign import only_english
-from radsmith.language.prompt import NORMAL, Finding, Prompt, complete, filled, render, settled
+from radsmith.language.prompt import NORMAL, Finding, Prompt, filled_in, in_context, render, settled
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -75,8 +75,8 @@ def edit_plan(
     reading = read_prompt(text)
     shown = read_prompt(words).prompt if prompt.strip() and words else None
     planned = plan_of(reading, facts, shown=shown, strict=strict)
-    if shown is not None and filled(reading.prompt, shown) != reading.prompt:
-        text = render(filled(reading.prompt, shown))
+    if shown is not None and in_context(reading.prompt, shown) != reading.prompt:
+        text = render(in_context(reading.prompt, shown))
     return text, planned
 
 
@@ -99,7 +99,7 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
     """
     if add is not None and remove is not None:
         raise InvalidInput("add or remove one finding at a time")
-    shown = complete(read_prompt(words).prompt)[0] if words else Prompt()
+    shown = filled_in(read_prompt(words).prompt)[0] if words else Prompt()
     named = add if add is not None else remove
     if named is None:
         if severity is None or not any(f.present for f in shown.findings):
@@ -126,7 +126,7 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
         kept += [absent] if rest else [Finding(concept=NORMAL), absent]
     else:
         kept.append(finding)
-    prompt, _ = complete(settled(vars(shown) | {"findings": kept, "age_years": None, "age": None}))
+    prompt, _ = filled_in(settled(vars(shown) | {"findings": kept, "age_years": None, "age": None}))
     vocabulary = default_vocabulary()
     name = vocabulary[finding.concept].name
     return Wanted(prompt=prompt, finding=finding, text=render(prompt), label=name)

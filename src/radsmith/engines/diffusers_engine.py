@@ -11,7 +11,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engines.engine import SMALLEST, Given, ModelFacts, check_size
+from radsmith.engines.engine import SMALLEST, Ask, Completion, Given, ModelFacts, check_size
 from radsmith.engines.finetuned import LORA, Finetuned, file_digest, read_finetuned
 from radsmith.engines.model_files import combined_digest
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from radsmith.images.provenance import Settings
 from radsmith.images.regions import Mask, through_square
 from radsmith.images.resize import fitted, resize
-from radsmith.language.prompt import Prompt, in_words
 
 Array = NDArray[np.float32]
 INDEX = "model_index.json"
@@ -105,70 +103,48 @@ class DiffusersEngine:
         self._multiple = math.lcm(8, 2 * int(getattr(pipe, "vae_scale_factor", 8)))
         self._classes: dict[str, Any] = {}
 
-    def generate(
-        self,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
+    def generate(self, ask: Ask) -> Array:
         """One image: (height, width) in 0-1; the pipeline's own square unless a size is asked.
 
         Drawn with the pipeline's own number of pixels along the longer side, then resized.
         """
-        check_size(settings.size, self.facts.sides)
-        words = in_words(concepts, absent, prompt)
-        size = settings.size or (self._side, self._side)
+        check_size(ask.settings.size, self.facts.sides)
+        size = ask.settings.size or (self._side, self._side)
         width, height = (self._near(self._side * n / max(size)) for n in size)
         if self._masked:
             blank = np.zeros((self._side, self._side), np.float32)
-            drawn = self._draw(blank, blank == 0, 1.0, (words, seed, settings))
+            drawn = self._draw(blank, blank == 0, 1.0, ask)
         else:
             pipe = self._as("Text2Image", "text-to-image")
-            drawn = self._call(pipe, (words, seed, settings), width=width, height=height)
+            drawn = self._call(pipe, ask, width=width, height=height)
         return fitted(drawn, *size) if drawn.shape != size[::-1] else drawn
 
-    def fill(
-        self,
-        given: Given,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
+    def fill(self, given: Given, ask: Ask) -> Completion:
         """The given image completed, through a square window around the hole.
 
         Raises InvalidInput where the pipeline can neither inpaint nor begin from an image.
         """
-        mask = given.mask
-        if not mask.any():
-            return given.pixels
-        asked = (in_words(concepts, absent, prompt), seed, settings)
-        pixels = given.pixels
-        if given.strength == 1:  # what stands in the hole must not matter
+        pixels, mask = given.pixels, given.mask
+        if given.strength == 1 and mask.any():  # what stands in the hole must not matter
             level = np.float32(pixels[~mask].mean() if not mask.all() else 0)
             pixels = np.where(mask, level, pixels).astype(np.float32)
-            if mask.all():
-                height, width = mask.shape
-                whole = Settings(
-                    num_steps=settings.num_steps, guidance_scale=settings.guidance_scale
-                )
-                return fitted(self.generate(concepts, seed, whole, absent, prompt), width, height)
-        return through_square(
-            pixels, mask, self._side, lambda p, hole: self._draw(p, hole, given.strength, asked)
-        )
+        if given.strength == 1 and mask.all():
+            whole = self.generate(replace(ask, settings=replace(ask.settings, size=None)))
+            pixels = fitted(whole, *mask.shape[::-1])
+        else:
+            pixels = through_square(
+                pixels, mask, self._side, lambda p, hole: self._draw(p, hole, given.strength, ask)
+            )
+        return Completion(pixels=pixels, concepts=ask.concepts)
 
-    def _draw(self, pixels: Array, hole: Mask, strength: float, asked: Asked) -> Array:
+    def _draw(self, pixels: Array, hole: Mask, strength: float, ask: Ask) -> Array:
         """A square of the pipeline's own size, from known pixels; img2img where all is unknown."""
         import torch
 
         image = torch.from_numpy(np.repeat(np.clip(pixels, 0, 1)[None, None], 3, axis=1))
-        words, seed, settings = asked
         if strength < 1:  # a pipeline runs steps x strength of them: one at least
-            steps = min(100, max(settings.num_steps, int(1 / strength) + 1))
-            settings = Settings(num_steps=steps, guidance_scale=settings.guidance_scale)
+            steps = min(100, max(ask.settings.num_steps, int(1 / strength) + 1))
+            ask = replace(ask, settings=replace(ask.settings, num_steps=steps))
         more: dict[str, Any] = {"image": image, "strength": strength}
         if hole.all() and not self._masked:
             pipe = self._as("Image2Image", "image-to-image")
@@ -176,14 +152,14 @@ class DiffusersEngine:
             pipe = self._as("Inpainting", "inpainting")
             more["mask_image"] = torch.from_numpy(hole[None, None].astype(np.float32))
         size = {"width": self._side, "height": self._side}
-        drawn = self._call(pipe, (words, seed, settings), **more, **size)
+        drawn = self._call(pipe, ask, **more, **size)
         return drawn if drawn.shape == pixels.shape else resize(drawn, *size.values())
 
-    def _call(self, pipe: Any, asked: Asked, **more: Any) -> Array:
+    def _call(self, pipe: Any, ask: Ask, **more: Any) -> Array:
         """Run a pipeline with those of the arguments it takes; (height, width) gray in 0-1."""
         import torch
 
-        (shown, absent), seed, settings = asked
+        (shown, absent), settings = ask.words, ask.settings
         takes = inspect.signature(pipe.__call__).parameters
         text = shown or "radiology image"
         negative = "negative_prompt" in takes and "true_cfg_scale" not in takes
@@ -197,7 +173,7 @@ class DiffusersEngine:
         arguments = {
             "num_inference_steps": settings.num_steps,
             "guidance_scale": settings.guidance_scale,
-            "generator": torch.Generator("cpu").manual_seed(seed),
+            "generator": torch.Generator("cpu").manual_seed(ask.seed),
             "output_type": "np",
             **more,
         }
@@ -234,10 +210,6 @@ class DiffusersEngine:
         """A multiple of what the pipeline can draw, not too narrow to."""
         least = self._side / 4
         return max(1, round(max(pixels, least) / self._multiple)) * self._multiple
-
-
-Asked = tuple[tuple[str, str], int, Settings]
-"""What is to be seen and what not, in words; seed; settings."""
 
 
 def _gray(image: Array, name: str) -> Array:

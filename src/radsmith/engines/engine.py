@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
-from radsmith.language.prompt import Prompt
+from radsmith.language.prompt import Prompt, in_words
 
 Array = NDArray[np.float32]
 SIDE = 256
@@ -81,52 +81,52 @@ class Given:
         check_strength(self.strength)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What an image is to show, and how it is to be drawn.
+
+    concepts: ids to be seen; absent: ids not to be.  Without concepts an image is completed by its
+    pixels alone.  prompt: what they were read from, for engines that are asked in words; without
+    it they make the words from the ids.  seed: 0 to 2^63-1.
+    """
+
+    concepts: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    prompt: Prompt | None = None
+    seed: int = 0
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What is to be seen and what is not, as two sentences; either may be empty."""
+        return in_words(self.concepts, self.absent, self.prompt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """An image completed. pixels: (height, width) in 0-1, known ones as given.
+
+    concepts: ids of what was drawn, where the engine chose it by the pixels; else those asked.
+    """
+
+    pixels: Array
+    concepts: tuple[str, ...]
+
+
 class Engine(Protocol):
     """What everything above needs of a model."""
 
     facts: ModelFacts
 
-    def generate(
-        self,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
+    def generate(self, ask: Ask) -> Array:
         """One image of the concepts, without the absent ones: (height, width) in 0-1.
 
-        prompt: what the concepts were read from, for engines that are asked in words; without it
-        they make the words from the concepts.
+        Raises InvalidInput for a size outside `facts.sides`.
         """
         ...
 
-    def fill(
-        self,
-        given: Given,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
-        """The given image completed, of any size: (height, width) in 0-1, known pixels as given."""
-        ...
-
-
-@runtime_checkable
-class Telling(Protocol):
-    """An engine that says as what it completed an image, as where no words were given."""
-
-    def fill_telling(
-        self,
-        given: Given,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-    ) -> tuple[Array, tuple[str, ...]]:
-        """As `Engine.fill`, and the ids of what was drawn."""
+    def fill(self, given: Given, ask: Ask) -> Completion:
+        """The given image completed, of any size, whatever size the settings name."""
         ...
 
 
@@ -158,18 +158,10 @@ class Staged(Protocol):
         """From coarse to fine."""
         ...
 
-    def refine(
-        self,
-        name: str,
-        low: Array,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        aspect: float = 1.0,
-    ) -> Array:
+    def refine(self, name: str, low: Array, ask: Ask, aspect: float = 1.0) -> Array:
         """What the stage of this name makes of low (s, s): (S, S), both in 0-1 and letterboxed.
 
-        concepts: ids, a style among them where it is known.  aspect: width over height of the
+        ask: with a style among its concepts where it is known.  aspect: width over height of the
         content; what lies outside is black.  Raises InvalidInput for another name or shape.
         """
         ...

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,13 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from radsmith.engines.engine import SMALLEST, Given, ModelFacts, check_size
+from radsmith.engines.engine import SMALLEST, Ask, Completion, Given, ModelFacts, check_size
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
 from radsmith.images.image import quantize
-from radsmith.images.provenance import Settings
 from radsmith.images.regions import Mask, through_square
 from radsmith.images.resize import fitted
-from radsmith.language.prompt import Prompt, in_words
 
 if TYPE_CHECKING:
     import httpx
@@ -129,30 +127,15 @@ class OpenAIEngine:
         self._client = httpx.Client(headers=headers, timeout=times, limits=ends)
         self._plain = httpx.Client(timeout=times, limits=ends)  # for addresses: no key
 
-    def generate(
-        self,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
+    def generate(self, ask: Ask) -> Array:
         """One image: (height, width) in 0-1, cut from the middle of a square and resized."""
-        check_size(settings.size, self.facts.sides)
-        side = self._side(max(settings.size or SIDES[1:2]))
-        body = self._body(in_words(concepts, absent, prompt), side)
-        drawn = self._asked("images/generations", json=body)
-        return fitted(drawn, *(settings.size or (side, side)))
+        size = ask.settings.size
+        check_size(size, self.facts.sides)
+        side = self._side(max(size or SIDES[1:2]))
+        drawn = self._asked("images/generations", json=self._body(ask, side))
+        return fitted(drawn, *(size or (side, side)))
 
-    def fill(
-        self,
-        given: Given,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
+    def fill(self, given: Given, ask: Ask) -> Completion:
         """The given image completed, through a square window around the hole.
 
         Raises InvalidInput for a strength below 1: the API has no such thing.
@@ -162,30 +145,30 @@ class OpenAIEngine:
                 "an images endpoint draws anew and cannot begin from given pixels: strength"
                 f" {given.strength:g} was asked, give --strength 1 or use another engine"
             )
-        words = in_words(concepts, absent, prompt)
         side = self._side(max(given.mask.shape))
-        height, width = given.mask.shape
         if given.mask.all():
-            drawn = self._asked("images/generations", json=self._body(words, side))
-            return fitted(drawn, width, height)
+            drawn = self._asked("images/generations", json=self._body(ask, side))
+            pixels = fitted(drawn, *given.mask.shape[::-1])
+            return Completion(pixels=pixels, concepts=ask.concepts)
 
         def draw(pixels: Array, hole: Mask) -> Array:
             files = {
                 "image": ("image.png", _png(pixels), "image/png"),
                 "mask": ("mask.png", _mask_png(hole), "image/png"),
             }
-            drawn = self._asked("images/edits", data=self._body(words, side), files=files)
+            drawn = self._asked("images/edits", data=self._body(ask, side), files=files)
             return fitted(drawn, side, side)
 
-        return through_square(given.pixels, given.mask, side, draw)
+        pixels = through_square(given.pixels, given.mask, side, draw)
+        return Completion(pixels=pixels, concepts=ask.concepts)
 
     def _side(self, wanted: int) -> int:
         """The smallest square that loses nothing, else the largest there is."""
         sides = self._endpoint.sides
         return next((side for side in sides if side >= wanted), sides[-1])
 
-    def _body(self, words: tuple[str, str], side: int) -> dict[str, Any]:
-        shown, absent = words
+    def _body(self, ask: Ask, side: int) -> dict[str, Any]:
+        shown, absent = ask.words
         text = ", ".join(
             [shown or "radiology image", *(f"no {a}" for a in absent.split(", ") if a)]
         )

@@ -49,7 +49,7 @@ Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class FidelityOptions:
     """per_kind: most real images of a kind.  per_finding: pairs of prompts a finding.
 
     more_steps: other numbers of steps to compare on the largest kinds.
@@ -88,7 +88,7 @@ def evaluate(
     training: RealSet | None,
     spaces: Mapping[str, Space],
     judge: Judge,
-    options: Options,
+    options: FidelityOptions,
     progress: Progress = lambda what, steps: None,
 ) -> Evaluation:
     """Compare the model with `real`; with `training`, look for copies too.
@@ -236,7 +236,7 @@ def _likeness(images: Images, seed: int) -> float:
 
 
 def _findings(
-    engine: Engine, judge: Judge, real: RealSet, options: Options, progress: Progress
+    engine: Engine, judge: Judge, real: RealSet, options: FidelityOptions, progress: Progress
 ) -> list[dict[str, Any]]:
     """Per learned finding: the judge's AUROC on prompted images, and whether "no" means no."""
     entries = []
@@ -286,7 +286,7 @@ def _sides(
     engine: Engine,
     judge: Judge,
     kinds: Sequence[tuple[str, str]],
-    options: Options,
+    options: FidelityOptions,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Left and right of one seed: how often the judge sees both as asked."""

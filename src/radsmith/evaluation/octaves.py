@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engines.engine import SIDE, Engine, Staged, StageFacts
+from radsmith.engines.engine import SIDE, Ask, Engine, Staged, StageFacts
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.features import Images, Space, Stored
 from radsmith.evaluation.fidelity import Progress, draw
@@ -23,11 +23,11 @@ from radsmith.evaluation.metrics import Interval, kernel_distance
 from radsmith.evaluation.real_set import OF_ONE_PATIENT, RealSet, halves, kind_name, kinds_of
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
-from radsmith.language.prompt import Prompt, complete, prompt_of, render
+from radsmith.language.prompt import Prompt, filled_in, prompt_of, render
 from radsmith.language.reading import read_prompt
 
 Array = NDArray[np.float32]
-Refine = Callable[[str, Array, Sequence[str], int, Settings, float], Array]
+Refine = Callable[[str, Array, Ask, float], Array]
 """`Staged.refine`."""
 SIDES = (16, 32, 64, 128, 256)
 SMALLEST = 30
@@ -72,7 +72,7 @@ def kind_of(text: str) -> Prompt:
     if reading.unknown:
         said = ", ".join(str(unknown) for unknown in reading.unknown)
         raise InvalidInput(f"the kind “{text}” holds words not understood: {said}")
-    prompt, _ = complete(reading.prompt)
+    prompt, _ = filled_in(reading.prompt)
     if prompt.modality is None or prompt.body_part is None:
         raise InvalidInput(
             f"the kind “{text}” must name a modality and a body part, such as “chest x-ray”"
@@ -246,10 +246,10 @@ def _refined(
     drawn = []
     for i, low in enumerate(lows):
         height, width = real.images[i].shape
-        fine = refine(
-            stage.name, low, real.concepts[i], options.seed + i, options.settings, width / height
+        ask = Ask(
+            concepts=tuple(real.concepts[i]), seed=options.seed + i, settings=options.settings
         )
-        drawn.append(fine)
+        drawn.append(refine(stage.name, low, ask, width / height))
         progress(f"refining real images by the stage {stage.name}", 1)
     cubic = [enlarge(low, stage.output_side // stage.input_side) for low in lows]
     return {"stage": Stored(drawn), "cubic": Stored(cubic), "floor": real.images}

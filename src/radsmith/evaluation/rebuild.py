@@ -6,13 +6,13 @@ Classical methods that know nothing of anatomy are the yardstick: a model must b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engines.engine import Engine, Given
+from radsmith.engines.engine import Ask, Engine, Given
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.features import Space
 from radsmith.evaluation.real_set import RealSet, kind_name
@@ -110,9 +110,10 @@ def _rebuilt(
     sides = [max(4, round(float(rng.uniform(*options.share)) * n)) for n in before.shape]
     mask = _box(before.shape, sides, rng)
     erased = np.where(mask, 0, before).astype(np.float32)
-    concepts = [c for c in real.concepts[number] if not c.startswith("style:")]
+    concepts = tuple(c for c in real.concepts[number] if not c.startswith("style:"))
+    given, ask = Given(pixels=erased, mask=mask), Ask(concepts=concepts, settings=options.settings)
     candidates = [
-        engine.fill(Given(pixels=erased, mask=mask), concepts, options.seed + k, options.settings)
+        engine.fill(given, replace(ask, seed=options.seed + k)).pixels
         for k in range(options.candidates)
     ]
     return Rebuilt(

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from radsmith import __version__
-from radsmith.engines.engine import Engine, ModelFacts
+from radsmith.engines.engine import Ask, Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Image, Window
-from radsmith.images.provenance import Generation, Request
+from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.prompt import Prompt, complete, filled, render
+from radsmith.language.prompt import Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -47,6 +48,29 @@ class Plan:
     concepts: tuple[str, ...]
     not_understood: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def ask(self, seed: int, settings: Settings) -> Ask:
+        """What an engine is asked for."""
+        return Ask(
+            concepts=self.concepts,
+            absent=self.prompt.absent,
+            prompt=self.prompt,
+            seed=seed,
+            settings=settings,
+        )
+
+    def to_fields(self) -> dict[str, Any]:
+        """As JSON values, for a worker that is to draw what was planned."""
+        return asdict(self)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Plan:
+        """Read `to_fields`."""
+        parts: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+        }
+        parts["prompt"] = Prompt.from_fields(fields["prompt"])
+        return cls(**parts)
 
     @property
     def stem(self) -> str:
@@ -90,9 +114,9 @@ def plan_of(
     text = reading.text
     if reading.language:
         raise InvalidInput(f"“{text[:80]}”: {only_english(reading.language)}")
-    prompt = reading.prompt if shown is None else filled(reading.prompt, shown)
+    prompt = reading.prompt if shown is None else in_context(reading.prompt, shown)
     against = [] if shown is None else contradictions(reading.prompt, shown)
-    prompt, notes = complete(prompt)
+    prompt, notes = filled_in(prompt)
     concerns = [f"not understood: {unknown}" for unknown in reading.unknown]
     concerns += [*against, *reading.warnings, *_coverage(prompt, facts)]
     if strict and concerns:
@@ -112,9 +136,7 @@ def plan_of(
 
 def make(engine: Engine, planned: Plan, request: Request, created: str) -> tuple[Image, Generation]:
     """One image and its record. created: ISO 8601 time."""
-    settings = request.settings
-    asked = planned.prompt
-    pixels = engine.generate(planned.concepts, request.seed, settings, asked.absent, asked)
+    pixels = engine.generate(planned.ask(request.seed, request.settings))
     longer = max(pixels.shape)
     window = next((w for c, w in _WINDOWS.items() if c in planned.concepts), None)
     ct = planned.prompt.modality == "modality:ct"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
+from radsmith.clock import now
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
@@ -27,7 +27,7 @@ EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ImageJob:
     """One image to make. formats: keys of EXTENSIONS; path: without extension."""
 
     plan: Plan
@@ -45,13 +45,15 @@ class Job:
 class Outcome:
     """What became of a job: made (with its image), there already, or failed."""
 
-    job: Job
+    job: ImageJob
     image: Image | None = None
     record: Generation | None = None
     error: RadsmithError | None = None
 
 
-def run_jobs(jobs: Sequence[Job], *, model: Choice, workers: int, force: bool) -> Iterator[Outcome]:
+def run_jobs(
+    jobs: Sequence[ImageJob], *, model: Choice, workers: int, force: bool
+) -> Iterator[Outcome]:
     """Run jobs, yielding each as it ends; order varies with several workers.
 
     force: make and overwrite files that are there with another request; otherwise such a job
@@ -61,7 +63,7 @@ def run_jobs(jobs: Sequence[Job], *, model: Choice, workers: int, force: bool) -
     yield from over_tasks(partial(_run, model=model, force=force), jobs, workers)
 
 
-def _run(job: Job, model: Choice, force: bool) -> Outcome:
+def _run(job: ImageJob, model: Choice, force: bool) -> Outcome:
     engine = _engine(model)
     try:
         present = [path for path in job.files if path.exists()]
@@ -73,7 +75,7 @@ def _run(job: Job, model: Choice, force: bool) -> Outcome:
             raise InvalidInput(
                 f"{other} is there, made otherwise; use --force, or another folder with -o"
             )
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = now()
         image, record = make(engine, job.plan, job.request, created)
         for name, path in zip(job.formats, job.files, strict=True):
             _write(name, path, image, record, job.plan)
@@ -87,7 +89,7 @@ def _engine(model: Choice) -> Engine:
     return load_engine(model)
 
 
-def _holds(path: Path, job: Job, engine: Engine) -> bool:
+def _holds(path: Path, job: ImageJob, engine: Engine) -> bool:
     """Whether the file was made by this request and model."""
     try:
         record = read_record(path)

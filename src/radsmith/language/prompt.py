@@ -160,6 +160,14 @@ class Prompt:
             if meant != concept:
                 raise InvalidInput(f"with {' and '.join(context)}, {concept} means {meant}")
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Prompt:
+        """Read what `dataclasses.asdict` gives, also where it went through JSON."""
+        age = fields["age"]
+        parts = dict(fields) | {"age": Age(**age) if age else None}
+        parts["findings"] = tuple(Finding(**finding) for finding in fields["findings"])
+        return cls(**parts)
+
     @property
     def paired(self) -> bool:
         """Whether the body part has a left and a right."""
@@ -220,7 +228,7 @@ def render_finding(finding: Finding) -> str:
     return ("" if finding.present else "no ") + words + places
 
 
-def complete(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
+def filled_in(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
     """The prompt with modality and body part filled in from the rest, and notes that say so.
 
     Nothing is filled in where the rest does not tell.
@@ -243,7 +251,7 @@ def complete(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
     return prompt, tuple(notes)
 
 
-def filled(asked: Prompt, shown: Prompt) -> Prompt:
+def in_context(asked: Prompt, shown: Prompt) -> Prompt:
     """The prompt with the modality and body part of what is shown, where it names none."""
     if asked.modality is not None and asked.body_part is not None:
         return asked

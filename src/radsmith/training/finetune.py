@@ -35,7 +35,7 @@ from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import held_out_loss
 from radsmith.training.export import stored_network
 from radsmith.training.finetune_finer import tune_finer
-from radsmith.training.finetune_report import Watch, finish_report
+from radsmith.training.finetune_report import ModelWatch, finish_report
 from radsmith.training.fit_prior import extend_prior, mean_covariance
 from radsmith.training.flow import base_loss
 from radsmith.training.from_onnx import base_from_onnx, upsampler_from_onnx
@@ -96,7 +96,9 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     run, recipe = _start(tuning, material)
     plan = _plan(tuning, material, run, recipe)
     tell("forecast", vars(plan))
-    watch = Watch(own=material.own, new=plan.new, folder=tuning.work / "previews", seed=tuning.seed)
+    watch = ModelWatch(
+        own=material.own, new=plan.new, folder=tuning.work / "previews", seed=tuning.seed
+    )
     _train(tuning, material, (run, recipe), plan.steps, watch, tell)
     use_best(run.average, tuning.work, "base")
     if tuning.finer_steps:
@@ -258,7 +260,7 @@ def _train(
     material: Material,
     state: tuple[Run, Recipe],
     steps: int,
-    watch: Watch,
+    watch: ModelWatch,
     tell: Tell,
 ) -> None:
     run, recipe = state

@@ -36,11 +36,11 @@ MOST_PROMPTS = 4
 IMAGES = 16
 """Drawn before and after for each prompt."""
 PROBED = 2
-Made = tuple[Image, Generation]
+Drawing = tuple[Image, Generation]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
+class ModelWatch:
     """Looks at a model in training: sheets of what is new, and how near they are to an image.
 
     new: concepts that the model did not have.  folder: where the sheets go.
@@ -107,7 +107,7 @@ class Watch:
         }
 
 
-def draw(engine: Engine, text: str, count: int, seed: int) -> list[Made]:
+def draw(engine: Engine, text: str, count: int, seed: int) -> list[Drawing]:
     """Images of one prompt with seeds from `seed` on."""
     planned = plan(text, engine.facts)
     settings = Settings()
@@ -123,7 +123,7 @@ def finish_report(
     after: Engine,
     own: OwnData,
     forecast: dict[str, Any],
-    watch: Watch,
+    watch: ModelWatch,
 ) -> None:
     """Write `report/` in the work folder: report.json, sheet.png, log and previews."""
     folder = work / "report"
@@ -174,7 +174,7 @@ def _closeness(corpus: Corpus, images: dict[str, Images], space: Space) -> dict[
     return found
 
 
-def _copies(watch: Watch, images: Images) -> dict[str, Any] | None:
+def _copies(watch: ModelWatch, images: Images) -> dict[str, Any] | None:
     """Share of the images nearer than chance, and of planted near-copies that are found so."""
     near = watch.nearness(images)
     if near is None:
@@ -198,14 +198,14 @@ def _probed(engine: Engine, judge: Any, seed: int) -> dict[str, Any]:
     return {"right": sum(a.right for a in named), "of": asked}
 
 
-def _tiles(made: Sequence[Made]) -> list[Tile]:
+def _tiles(made: Sequence[Drawing]) -> list[Tile]:
     return [
         Tile(image=image, caption=f"{record.seed}: {record.canonical_prompt}", record=record)
         for image, record in made
     ]
 
 
-def _stored(made: Sequence[Made]) -> Images:
+def _stored(made: Sequence[Drawing]) -> Images:
     return Stored(image.pixels for image, _ in made)
 
 

@@ -30,8 +30,8 @@ from radsmith.training.flow import base_loss
 from radsmith.training.network import BaseDenoiser, BaseParams, Upsampler, UpsamplerParams
 from radsmith.training.refining import ask, squared_loss
 from radsmith.training.state import (
-    Beginning,
     Run,
+    Trained,
     begin_from,
     keep_best,
     resume,
@@ -89,7 +89,7 @@ def start(
     folder: Path,
     concepts: int,
     sizes: dict[str, Any],
-    initial: Beginning | None = None,
+    initial: Trained | None = None,
 ) -> Run:
     """The run whose state lies in `folder`, or a new one, from `initial` where it is given."""
     threadpool_limits(recipe.threads)  # numpy's solver too: idle threads spin and steal the cores
@@ -133,7 +133,7 @@ def train(
     material: Material,
     folder: Path,
     sizes: dict[str, Any],
-    initial: Beginning | None = None,
+    initial: Trained | None = None,
     after_checkpoint: Callable[[Run], None] = lambda run: None,
 ) -> Run:
     """Train until a limit of the recipe is reached; writes state, average and log in `folder`."""

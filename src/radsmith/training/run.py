@@ -41,7 +41,7 @@ from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
 from radsmith.training.loop import STAGES, Recipe, last_entry, start, train
-from radsmith.training.state import Beginning, Run, use_best
+from radsmith.training.state import Run, Trained, use_best
 
 FEWEST_IMAGES = 5
 BASE_SIDE = 32
@@ -141,11 +141,11 @@ def save_checkpoint(runs: dict[str, Run], component: NDArray[np.int64], path: Pa
     path.with_suffix(".json").write_text(json.dumps(counters, indent=1) + "\n")
 
 
-def beginning(checkpoint: Path, model: Path, stage: str) -> Beginning:
+def beginning(checkpoint: Path, model: Path, stage: str) -> Trained:
     """The network of `model` with the counters that lie beside `checkpoint`."""
     files = load_files(model)
     counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
-    return Beginning(network=network_from_onnx(stage, files.networks[stage]), **counters)
+    return Trained(network=network_from_onnx(stage, files.networks[stage]), **counters)
 
 
 def adopt(checkpoint: Path, model: Path, state: Path) -> None:

@@ -59,7 +59,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
+class Trained:
     """A network that was trained before, and how long."""
 
     network: nn.Module
@@ -119,7 +119,7 @@ def resume(run: Run, folder: Path, stage: str) -> None:
     run.warm_from, run.best = state.get("warm_from", 0), state.get("best")
 
 
-def begin_from(run: Run, initial: Beginning) -> None:
+def begin_from(run: Run, initial: Trained) -> None:
     """A trained network without its optimizer: counters go on, warm-up is repeated."""
     for network in (run.network, run.average):
         network.load_state_dict(_grown(dict(initial.network.state_dict()), network))

@@ -18,14 +18,12 @@ from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.letterbox import box_of, inside, on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import LOW_SIDE, SCALE, BaseStage, Beginning, FinerStage, Noise
-from radsmith.engines.engine import SIDE, Given
+from radsmith.engines.engine import SIDE, Ask, Given
 from radsmith.images.provenance import Settings
 from radsmith.images.regions import Mask, Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.images.resize import enlarge, resize, shrink
 
 Array = NDArray[np.float32]
-Words = tuple[Sequence[str], Sequence[str]]
-"""Concept ids that are wanted, and that are not."""
 TILE, OVERLAP = 96, 16
 """Largest side, in cells, that the finer stage draws at once, and what neighbours share."""
 LARGEST_MARGIN, SPARE = 8, 220
@@ -96,7 +94,7 @@ def _at(known: Array, mask: Array, side: int) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class _Work:
     """What all scales of one completion share. hole: the region of it; ids: (1, slots)."""
 
     model: Model
@@ -141,30 +139,29 @@ class _Part:
         return resize(self.pixels, size[1], size[0], rows=spans[0], columns=spans[1])
 
 
-def complete(
-    model: Model, given: Given, words: Words, settings: Settings, rng: np.random.Generator
-) -> tuple[Region, Array, tuple[str, ...]]:
+def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple[str, ...]]:
     """The region around the hole, a True pixel at least, that region completed, and as what.
 
-    Without words that are wanted, the concepts are those of most images of the chosen component.
+    Without concepts that are asked, they are those of most images of the chosen component.
     """
+    rng = np.random.default_rng(ask.seed)
     square, hole = _square(given)
-    component = _component(model, square, hole, given, words, rng)
-    asked = words[0] or [c for c in model.components.usual(component) if c not in words[1]]
-    shown = (*asked, *model.components.style(component))
-    job = _Job(
+    component = _component(model, square, hole, given, ask, rng)
+    usual = (c for c in model.components.usual(component) if c not in ask.absent)
+    shown = (*(ask.concepts or usual), *model.components.style(component))
+    work = _Work(
         model=model,
         given=given,
         hole=around(given.mask, 0),
         ids=model.encode(shown),
-        settings=settings,
+        settings=ask.settings,
         rng=rng,
     )
-    first, *others = _sides(job.longer)
-    part = _whole(_coarse(component, square, hole, job), square, hole, first, job)
+    first, *others = _sides(work.longer)
+    part = _whole(_coarse(component, square, hole, work), square, hole, first, work)
     for side in others:
-        part = _finer(part, side, job)
-    region = job.region(SCALE)
+        part = _finer(part, side, work)
+    region = work.region(SCALE)
     mask = region.of(given.mask)
     if others:
         return region, part.pixels[: mask.shape[0], : mask.shape[1]], shown
@@ -203,7 +200,7 @@ def _square(given: Given) -> tuple[Array, Mask]:
 
 
 def _component(
-    model: Model, square: Array, hole: Mask, given: Given, words: Words, rng: np.random.Generator
+    model: Model, square: Array, hole: Mask, given: Given, ask: Ask, rng: np.random.Generator
 ) -> int:
     """A component by words and known pixels, the bars left out."""
     height, width = given.mask.shape
@@ -212,45 +209,45 @@ def _component(
     inside(outside, box)[:] = inside(hole, box)
     scale = SIDE // model.base.side
     mask = coarser(outside, scale).astype(np.float32).ravel()
-    scores = model.components.scores(*words, None)
+    scores = model.components.scores(ask.concepts, ask.absent, None)
     if not mask.all():
         known = shrink(square, scale).ravel()
         scores = model.components.seen(scores, model.prior, known, mask)
     return model.components.choose(scores, rng)
 
 
-def _coarse(component: int, square: Array, hole: Mask, job: _Job) -> Array:
+def _coarse(component: int, square: Array, hole: Mask, work: _Work) -> Array:
     """The whole image completed at 64x64; cells that are half bar are drawn, too."""
-    height, width = job.given.mask.shape
+    height, width = work.given.mask.shape
     box = box_of(width / height)
     rim = np.zeros_like(hole)
     inside(rim, on_grid(box))[:], inside(rim, box)[:] = True, False
     mask = coarser(hole | rim, SCALE).astype(np.float32)
     known = shrink(square, SCALE)
-    begin = Beginning(image=known, first=job.given.strength)
-    low = job.model.coarse(component, job.ids, known, mask, begin, job.settings, job.rng)
+    begin = Beginning(image=known, first=work.given.strength)
+    low = work.model.coarse(component, work.ids, known, mask, begin, work.settings, work.rng)
     return np.where(mask > 0, low, known).astype(np.float32)
 
 
-def _whole(low: Array, square: Array, hole: Mask, side: int, job: _Job) -> _Part:
+def _whole(low: Array, square: Array, hole: Mask, side: int, work: _Work) -> _Part:
     """The whole image at 256 pixels or, where fewer are wanted, as good as that asks for."""
-    height, width = job.given.mask.shape
+    height, width = work.given.mask.shape
     box = box_of(width / height)
     if side > WORTH * LOW_SIDE:
-        drawn = _drawn(low, square, hole, job)
+        drawn = _drawn(low, square, hole, work)
     else:
         drawn = np.where(hole, enlarge(low, SCALE), square)
     found = joined(inside(drawn, box), inside(square, box), inside(hole, box))  # never to the bars
     return _Part(rows=(0, height), columns=(0, width), pixels=found)
 
 
-def _finer(below: _Part, side: int, job: _Job) -> _Part:
+def _finer(below: _Part, side: int, work: _Work) -> _Part:
     """The hole and its surroundings, from a coarser part; side: the whole image's longer one."""
-    cell = SCALE * job.longer / side
-    region = job.region(cell)
-    pixels = region.of(job.given.pixels) * np.float32(2) - np.float32(1)
-    mask = region.of(job.given.mask)
-    if side == job.longer:
+    cell = SCALE * work.longer / side
+    region = work.region(cell)
+    pixels = region.of(work.given.pixels) * np.float32(2) - np.float32(1)
+    mask = region.of(work.given.mask)
+    if side == work.longer:
         pixels, mask = padded(pixels, SCALE), padded(mask, SCALE)
     rows, columns = (max(1, round(length / cell)) for length in mask.shape)
     at, unknown = scaled(pixels, mask, columns * SCALE, rows * SCALE)
@@ -259,11 +256,11 @@ def _finer(below: _Part, side: int, job: _Job) -> _Part:
     low = np.where(
         coarser(unknown, SCALE), below.cut(down, over, (rows, columns)), shrink(at, SCALE)
     )
-    drawn = _drawn(low, at, unknown, job)
+    drawn = _drawn(low, at, unknown, work)
     return _Part(rows=down, columns=over, pixels=joined(drawn, at, unknown))
 
 
-def _drawn(low: Array, known: Array, hole: Mask, job: _Job) -> Array:
+def _drawn(low: Array, known: Array, hole: Mask, work: _Work) -> Array:
     """The hole on the fine grid, from low (h, w); known, hole: (4h, 4w)."""
     cells = coarser(hole, SCALE)
     if not cells.any():
@@ -271,16 +268,16 @@ def _drawn(low: Array, known: Array, hole: Mask, job: _Job) -> Array:
     box = around(cells, 0)
     margin = _margin(box.bottom - box.top, box.right - box.left)
     region = box.grown(margin, cells.shape)
-    noise, drawn = Noise.of(region.of(cells).shape, job.rng), np.zeros_like(known)
-    strength = job.given.strength
+    noise, drawn = Noise.of(region.of(cells).shape, work.rng), np.zeros_like(known)
+    strength = work.given.strength
     for part, weight in tiles(region, TILE, OVERLAP):
         cut = part.of(hole, SCALE)
         if not cut.any():
             continue
         own, place = part.of(known, SCALE), part.within(region)
-        piece = job.model.detail.draw(
+        piece = work.model.detail.draw(
             part.of(low),
-            job.ids,
+            work.ids,
             own,
             cut.astype(np.float32),
             Noise(low=place.of(noise.low), fine=place.of(noise.fine, SCALE)),

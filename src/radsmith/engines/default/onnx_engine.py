@@ -7,7 +7,7 @@ arrays; reading them is an adapter's work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,11 +30,17 @@ from radsmith.engines.default.stages import (
     FinerStep,
     Noise,
 )
-from radsmith.engines.engine import SIDE, Given, ModelFacts, StageFacts, check_size
+from radsmith.engines.engine import (
+    SIDE,
+    Ask,
+    Completion,
+    Given,
+    ModelFacts,
+    StageFacts,
+    check_size,
+)
 from radsmith.errors import InvalidInput
-from radsmith.images.provenance import Settings
 from radsmith.images.resize import resample, resize
-from radsmith.language.prompt import Prompt
 
 Array = NDArray[np.float32]
 
@@ -69,47 +75,34 @@ class OnnxEngine:
             slots=int(config["sampling"]["max_concepts"]),
         )
 
-    def generate(
-        self,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
+    def generate(self, ask: Ask) -> Array:
         """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked.
 
-        Beyond 256 the same image is drawn finer, in tiles.  The concepts say it all here; the
-        prompt is for engines that are asked in words.
+        Beyond 256 the same image is drawn finer, in tiles.  The concepts say it all here.
         """
-        check_size(settings.size, self.facts.sides)
-        content = self._draw(concepts, absent, settings, seed)
-        if settings.size is not None and settings.size != content.shape[::-1]:
-            content = resample(content, *settings.size)
+        size = ask.settings.size
+        check_size(size, self.facts.sides)
+        content = self._draw(ask)
+        if size is not None and size != content.shape[::-1]:
+            content = resample(content, *size)
         return content
 
-    def _draw(
-        self,
-        concepts: Sequence[str],
-        absent: Sequence[str],
-        settings: Settings,
-        seed: int,
-    ) -> Array:
+    def _draw(self, ask: Ask) -> Array:
         """An image of the aspect asked, its longer side 256 or, where that is more, as asked."""
-        model, rng = self._model, np.random.default_rng(seed)
-        size = settings.size
+        model, rng = self._model, np.random.default_rng(ask.seed)
+        size = ask.settings.size
         aspect = size[0] / size[1] if size else None
         with threadpool_limits(1):
             component = model.components.choose(
-                model.components.scores(concepts, absent, aspect), rng
+                model.components.scores(ask.concepts, ask.absent, aspect), rng
             )
             box = box_of(aspect or model.components.aspect(component))
-            ids = model.encode((*concepts, *model.components.style(component)))
+            ids = model.encode((*ask.concepts, *model.components.style(component)))
             whole = on_grid(box)
             bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(whole, SIDE)
             dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(whole, LOW_SIDE)
             begin = Beginning(image=dark, first=1)
-            low = model.coarse(component, ids, dark, mask, begin, settings, rng)
+            low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng)
             noise = Noise.of(low.shape, rng)
             fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
             if size is not None and max(size) > SIDE:
@@ -117,43 +110,22 @@ class OnnxEngine:
         content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
-    def fill(
-        self,
-        given: Given,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-        prompt: Prompt | None = None,
-    ) -> Array:
-        """The given image completed: (height, width) in 0-1, known pixels as given."""
-        return self.fill_telling(given, concepts, seed, settings, absent)[0]
-
-    def fill_telling(
-        self,
-        given: Given,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        absent: Sequence[str] = (),
-    ) -> tuple[Array, tuple[str, ...]]:
-        """As `fill`, and the concepts drawn: without words, those chosen by the pixels."""
+    def fill(self, given: Given, ask: Ask) -> Completion:
+        """The given image completed; without concepts, as those chosen by its pixels."""
         if not given.mask.any():
-            return given.pixels, ()
+            return Completion(pixels=given.pixels, concepts=())
         height, width = given.mask.shape
         if given.mask.all() and given.strength == 1:
-            asked = replace(settings, size=(width, height))
-            whole = self._draw(concepts, absent, asked, seed)
+            whole = self._draw(replace(ask, settings=replace(ask.settings, size=(width, height))))
             fits = whole.shape == given.mask.shape
-            return whole if fits else resize(whole, width, height), tuple(concepts)
-        rng = np.random.default_rng(seed)
+            pixels = whole if fits else resize(whole, width, height)
+            return Completion(pixels=pixels, concepts=ask.concepts)
         with threadpool_limits(1):
-            words = (concepts, absent)
-            region, drawn, shown = complete(self._model, given, words, settings, rng)
+            region, drawn, shown = complete(self._model, given, ask)
         result = given.pixels.copy()
         part, hole = region.of(result), region.of(given.mask)
         part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
-        return result, shown
+        return Completion(pixels=result, concepts=shown)
 
     @property
     def stages(self) -> tuple[StageFacts, ...]:
@@ -167,29 +139,21 @@ class OnnxEngine:
             for name, stage in self._finer.items()
         )
 
-    def refine(
-        self,
-        name: str,
-        low: Array,
-        concepts: Sequence[str],
-        seed: int,
-        settings: Settings,
-        aspect: float = 1.0,
-    ) -> Array:
+    def refine(self, name: str, low: Array, ask: Ask, aspect: float = 1.0) -> Array:
         """What the stage of this name makes of low (s, s), in 0-1 and letterboxed: (S, S)."""
-        asked = next((stage for stage in self.stages if stage.name == name), None)
-        if asked is None or low.shape != (asked.input_side, asked.input_side):
+        facts = next((stage for stage in self.stages if stage.name == name), None)
+        if facts is None or low.shape != (facts.input_side, facts.input_side):
             raise InvalidInput(
                 f"no stage {name!r} for an image of {low.shape}: there are"
                 f" {', '.join(f'{s.name} for sides of {s.input_side}' for s in self.stages)}"
             )
-        stage, side = self._finer[name], asked.output_side
+        stage, side = self._finer[name], facts.output_side
         shown = content_mask(on_grid(box_of(aspect)), side)
-        noise = Noise.of(low.shape, np.random.default_rng(seed), stage.step.scale)
+        noise = Noise.of(low.shape, np.random.default_rng(ask.seed), stage.step.scale)
         with threadpool_limits(1):
             fine = stage.draw(
                 low * np.float32(2) - np.float32(1),
-                self._model.encode(concepts),
+                self._model.encode(ask.concepts),
                 np.full((side, side), -1, np.float32),
                 shown,
                 noise,

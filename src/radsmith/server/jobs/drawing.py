@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing import operations as edit
+from radsmith.clock import now
 from radsmith.editing.dicom import Origin, shown_note
-from radsmith.editing.extend import extend
-from radsmith.editing.operations import Edited, Margins, Mask, Source, Task
-from radsmith.editing.wording import edit_plan
+from radsmith.editing.operations import Margins, Mask, Source
+from radsmith.editing.request import EditPlan, EditRequest
 from radsmith.engines.engine import Engine
-from radsmith.generation.plan import make, plan
+from radsmith.errors import InvalidInput
+from radsmith.generation.plan import Plan, make
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings
-from radsmith.language.prompt import complete
-from radsmith.language.reading import read_prompt
-from radsmith.server.jobs.queue import Made
+from radsmith.server.jobs.queue import MadeImage
 from radsmith.server.store.blobs import Blobs
 
 
-def generation_payload(prompt: str, seed: int, settings: Settings, side: int) -> dict[str, Any]:
+def generation_payload(
+    planned: Plan, prompt: str, seed: int, settings: Settings, side: int
+) -> dict[str, Any]:
     """The JSON values of a job that draws a prompt. side: of a square in pixels, 0 as natural."""
     return {
         "operation": "generate",
         "prompt": prompt,
+        "plan": planned.to_fields(),
         "seed": seed,
         "steps": settings.num_steps,
         "guidance": settings.guidance_scale,
@@ -39,40 +39,50 @@ def generation_payload(prompt: str, seed: int, settings: Settings, side: int) ->
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditAsked:
-    """One edit, but for its seed. mask: digest of a stored mask; margins: left, right, top, bottom.
+class Kept:
+    """A stored source. pixels: their digest; parent: the id of the stored image it is."""
 
-    strength: None for the operation's own.  target: of "extend".  source: see `source_json`.
-    parent: a stored image's id.
-    """
-
-    operation: str
-    prompt: str
-    settings: Settings
-    source: Mapping[str, Any]
+    source: Source
+    origin: Origin | None
     pixels: str
-    mask: str | None = None
-    margins: tuple[int, int, int, int] | None = None
-    strength: float | None = None
-    target: str | None = None
     parent: str | None = None
 
-    def payload(self, seed: int) -> dict[str, Any]:
-        """JSON values of the job that makes this edit with a seed."""
-        parts = {"source": self.pixels} | ({"mask": self.mask} if self.mask else {})
-        return {
-            "operation": self.operation,
-            "prompt": self.prompt,
-            "seed": seed,
-            "steps": self.settings.num_steps,
-            "guidance": self.settings.guidance_scale,
-            "source": dict(self.source),
-            "parts": parts,
-            "margins": list(self.margins) if self.margins else None,
-            "strength": self.strength,
-            "target": self.target,
-            "parent": self.parent,
-        }
+
+def edit_payload(edit: EditPlan, kept: Kept, mask: str | None) -> dict[str, Any]:
+    """The JSON values of a job that makes an edit. mask: digest of a stored one."""
+    asked, margins = edit.request, edit.request.margins
+    return {
+        "operation": asked.operation,
+        "prompt": asked.prompt,
+        "plan": edit.planned.to_fields() if edit.planned else None,
+        "seed": asked.seed,
+        "steps": asked.settings.num_steps,
+        "guidance": asked.settings.guidance_scale,
+        "source": source_json(kept.source, kept.origin),
+        "parts": {"source": kept.pixels} | ({"mask": mask} if mask else {}),
+        "margins": asdict(margins) if margins else None,
+        "strength": asked.strength,
+        "strict": asked.strict,
+        "target": asked.target,
+        "parent": kept.parent,
+    }
+
+
+def edit_of(payload: Mapping[str, Any], parts: Mapping[str, bytes]) -> EditPlan:
+    """The edit of `edit_payload` again. parts: the arrays it names, as NPY."""
+    margins, planned = payload["margins"], payload["plan"]
+    request = EditRequest(
+        operation=payload["operation"],
+        prompt=payload["prompt"],
+        seed=payload["seed"],
+        settings=Settings(num_steps=payload["steps"], guidance_scale=payload["guidance"]),
+        strict=payload["strict"],
+        mask=pixels_of(parts["mask"]).astype(np.bool_) if "mask" in parts else None,
+        strength=payload["strength"],
+        margins=Margins(**margins) if margins else None,
+        target=payload["target"],
+    )
+    return EditPlan(request=request, planned=Plan.from_fields(planned) if planned else None)
 
 
 def source_json(source: Source, origin: Origin | None) -> dict[str, Any]:
@@ -94,27 +104,23 @@ def keep_mask(mask: Mask, blobs: Blobs) -> str:
     return blobs.put(npy_of(mask))
 
 
-def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, bytes]) -> Made:
+def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, bytes]) -> MadeImage:
     """Make the image of a payload. parts: the arrays it names, as NPY."""
-    side = payload.get("side")
-    settings = Settings(
-        num_steps=payload["steps"],
-        guidance_scale=payload["guidance"],
-        size=(side, side) if side else None,
-    )
-    request = Request(prompt=payload["prompt"], seed=payload["seed"], settings=settings)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+    if "plan" not in payload:
+        raise InvalidInput("this job is of an older radsmith: ask for it again")
+    created = now()
     if payload["operation"] == "generate":
-        planned = plan(request.prompt, engine.facts, size=settings.size)
-        image, record = make(engine, planned, request, created)
+        side = payload["side"]
+        settings = Settings(
+            num_steps=payload["steps"],
+            guidance_scale=payload["guidance"],
+            size=(side, side) if side else None,
+        )
+        request = Request(prompt=payload["prompt"], seed=payload["seed"], settings=settings)
+        image, record = make(engine, Plan.from_fields(payload["plan"]), request, created)
         return made_from(Source(image=image, bits=16), record)
     source, origin = _source(payload["source"], parts["source"])
-    text, asked = edit_plan(request.prompt, source.words, engine.facts)
-    task = Task(
-        engine=engine, planned=asked, request=replace(request, prompt=text), created=created
-    )
-    mask = pixels_of(parts["mask"]).astype(np.bool_) if "mask" in parts else None
-    edited = _edited(payload, source, mask, task)
+    edited = edit_of(payload, parts).perform(source, engine, created)
     after, record = replace(source, image=edited.image), edited.record
     if origin is not None:
         note = shown_note(after, origin)
@@ -128,11 +134,11 @@ def made_from(
     record: Generation,
     origin: Origin | None = None,
     place: tuple[int, int] | None = None,
-) -> Made:
+) -> MadeImage:
     """An image as it is stored, with its depth and polarity."""
     image = source.image
     width, height = image.size
-    return Made(
+    return MadeImage(
         data=npy_of(image.pixels),
         unit=image.unit,
         width=width,
@@ -145,23 +151,6 @@ def made_from(
         origin=origin,
         place=place,
     )
-
-
-def _edited(payload: Mapping[str, Any], source: Source, mask: Mask | None, task: Task) -> Edited:
-    operation, strength = payload["operation"], payload["strength"]
-    given = {} if strength is None else {"strength": strength}
-    everywhere = np.ones(source.shape, np.bool_)
-    if operation == "outpaint":
-        left, right, top, bottom = payload["margins"]
-        margins = Margins(left=left, right=right, top=top, bottom=bottom)
-        return edit.outpaint(source, margins, task)
-    if operation == "extend":
-        shown, _ = complete(read_prompt(payload["prompt"] or source.words or "image").prompt)
-        return extend(source, shown, payload["target"], task).edited
-    if operation == "vary":
-        return edit.vary(source, 0.5 if strength is None else strength, task, mask)
-    change = edit.change if operation == "change" else edit.inpaint
-    return change(source, everywhere if mask is None else mask, task, **given)
 
 
 def _corner(mask: Mask) -> tuple[int, int]:

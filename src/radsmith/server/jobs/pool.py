@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from radsmith.errors import NotFound, RadsmithError
-from radsmith.server.jobs.queue import Job, Jobs, Made
+from radsmith.server.jobs.queue import Jobs, MadeImage, QueuedJob
 from radsmith.server.jobs.worker import work
 from radsmith.server.store.blobs import Blobs
 from radsmith.server.store.settings import ServerSettings
@@ -158,7 +158,7 @@ class Pool:
             if not self._stopping:
                 self._news.wait(1.0)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> QueuedJob | None:
         for batch in self._jobs.expire():
             self._changed(batch)
         with self._news:
@@ -169,7 +169,7 @@ class Pool:
                 self._news.wait(_IDLE_S)
             return job
 
-    def _run(self, worker: _Worker, job: Job) -> bool:
+    def _run(self, worker: _Worker, job: QueuedJob) -> bool:
         """Have the job done; False where the worker is of no more use."""
         self._changed(job.batch)
         began = time.monotonic()
@@ -196,7 +196,7 @@ class Pool:
             self.seconds += 0.1 * (time.monotonic() - began - self.seconds)
         return message is not None
 
-    def _parts(self, job: Job) -> dict[str, bytes] | None:
+    def _parts(self, job: QueuedJob) -> dict[str, bytes] | None:
         """The arrays a job is given; None, and the job closed, where one is no longer there."""
         try:
             return {n: self._blobs.get(d) for n, d in job.payload.get("parts", {}).items()}
@@ -204,9 +204,9 @@ class Pool:
             self._jobs.fail(job, str(error), error.http_status)
             return None
 
-    def _settle(self, job: Job, message: tuple[str, Any] | None) -> None:
+    def _settle(self, job: QueuedJob, message: tuple[str, Any] | None) -> None:
         if message is not None and message[0] == "made":
-            made: Made = message[1]
+            made: MadeImage = message[1]
             self._jobs.finish(job, made, self._blobs.put(made.data))
         elif message is not None:
             text, status = message[1]

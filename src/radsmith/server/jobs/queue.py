@@ -35,7 +35,8 @@ OPEN = ("queued", "running")
 class NewBatch:
     """What a request asks for; one payload (JSON values) an image.
 
-    retry_key: the client's Idempotency-Key; the same key and payloads give the same batch.
+    retry_key: the client's Idempotency-Key; the same key and payloads, but for how they were
+    planned, give the same batch.
     """
 
     owner: str
@@ -48,7 +49,7 @@ class NewBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class QueuedJob:
     """A job that a worker was given. deadline: seconds since 1970."""
 
     id: str
@@ -59,7 +60,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made(About):
+class MadeImage(About):
     """An image as a worker hands it over. data: NPY."""
 
     data: bytes
@@ -78,7 +79,8 @@ class Jobs:
         wait_s: a guess of seconds for one image, for Retry-After. Raises Busy where the queue
         or the owner's part of it is full, InvalidInput for a retry key used for another request.
         """
-        asked = json.dumps(list(new.payloads), sort_keys=True)
+        parts = [{k: v for k, v in p.items() if k != "plan"} for p in new.payloads]
+        asked = json.dumps(parts, sort_keys=True)
         digest = hashlib.sha256(asked.encode()).hexdigest()
         now = time.time()
         with self._database.write() as connection:
@@ -112,7 +114,7 @@ class Jobs:
                 own=False,
             )
 
-    def claim(self) -> Job | None:
+    def claim(self) -> QueuedJob | None:
         """The oldest waiting job, now running; None where there is none."""
         oldest = (
             select(JOBS)
@@ -130,7 +132,7 @@ class Jobs:
                 .where(JOBS.c.id == row.id)
                 .values(state="running", attempts=row.attempts + 1, started=time.time())
             )
-        return Job(
+        return QueuedJob(
             id=row.id,
             batch=row.batch,
             attempt=row.attempts + 1,
@@ -138,7 +140,7 @@ class Jobs:
             payload=json.loads(row.payload),
         )
 
-    def finish(self, job: Job, made: Made, digest: str) -> bool:
+    def finish(self, job: QueuedJob, made: MadeImage, digest: str) -> bool:
         """Store the image and close the job; False where the job is no longer this attempt's."""
         with self._database.write() as connection:
             if not _leave(connection, job, "done"):
@@ -147,7 +149,7 @@ class Jobs:
             _store(connection, job.id, owner, made, digest)
         return True
 
-    def keep(self, new: NewBatch, made: Made, digest: str) -> str:
+    def keep(self, new: NewBatch, made: MadeImage, digest: str) -> str:
         """A batch of one image that is there already, such as an upload; the batch's id."""
         with self._database.write() as connection:
             batch = _insert(connection, new, None, time.time())
@@ -156,12 +158,12 @@ class Jobs:
             _store(connection, row["id"], new.owner, made, digest)
         return batch
 
-    def fail(self, job: Job, message: str, status: int) -> bool:
+    def fail(self, job: QueuedJob, message: str, status: int) -> bool:
         """Close the job without an image. status: what HTTP says of it, 400 or 503."""
         with self._database.write() as connection:
             return _leave(connection, job, "failed", error=message, status=status)
 
-    def requeue(self, job: Job, *, count: bool) -> bool:
+    def requeue(self, job: QueuedJob, *, count: bool) -> bool:
         """Put the job back. count: this was an attempt; else it is as if it had not begun."""
         attempts = job.attempt if count else job.attempt - 1
         with self._database.write() as connection:
@@ -260,7 +262,7 @@ def _row(new: NewBatch, batch: str, position: int, now: float, deadline: float) 
     }
 
 
-def _store(connection: Connection, job: str, owner: str, made: Made, digest: str) -> None:
+def _store(connection: Connection, job: str, owner: str, made: MadeImage, digest: str) -> None:
     own = {"id": secrets.token_urlsafe(16), "job": job, "owner": owner, "digest": digest}
     connection.execute(insert(IMAGES).values(**own, created=time.time(), **made.columns()))
 
@@ -275,7 +277,7 @@ def _batch_of(connection: Connection, owner: str, retry_key: str, digest: str) -
     return None if row is None else str(row.id)
 
 
-def _leave(connection: Connection, job: Job, state: str, **values: Any) -> bool:
+def _leave(connection: Connection, job: QueuedJob, state: str, **values: Any) -> bool:
     """Take the job from running (in this attempt) to `state`; whether it was there."""
     ended = {} if state == "queued" else {"ended": time.time()}
     mine = (JOBS.c.id == job.id, JOBS.c.state == "running", JOBS.c.attempts == job.attempt)

@@ -6,22 +6,21 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from radsmith.editing.dicom import as_shown, edited_dicom
+from radsmith.editing import formats
+from radsmith.editing.dicom import as_shown
 from radsmith.editing.operations import Source
 from radsmith.images.image import Image, Unit, Window, quantize
-from radsmith.images.pictures import png_bytes
 from radsmith.images.provenance import Generation
 from radsmith.server.jobs.drawing import pixels_of
 from radsmith.server.jobs.history import StoredImage
 from radsmith.server.store.blobs import Blobs
 
-Format = Literal["png", "png16", "dicom"]
+Format = formats.Format
 MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
 SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm"}
 
@@ -39,30 +38,10 @@ def source_of(stored: StoredImage, blobs: Blobs) -> Source:
 
 
 def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
-    """The image as a file that carries its provenance.
-
-    An edited picture keeps its own depth and values, a PNG has 16 bits where 8 do not hold them.
-    What came from DICOM stays so as DICOM; a PNG shows it through its window, as its record says.
-    """
+    """The image as a file that carries its provenance, as `formats.file_bytes` makes it."""
     source, record = source_of(stored, blobs), Generation.from_json(stored.record)
-    image = source.image
-    if form == "dicom" and stored.origin is not None:
-        words = record.canonical_prompt
-        return edited_dicom(source, record, stored.origin, words, uid_source=_uids(stored.id))
-    if form == "dicom":
-        from radsmith.generation.dicom_codes import codes_of
-        from radsmith.images.dicom.writing import dicom_bytes  # pydicom is slow to start
-        from radsmith.language.prompt import Prompt
-        from radsmith.language.reading import read_prompt
-
-        prompt = read_prompt(record.canonical_prompt).prompt if record.canonical_prompt else None
-        return dicom_bytes(image, record, codes_of(prompt or Prompt()), _uids(stored.id))
-    bits = 16 if form == "png16" else 8
-    if stored.origin is not None:
-        image = as_shown(source)
-    elif image.unit == "stored value":
-        bits = 8 * image.pixels.dtype.itemsize
-    return png_bytes(image, record, bits=bits)
+    uid_source = _uids(stored.id)
+    return formats.file_bytes(source, record, form, stored.origin, uid_source=uid_source)
 
 
 def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from radsmith.editing.wording import edit_plan
+from radsmith.editing.request import EditRequest, plan_edit
 from radsmith.errors import InvalidInput
-from radsmith.server.jobs.drawing import EditAsked, keep_mask, npy_of, source_json
+from radsmith.server.jobs.drawing import Kept, edit_payload, keep_mask, npy_of
 from radsmith.server.jobs.queue import NewBatch
 from radsmith.server.openai.images import RESPONSES, RetryKey, answer, events_of, finished
 from radsmith.server.openai.shapes import (
     Common,
-    EditRequest,
+    EditFields,
     ImagesResponse,
     VariationRequest,
 )
@@ -49,7 +49,7 @@ def form_schema(shape: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any
     response_model=ImagesResponse,
     response_model_exclude_none=True,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
-    openapi_extra=form_schema(EditRequest, ("image", "mask")),
+    openapi_extra=form_schema(EditFields, ("image", "mask")),
 )
 async def edit_image(
     request: Request, caller: ApiCaller, services: ServicesDep, retry_key: RetryKey = None
@@ -57,7 +57,7 @@ async def edit_image(
     """Draw a part of an image anew: where the mask is transparent (or white), or the image itself
     is transparent. All other pixels of the answer are those of the image, bit for bit."""
     fields, files = await read_form(request, ("image", "mask"))
-    body = checked(EditRequest, fields)
+    body = checked(EditFields, fields)
     body.check_model(services.facts.name)
 
     def new() -> NewBatch:
@@ -68,8 +68,8 @@ async def edit_image(
         if mask is None:
             text = "say where: a mask, or an image that is transparent where it is to be drawn"
             raise Problem(400, text, param="mask", code="missing_required_parameter")
-        digest = keep_mask(mask, services.store.blobs)
-        return _batch(services, caller, body, found, "inpaint", retry_key, body.prompt, digest)
+        request = _asked(services, body, "inpaint", prompt=body.prompt, mask=mask)
+        return _batch(services, caller, body, found, request, retry_key)
 
     batch = await submit(services, caller, await run_in_threadpool(new))
     if body.stream:
@@ -94,7 +94,8 @@ async def vary_image(
 
     def new() -> NewBatch:
         found = services.uploads.picture(_needed(files, "image"), "image")
-        return _batch(services, caller, body, found, "vary", retry_key, "", None)
+        request = _asked(services, body, "vary")
+        return _batch(services, caller, body, found, request, retry_key)
 
     batch = await submit(services, caller, await run_in_threadpool(new))
     return await _answered(services, caller, batch, request, body, [], retry_key)
@@ -118,45 +119,54 @@ async def _answered(
 def _batch(
     services: Services,
     caller: Caller,
-    body: EditRequest | VariationRequest,
+    body: EditFields | VariationRequest,
     found: Uploaded,
-    operation: str,
+    asked: EditRequest,
     retry_key: str | None,
-    prompt: str,
-    mask: str | None,
 ) -> NewBatch:
     height, width = found.source.shape
     if body.side and (body.side, body.side) != (width, height):
         text = f"an edit keeps the size of its image, {width}x{height}: leave size out, or auto"
         raise Problem(400, text, param="size", code="invalid_value")
-    asked = EditAsked(
+    pixels = services.store.blobs.put(npy_of(found.source.image.pixels))
+    kept = Kept(source=found.source, origin=found.origin, pixels=pixels)
+    return new_edit(services, caller, asked, kept, body, retry_key)
+
+
+def _asked(
+    services: Services, body: EditFields | VariationRequest, operation: str, **parts: Any
+) -> EditRequest:
+    return EditRequest(
         operation=operation,
-        prompt=prompt,
         settings=body.settings(services.settings.engine),
-        source=source_json(found.source, found.origin),
-        pixels=services.store.blobs.put(npy_of(found.source.image.pixels)),
-        mask=mask,
         strength=body.strength,
+        strict=bool(body.strict),
+        **parts,
     )
-    return new_edit(services, caller, asked, body, retry_key)
 
 
 def new_edit(
-    services: Services, caller: Caller, asked: EditAsked, body: Common, retry_key: str | None
+    services: Services,
+    caller: Caller,
+    asked: EditRequest,
+    kept: Kept,
+    body: Common,
+    retry_key: str | None,
 ) -> NewBatch:
     """The batch of an edit, one job a candidate. Raises Problem for an unusable prompt."""
     try:
-        words = str(asked.source["words"])
-        text, planned = edit_plan(asked.prompt, words, services.facts, strict=bool(body.strict))
+        edit = plan_edit(asked, kept.source, services.facts)
     except InvalidInput as error:
         raise Problem(400, str(error), param="prompt", code="invalid_prompt") from error
     first = body.first_seed(retry_key)
+    mask = None if asked.mask is None else keep_mask(asked.mask, services.store.blobs)
+    seeds = [first + k for k in range(body.n or 1)]
     return NewBatch(
         owner=caller.owner,
         operation=asked.operation,
-        prompt=asked.prompt or text,
-        canonical=planned.canonical if planned else "",
-        payloads=[asked.payload(first + k) for k in range(body.n or 1)],
+        prompt=asked.prompt or edit.request.prompt,
+        canonical=edit.planned.canonical if edit.planned else "",
+        payloads=[edit_payload(edit.varied(seed=seed), kept, mask) for seed in seeds],
         end_user=body.user,
         retry_key=retry_key,
     )

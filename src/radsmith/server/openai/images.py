@@ -104,7 +104,7 @@ def new_generation(
         prompt=body.prompt,
         canonical=planned.canonical,
         payloads=[
-            generation_payload(body.prompt, first + k, settings, body.side)
+            generation_payload(planned, body.prompt, first + k, settings, body.side)
             for k in range(body.n or 1)
         ],
         end_user=body.user or body.safety_identifier,

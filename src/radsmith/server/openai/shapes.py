@@ -108,7 +108,7 @@ class GenerationRequest(Common):
         return [name for name in _NO_MEANING if getattr(self, name) is not None]
 
 
-class EditRequest(Common):
+class EditFields(Common):
     """Fields of POST /v1/images/edits, beside the files `image` and `mask`. As form fields come as
     text, numbers and truths are read from it."""
 

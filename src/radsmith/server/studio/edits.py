@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -10,13 +9,13 @@ from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from radsmith import __version__
-from radsmith.editing.body_map import ellipse_of
+from radsmith.clock import now
 from radsmith.editing.operations import Margins, Source
-from radsmith.editing.wording import changed_prompt, understood
+from radsmith.editing.request import EditRequest, FindingChange
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Generation
 from radsmith.language.reading import LONGEST_TEXT
-from radsmith.server.jobs.drawing import EditAsked, keep_mask, made_from, source_json
+from radsmith.server.jobs.drawing import Kept, made_from
 from radsmith.server.jobs.keeping import UPLOAD
 from radsmith.server.jobs.queue import NewBatch
 from radsmith.server.jobs.renderings import source_of
@@ -68,39 +67,35 @@ def _new(services: Services, caller: Caller, body: StudioEdit, data: bytes | Non
     stored = services.history.image(body.source, caller.owner)
     source = source_of(stored, services.store.blobs)
     mask = None if data is None else services.uploads.mask(data, source.shape, "mask")
-    prompt, margins = body.prompt, None
+    margins = None
     if body.operation == "outpaint":
         left, right, top, bottom = (int(m) for m in (body.margins or "0,0,0,0").split(","))
-        margins = (left, right, top, bottom)
-        Margins(left=left, right=right, top=top, bottom=bottom)
+        margins = Margins(left=left, right=right, top=top, bottom=bottom)
         _check_canvas(services, source, margins)
         mask = None
-    if body.operation == "change":
-        words = understood(prompt) or source.words
-        wanted = changed_prompt(words, body.add or None, body.remove or None, body.severity)
-        prompt = wanted.text
-        if mask is None:
-            mask = ellipse_of(wanted.prompt, wanted.finding, source.shape)
-    if body.operation in ("inpaint", "change") and (mask is None or not mask.any()):
-        raise Problem(400, "paint where it is to be drawn anew", param="mask", code="no_mask")
-    asked = EditAsked(
-        operation=body.operation,
-        prompt=prompt,
-        settings=body.settings(services.settings.engine),
-        source=source_json(source, stored.origin),
-        pixels=stored.digest,
-        mask=None if mask is None else keep_mask(mask, services.store.blobs),
-        margins=margins,
-        strength=body.strength,
-        target=body.target if body.operation == "extend" else None,
-        parent=stored.id,
+    finding = FindingChange(
+        add=body.add or None, remove=body.remove or None, severity=body.severity
     )
-    return new_edit(services, caller, asked, body, None)
+    asked = EditRequest(
+        operation=body.operation,
+        prompt=body.prompt,
+        settings=body.settings(services.settings.engine),
+        strict=bool(body.strict),
+        mask=mask,
+        strength=body.strength,
+        margins=margins,
+        finding=finding if body.operation == "change" else None,
+        target=body.target,
+    ).worded(source)
+    if body.operation in ("inpaint", "change") and (asked.mask is None or not asked.mask.any()):
+        raise Problem(400, "paint where it is to be drawn anew", param="mask", code="no_mask")
+    kept = Kept(source=source, origin=stored.origin, pixels=stored.digest, parent=stored.id)
+    return new_edit(services, caller, asked, kept, body, None)
 
 
-def _check_canvas(services: Services, source: Source, margins: tuple[int, int, int, int]) -> None:
+def _check_canvas(services: Services, source: Source, margins: Margins) -> None:
     height, width = source.shape
-    pixels = (width + margins[0] + margins[1]) * (height + margins[2] + margins[3])
+    pixels = (width + margins.left + margins.right) * (height + margins.top + margins.bottom)
     most = services.settings.limits.upload_pixels
     if pixels > most:
         text = f"a canvas of {pixels:,} pixels; at most {most:,}: extend by less"
@@ -142,7 +137,7 @@ def _kept(services: Services, caller: Caller, found: Uploaded) -> str:
         guidance_scale=0,
         width=width,
         height=height,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now(),
         pixels_sha256=image.digest(),
         synthetic=False,
         notice=_UPLOADED,

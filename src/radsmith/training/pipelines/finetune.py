@@ -35,8 +35,8 @@ from radsmith.training.pipelines.parts import Parts, Words, make_trainable, open
 from radsmith.training.pipelines.preview import find_judge, previews_of, spaces_of
 from radsmith.training.pipelines.request import PipelineTuning
 from radsmith.training.pipelines.state import (
+    PipelineRun,
     Report,
-    Run,
     add_to_log,
     begin_state,
     begun,
@@ -47,8 +47,8 @@ from radsmith.training.pipelines.state import (
     save_run,
 )
 from radsmith.training.pipelines.steps import (
+    PipelineRecipe,
     Privacy,
-    Recipe,
     Stepper,
     noise_for,
     patients_of,
@@ -110,7 +110,7 @@ def finetune_pipeline(request: PipelineTuning, report: Report) -> Path:
 
 def _train(
     request: PipelineTuning,
-    run: Run,
+    run: PipelineRun,
     stepper: Stepper,
     looks: LookTaker,
     report: Report,
@@ -151,17 +151,17 @@ def _tell(report: Report, event: str, facts: Mapping[str, Any]) -> None:
         report("warning", {"text": warning})
 
 
-def _ended(request: PipelineTuning, run: Run) -> bool:
+def _ended(request: PipelineTuning, run: PipelineRun) -> bool:
     late = request.minutes is not None and run.seconds >= 60 * request.minutes
     return late or (request.steps is not None and run.step >= request.steps)
 
 
-def _start(parts: Parts, learning_rate: float) -> Run:
+def _start(parts: Parts, learning_rate: float) -> PipelineRun:
     optimizer = torch.optim.AdamW(parts.trained.values(), lr=learning_rate, weight_decay=0.01)
-    return Run(trained=parts.trained, optimizer=optimizer)
+    return PipelineRun(trained=parts.trained, optimizer=optimizer)
 
 
-def _recipe(request: PipelineTuning, data: TuningSet, secret: str) -> Recipe:
+def _recipe(request: PipelineTuning, data: TuningSet, secret: str) -> PipelineRecipe:
     """A private run draws from a secret that nobody sees: noise that can be guessed hides nothing.
 
     The secret is removed with the state; till then a resumed run repeats the same draws.
@@ -177,7 +177,7 @@ def _recipe(request: PipelineTuning, data: TuningSet, secret: str) -> Recipe:
                 f" is more than the {len(patients_of(data))} training patients"
             )
         noise = noise_for(request.privacy, rate, request.steps or 0)
-    return Recipe(
+    return PipelineRecipe(
         batch_size=request.batch_size,
         at_once=min(request.at_once or request.batch_size, request.batch_size),
         learning_rate=request.learning_rate or _USUAL_RATE[request.rank is None],

@@ -7,11 +7,11 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from radsmith import __version__
+from radsmith.clock import now
 from radsmith.engines.finetuned import LORA, SIDECAR, file_digest
 from radsmith.engines.model_files import combined_digest
 from radsmith.evaluation.features import Space
@@ -21,8 +21,8 @@ from radsmith.images.provenance import Settings
 from radsmith.training.pipelines.data import TuningSet
 from radsmith.training.pipelines.parts import Parts, Words, save_weights
 from radsmith.training.pipelines.preview import (
+    CopyWatch,
     Preview,
-    Watch,
     draw,
     held_out_loss,
     judged,
@@ -30,8 +30,8 @@ from radsmith.training.pipelines.preview import (
     sheet,
 )
 from radsmith.training.pipelines.request import PipelineTuning
-from radsmith.training.pipelines.state import Encoded, Run
-from radsmith.training.pipelines.steps import Recipe, epsilon_spent, patients_of
+from radsmith.training.pipelines.state import Encoded, PipelineRun
+from radsmith.training.pipelines.steps import PipelineRecipe, epsilon_spent, patients_of
 
 RISEN = 1.05
 TELLING = 0.5
@@ -57,12 +57,12 @@ class LookTaker:
     folder: Path
     state: Path
     view: tuple[int, str]
-    _watch: Watch | None = None
+    _watch: CopyWatch | None = None
 
     def take(self, step: int, earlier: Sequence[Look]) -> Look:
         """Draw the previews, measure, and write a sheet."""
         if self._watch is None:
-            self._watch = Watch(self.data, self.encoded, self.spaces, self.view)
+            self._watch = CopyWatch(self.data, self.encoded, self.spaces, self.view)
         images = draw(self.parts, self.asked, self.settings)
         kept_images(self.images(step), images)
         name = f"previews/step-{step:06d}.png"
@@ -85,9 +85,9 @@ class LookTaker:
 
 def finish(
     request: PipelineTuning,
-    recipe: Recipe,
+    recipe: PipelineRecipe,
     parts: Parts,
-    run: Run,
+    run: PipelineRun,
     looks: LookTaker,
     outlook: Mapping[str, Any],
     found: Sequence[Look],
@@ -140,7 +140,7 @@ def finish(
         "privacy": privacy,
         "note": _note(outlook, privacy),
         "radsmith_version": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": now(),
     }
     write_atomically(out / SIDECAR, _json(sidecar))
     shutil.rmtree(request.state)
@@ -167,7 +167,7 @@ def _weights(parts: Parts, out: Path, *, lora: bool) -> dict[str, str]:
     return {name: file_digest(out / name) for name in names}
 
 
-def _privacy(recipe: Recipe, data: TuningSet, steps: int) -> dict[str, Any] | None:
+def _privacy(recipe: PipelineRecipe, data: TuningSet, steps: int) -> dict[str, Any] | None:
     """What a private run spent, and what the bound does not cover."""
     if recipe.privacy is None:
         return None
@@ -186,7 +186,7 @@ def _privacy(recipe: Recipe, data: TuningSet, steps: int) -> dict[str, Any] | No
     }
 
 
-def _settings(request: PipelineTuning, recipe: Recipe, parts: Parts) -> dict[str, Any]:
+def _settings(request: PipelineTuning, recipe: PipelineRecipe, parts: Parts) -> dict[str, Any]:
     left_out = ("data", "base", "out", "resume", "save_every_s", "privacy")
     said = {k: v for k, v in asdict(request).items() if k not in left_out}
     return said | {

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from radsmith.engines.diffusers_engine import DiffusersEngine
-from radsmith.engines.engine import ModelFacts
+from radsmith.engines.engine import Ask, ModelFacts
 from radsmith.errors import NotFound
 from radsmith.evaluation.copies import check_copies, near_copies, variants
 from radsmith.evaluation.features import Space, pixel_space
@@ -65,7 +65,15 @@ def draw(parts: Parts, asked: Sequence[Preview], settings: Settings) -> list[Arr
     engine = DiffusersEngine(parts.pipe, _BLANK, parts.side)
     with parts.arithmetic(), torch.no_grad():
         return [
-            engine.generate(p.prompt.concepts, p.seed, settings, p.prompt.absent, p.prompt)
+            engine.generate(
+                Ask(
+                    concepts=p.prompt.concepts,
+                    absent=p.prompt.absent,
+                    prompt=p.prompt,
+                    seed=p.seed,
+                    settings=settings,
+                )
+            )
             for p in asked
         ]
 
@@ -130,7 +138,7 @@ def find_judge() -> Judge | None:
         return None
 
 
-class Watch:
+class CopyWatch:
     """Whether previews are copies of training images, by `privacy.check_copies` in each space.
 
     The null are images of held-out patients, the control planted near-copies. Both are drawn from

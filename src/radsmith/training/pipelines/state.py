@@ -36,7 +36,7 @@ Report = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass
-class Run:
+class PipelineRun:
     """Parameters in training with their optimizer and counters. seconds: in steps, all calls."""
 
     trained: dict[str, nn.Parameter]
@@ -88,7 +88,7 @@ def write_state(folder: Path, facts: Mapping[str, Any]) -> None:
     write_atomically(folder / STATE, json.dumps(facts, indent=1).encode())
 
 
-def save_run(run: Run, folder: Path, facts: Mapping[str, Any]) -> None:
+def save_run(run: PipelineRun, folder: Path, facts: Mapping[str, Any]) -> None:
     """Write weights, optimizer and counters; an interrupted write leaves the last ones."""
     tensors = {f"weight.{name}": p.detach() for name, p in run.trained.items()}
     for name, parameter in run.trained.items():
@@ -110,7 +110,7 @@ def save_run(run: Run, folder: Path, facts: Mapping[str, Any]) -> None:
             old.unlink()
 
 
-def load_run(run: Run, folder: Path, state: Mapping[str, Any]) -> None:
+def load_run(run: PipelineRun, folder: Path, state: Mapping[str, Any]) -> None:
     """Put weights, optimizer and counters back where `state` names some."""
     if "weights" not in state:
         return

@@ -21,7 +21,7 @@ from radsmith.datasets.corpus import balance
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.training.pipelines.data import TuningSet
 from radsmith.training.pipelines.parts import Noised, Parts, Words, losses
-from radsmith.training.pipelines.state import Encoded, Run
+from radsmith.training.pipelines.state import Encoded, PipelineRun
 
 WARMUP = 20
 LARGEST_NORM = 1.0
@@ -47,7 +47,7 @@ class Privacy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class PipelineRecipe:
     """How to take steps. at_once: images through the network together.
 
     noise: multiplier of the clip, for a private run.  key: seeds of every random draw.
@@ -66,7 +66,7 @@ class Stepper:
     """Takes the steps of a run. Weights images as `radsmith train` does, so rare kinds are seen."""
 
     def __init__(
-        self, recipe: Recipe, parts: Parts, words: Words, data: TuningSet, encoded: Encoded
+        self, recipe: PipelineRecipe, parts: Parts, words: Words, data: TuningSet, encoded: Encoded
     ) -> None:
         self.recipe, self._parts, self._words = recipe, parts, words
         self._data, self._encoded = data, encoded
@@ -92,7 +92,7 @@ class Stepper:
                 " the result as it is), or a lower resolution"
             ) from error
 
-    def step(self, run: Run) -> None:
+    def step(self, run: PipelineRun) -> None:
         """One step: gradient and optimizer; a gradient that is not finite is left out."""
         loss = self.gradient(run.step)
         for group in run.optimizer.param_groups:

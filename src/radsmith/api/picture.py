@@ -1,0 +1,89 @@
+"""An image that was made, with its provenance, and one to be edited, as its file holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radsmith.editing.dicom import Origin
+from radsmith.editing.files import Opened, open_source, write_picture
+from radsmith.editing.operations import Edited, Source
+from radsmith.errors import InvalidInput
+from radsmith.generation.plan import Plan
+from radsmith.images.image import Image
+from radsmith.images.provenance import Generation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image that was made or edited.
+
+    record: prompt, model, seed and warnings; in every saved file, too.  plan: how the prompt was
+    read, None for an edit that went by the pixels alone.  source: the image as its file holds it.
+    edited: of an edit, the same image with its mask.  origin, uids: of what came from a DICOM file.
+    """
+
+    source: Source
+    record: Generation
+    plan: Plan | None = None
+    edited: Edited | None = None
+    origin: Origin | None = None
+    uids: tuple[str, str] = ("", "")
+
+    @property
+    def image(self) -> Image:
+        """Pixels with unit, spacing and window."""
+        return self.source.image
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """(height, width): float32 in 0-1 of a generated image, else the source's own values."""
+        return self.image.pixels
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """(height, width), True where an edit made the pixels; None of a generated image."""
+        return self.edited.mask if self.edited else None
+
+    @property
+    def distance(self) -> NDArray[np.float32] | None:
+        """Millimetres from real pixels, of an image that was continued to more of the body."""
+        return self.edited.distance if self.edited else None
+
+    def save(self, path: str | Path, *, bits: int = 8, keep_reference: bool = False) -> Path:
+        """Write a .png, .npy or .dcm, by the suffix: whole or absent. Returns its path.
+
+        bits: 8 or 16, of a PNG of a generated image.  keep_reference: of an edited DICOM image,
+        name the UIDs of its source.  An .npy comes with a .json beside it.
+        Raises InvalidInput for another suffix, or values that the file cannot hold.
+        """
+        place = Path(path)
+        parents = [self.uids] if keep_reference and all(self.uids) else []
+        write_picture(place, self.source, self.record, self.origin, bits=bits, parents=parents)
+        return place
+
+
+def open(path: str | Path) -> Opened:
+    """An image to be edited: its stored values, spacing, window, and what its file says it shows.
+
+    PNG, JPEG, TIFF …, NPY or DICOM, told apart by content.  Raises NotFound, or InvalidInput for
+    what cannot be edited exactly, such as colour.
+    """
+    return open_source(Path(path))
+
+
+def opened(image: Picture | Opened | Image) -> Opened | Picture:
+    """What is to be edited, with the depth that a bare Image does not say."""
+    if isinstance(image, Picture | Opened):
+        return image
+    if not isinstance(image, Image):
+        raise InvalidInput(
+            f"an edit takes what radsmith.open or an earlier call gave, or a radsmith.Image, got"
+            f" {type(image).__name__}: use radsmith.open(path) or radsmith.Image(pixels=array)"
+        )
+    source = Source(image=image, bits=8 * image.pixels.dtype.itemsize)
+    return Opened(path=Path("image"), source=source, suffix=".png")

@@ -1,0 +1,163 @@
+"""An edit as it is asked for, by command, page, route or program alike.
+
+`EditRequest` is what people ask, `plan_edit` reads and plans it once, and `EditPlan.perform` is the
+one place that says which operation is which function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from radsmith.editing.body_map import ellipse_of
+from radsmith.editing.extend import extend
+from radsmith.editing.operations import (
+    Edited,
+    Margins,
+    Mask,
+    Source,
+    Task,
+    between,
+    change,
+    inpaint,
+    outpaint,
+    vary,
+)
+from radsmith.editing.wording import changed_prompt, edit_plan, understood
+from radsmith.engines.engine import Engine, ModelFacts
+from radsmith.errors import InvalidInput
+from radsmith.generation.plan import Plan
+from radsmith.images.provenance import Request, Settings
+from radsmith.language.prompt import Prompt
+
+OPERATIONS: Final = ("inpaint", "outpaint", "vary", "change", "interpolate", "extend")
+STRENGTH: Final = {"vary": 0.5, "change": 0.85, "interpolate": 0.6}
+"""How freely pixels are redrawn where nothing is said; the other operations draw anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingChange:
+    """A finding to add ("FINDING@SITE"), to remove, or to grade as mild, moderate or severe."""
+
+    add: str | None = None
+    remove: str | None = None
+    severity: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditRequest:
+    """One image to be made of another.
+
+    operation: of OPERATIONS.  prompt: what it is to show; without one as its file says.
+    strict: refuse what was weakly learned or not understood; of "extend", leave it black.
+    mask: (height, width), True = drawn; None for all of it or, of "change", for the usual place of
+    the finding.  strength: above 0 to 1, None for the operation's own.  margins: of "outpaint".
+    finding: of "change".  target: of "extend".  other, share: of "interpolate", the image to go to
+    and how far, 0-1.  label: of "change", the finding's name, which `worded` fills in.
+    """
+
+    operation: str
+    prompt: str = ""
+    seed: int = 0
+    settings: Settings = field(default_factory=Settings)
+    strict: bool = False
+    mask: Mask | None = None
+    strength: float | None = None
+    margins: Margins | None = None
+    finding: FindingChange | None = None
+    target: str = "body"
+    other: Source | None = None
+    share: float = 0.5
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.operation not in OPERATIONS:
+            raise InvalidInput(f"an edit is one of {', '.join(OPERATIONS)}, got {self.operation!r}")
+        if self.operation == "outpaint" and self.margins is None:
+            raise InvalidInput("to outpaint, say by how many pixels on which sides")
+        if self.operation == "interpolate" and self.other is None:
+            raise InvalidInput("to interpolate, give the image to go to")
+
+    def worded(self, source: Source) -> EditRequest:
+        """With the whole prompt, place and label of a finding that is changed.
+
+        Raises InvalidInput for a finding that is not known or a prompt that is not understood.
+        """
+        if self.finding is None:
+            return self
+        words = understood(self.prompt) or source.words
+        finding = self.finding
+        wanted = changed_prompt(words, finding.add, finding.remove, finding.severity)
+        mask = self.mask
+        if mask is None:
+            mask = ellipse_of(wanted.prompt, wanted.finding, source.shape)
+        return replace(self, prompt=wanted.text, mask=mask, label=wanted.label, finding=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditPlan:
+    """An edit that is read and planned. request: its prompt is the one that is recorded.
+
+    planned: None where neither prompt nor file says anything: the image goes by its pixels.
+    """
+
+    request: EditRequest
+    planned: Plan | None
+
+    def varied(self, *, seed: int | None = None, share: float | None = None) -> EditPlan:
+        """The same edit drawn with another seed, or at another share of the way."""
+        asked = self.request
+        return replace(
+            self,
+            request=replace(
+                asked,
+                seed=asked.seed if seed is None else seed,
+                share=asked.share if share is None else share,
+            ),
+        )
+
+    def perform(
+        self,
+        source: Source,
+        engine: Engine,
+        created: str,
+        progress: Callable[[str], None] = lambda name: None,
+    ) -> Edited:
+        """The edited image. created: ISO 8601 time; progress: told each part of "extend".
+
+        Raises InvalidInput for a mask of another size, a strength outside 0-1, too large a canvas.
+        """
+        asked = self.request
+        task = Task(
+            engine=engine,
+            planned=self.planned,
+            request=Request(prompt=asked.prompt, seed=asked.seed, settings=asked.settings),
+            created=created,
+        )
+        usual = STRENGTH.get(asked.operation, 1.0)
+        strength = usual if asked.strength is None else asked.strength
+        if asked.margins is not None and asked.operation == "outpaint":
+            return outpaint(source, asked.margins, task)
+        if asked.other is not None and asked.operation == "interpolate":
+            return between(source, asked.other, asked.share, task, strength)
+        if asked.operation == "extend":
+            shown = self.planned.prompt if self.planned else Prompt()
+            return extend(source, shown, asked.target, task, strict=asked.strict, progress=progress)
+        mask = np.ones(source.shape, np.bool_) if asked.mask is None else asked.mask
+        if asked.operation == "vary":
+            return vary(source, strength, task, mask)
+        return (change if asked.operation == "change" else inpaint)(source, mask, task, strength)
+
+
+def plan_edit(request: EditRequest, source: Source, facts: ModelFacts) -> EditPlan:
+    """The edit as this model will make it, of this image.
+
+    Raises InvalidInput as `generation.plan.plan` does, and as `EditRequest.worded`.
+    """
+    asked = request.worded(source)
+    strict = asked.strict and asked.operation != "extend"
+    text, planned = edit_plan(asked.prompt, source.words, facts, strict=strict)
+    return EditPlan(request=replace(asked, prompt=text), planned=planned)
