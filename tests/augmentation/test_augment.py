@@ -30,9 +30,10 @@ from radsmith.datasets.labels import concepts_of
 from radsmith.engines.engine import Ask, ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import copy_guard, near_copies
-from radsmith.evaluation.features import Stored, pixel_space
+from radsmith.evaluation.features import pixel_space
 from radsmith.evaluation.real_files import real_images
 from radsmith.images.pictures import read_record
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import NORMAL
 from tests.evaluation.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
 

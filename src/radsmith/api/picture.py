@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation
+from radsmith.language.vocabulary import Vocabulary, speaking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Picture:
     record: prompt, model, seed and warnings; in every saved file, too.  plan: how the prompt was
     read, None for an edit that went by the pixels alone.  source: the image as its file holds it.
     edited: of an edit, the same image with its mask.  origin, uids: of what came from a DICOM file.
+    vocabulary: that of the model.
     """
 
     source: Source
@@ -33,6 +35,7 @@ class Picture:
     edited: Edited | None = None
     origin: Origin | None = None
     uids: tuple[str, str] = ("", "")
+    vocabulary: Vocabulary | None = field(default=None, repr=False)
 
     @property
     def image(self) -> Image:
@@ -63,7 +66,8 @@ class Picture:
         """
         place = Path(path)
         parents = [self.uids] if keep_reference and all(self.uids) else []
-        write_picture(place, self.source, self.record, self.origin, bits=bits, parents=parents)
+        with speaking(self.vocabulary):
+            write_picture(place, self.source, self.record, self.origin, bits=bits, parents=parents)
         return place
 
 

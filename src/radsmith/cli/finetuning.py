@@ -66,9 +66,8 @@ def fine_tune(dataset: Path, out: Path, base: str, rank: int, full: bool, **sett
 def _tune_default(
     dataset: Path, out: Path, base: str, rank: int | None, asked: dict[str, Any]
 ) -> None:
-    from rich.console import Console
-
     from radsmith.cli.finetuning_console import TuningProgress, say_figures
+    from radsmith.cli.terminal import terminal
 
     if base.startswith(("openai:", "onnx:")):
         raise InvalidInput(f"cannot fine-tune {base}: give default, a model or diffusers:…")
@@ -89,7 +88,7 @@ def _tune_default(
         ) from error
     model = None if base == "default" else Path(base)
     tuning = Tuning(dataset=dataset, out=out, base=model, rank=rank, **asked)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     with TuningProgress(console) as progress:
         finetune(tuning, progress.tell)
     say_figures(console, tuning.report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, WORKERS, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ INTERRUPTED = 130
 @click.option("--sampler", default="multistep", help="multistep (second order) or euler.")
 @click.option("--size", "size_text", help="WIDTHxHEIGHT; default: as is natural.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="png")
-@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out"))
+@out("out")
 @click.option("--from", "list_file", type=click.Path(path_type=Path), help="CSV of prompts.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@WORKERS
 @click.option("--strict", is_flag=True, help="Refuse what is not understood or weakly learned.")
 @click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
 @click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
+@MODEL
 def generate(
     prompt: str | None,
     count: int,
@@ -123,13 +123,12 @@ def _run(
     choice: Choice,
 ) -> None:
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
-    from rich.console import Console
-
     from radsmith.cli.console import ImageTally, say_plan, summary, watch, write_failures
     from radsmith.cli.sheets import MOST_TILES, write_sheet
+    from radsmith.cli.terminal import terminal
     from radsmith.generation.run import run_jobs
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     plans = {job.plan.canonical: job.plan for job in jobs}
     for planned in list(plans.values())[:5]:
         say_plan(console, planned)
@@ -171,18 +170,18 @@ def _fail(message: str) -> NoReturn:
 
 @click.command()
 @click.argument("prompt")
-@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
+@MODEL
 def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
-    from rich.console import Console
-
     from radsmith.api.model import Model
     from radsmith.cli.console import reading_table, say_plan
+    from radsmith.cli.terminal import terminal
     from radsmith.language.reading import read_prompt
+    from radsmith.language.vocabulary import use
 
-    console = Console(highlight=False, markup=False)
+    console = terminal(results=True)
     asked = Model(model)
-    asked.facts  # noqa: B018 - its own words enter the vocabulary
+    use(asked.vocabulary)
     reading = read_prompt(prompt)
     if not reading.language:
         console.print(reading_table(reading))
@@ -202,8 +201,8 @@ def inspect(file: Path) -> None:
 
 
 @click.command()
-@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("demo-output"))
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@out("demo-output")
+@WORKERS
 def demo(folder: Path, workers: int) -> None:
     """Make four images of each of 25 prompts as PNG and DICOM, with sheets to look at."""
     from radsmith.cli.demo import run_demo

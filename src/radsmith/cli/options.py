@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
+
+PATH = click.Path(path_type=Path)
 
 ENGINE = click.option(
     "--engine",
@@ -13,3 +18,13 @@ STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 
 GUIDANCE = click.option(
     "--guidance", type=float, help="Guidance scale, 0-10; default 1 (off), diffusers 7."
 )
+MODEL = click.option("--model", type=PATH, help="A .radsmith file or model folder.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core."
+)
+JUDGE = click.option("--judge", "judge_file", type=PATH, help="Another judge.json.")
+
+
+def out(default: str, name: str = "folder") -> Any:
+    """-o, where it may be left out."""
+    return click.option("-o", name, type=PATH, default=Path(default))

@@ -90,14 +90,22 @@ def make_shard(
     place.now.unlink(missing_ok=True)
 
 
-def make_shard_apart(
-    place: ShardPlace, job: ShardJob, reports: Mapping[str, str], options: UnitOptions
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """A shard to be made. reports: text by source file."""
+
+    place: ShardPlace
+    job: ShardJob
+    reports: Mapping[str, str]
+    options: UnitOptions
+
+
+def make_shard_apart(task: ShardTask) -> None:
     """`make_shard` as the whole of a process: what goes wrong is left in the error file."""
     try:
-        make_shard(place, job, reports, options)
+        make_shard(task.place, task.job, task.reports, task.options)
     except (RadsmithError, OSError) as error:
-        place.error.write_text(str(error), encoding="utf-8")
+        task.place.error.write_text(str(error), encoding="utf-8")
         sys.exit(FAILED)
 
 

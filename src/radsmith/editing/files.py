@@ -27,10 +27,10 @@ from radsmith.editing.dicom import (
     in_tenths,
 )
 from radsmith.editing.formats import Format, file_bytes
-from radsmith.editing.operations import Edited, Levels, Mask, Source
+from radsmith.editing.operations import Edited, Levels, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
-from radsmith.images.image import Image
+from radsmith.images.image import Image, Mask
 from radsmith.images.pictures import (
     is_dicom,
     is_npy,

@@ -14,19 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engines.engine import SIDE, Ask, Engine, Staged, StageFacts
+from radsmith.engines.engine import Ask, Engine, Staged, StageFacts
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.features import Images, Space, Stored
+from radsmith.evaluation.features import Images, Space
 from radsmith.evaluation.fidelity import Progress, draw
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.metrics import Interval, kernel_distance
 from radsmith.evaluation.real_set import RealSet, halves, kind_name, kinds_of
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE, letterboxed
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import Prompt, filled_in, prompt_of, render
 from radsmith.language.reading import read_prompt
 
-Array = NDArray[np.float32]
 Refine = Callable[[str, Array, Ask, float], Array]
 """`Staged.refine`."""
 SIDES = (16, 32, 64, 128, 256)

@@ -17,7 +17,7 @@ from radsmith.language.foreign import foreign_language, only_english
 from radsmith.language.mentions import Mention
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
 from radsmith.language.rows import Row, read_row
-from radsmith.language.vocabulary import ABSENT, Vocabulary, default_vocabulary
+from radsmith.language.vocabulary import ABSENT, Vocabulary, default_vocabulary, speaking
 from radsmith.language.words import Item, items_of
 
 LONGEST_TEXT = 4000
@@ -58,11 +58,17 @@ class Reading:
 _DENIED_AS = {"technique:contrast-enhanced": "technique:non-contrast"}
 
 
-def read_prompt(text: str) -> Reading:
+def read_prompt(text: str, vocabulary: Vocabulary | None = None) -> Reading:
     """Read free text. Raises InvalidInput for empty or overlong text; never for unknown words.
 
-    Of a text in another language than English nothing is read; a warning says so.
+    vocabulary: the words that are known, by default those in use.  Of a text in another language
+    than English nothing is read; a warning says so.
     """
+    with speaking(vocabulary):
+        return _read(text)
+
+
+def _read(text: str) -> Reading:
     if not text.strip():
         raise InvalidInput('the prompt is empty: say what to draw, such as "chest x-ray, normal"')
     if len(text) > LONGEST_TEXT:
