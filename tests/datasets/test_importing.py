@@ -37,6 +37,7 @@ from radsmith.datasets.units import UnitOptions, own_vocabulary, pictures_of, re
 from radsmith.deidentification.attributes import Policy
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
+from tests.common import tiny_training
 
 POLICY = Policy(secret=b"0123456789abcdef")
 DICOM = Path(get_testdata_file("CT_small.dcm")).parent
@@ -382,14 +383,7 @@ def test_training_takes_the_folder(tmp_path):
     test = load_corpus([out], tmp_path / "cache", concepts_of, "test")
     assert len(test) + len(corpus) == 40
     assert not set(test.patients) & set(corpus.patients)
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f'data = "{out}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
-        "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave]\nchannels = 8\n"
-        "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
-        "batch_size = 4\nmax_steps = 1\n"
-    )
+    config = tiny_training(tmp_path, out)
     model = run(config)
     assert model.is_dir()
 

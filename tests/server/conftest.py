@@ -23,6 +23,14 @@ def command(*args):
     return [sys.executable, "-c", START, *map(str, args)]
 
 
+def serving(folder, *options):
+    """A server for the tests of a module; it must have ended well, without a traceback."""
+    running = Running(folder / "data", "--rate", 100000, *options)
+    yield running
+    assert running.stop() == 0, running.log.read_text()
+    assert "Traceback" not in running.log.read_text()
+
+
 class Running:
     """A server process. `url` once it listens."""
 

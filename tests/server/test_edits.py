@@ -15,7 +15,7 @@ from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 
 from radsmith.cli import cli
-from tests.server.conftest import Running, Studio
+from tests.server.conftest import Studio, serving
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
@@ -23,10 +23,7 @@ FAST = {"steps": 1, "seed": 7}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    running = Running(tmp_path_factory.mktemp("edits") / "data", "--rate", 100000)
-    yield running
-    assert running.stop() == 0
-    assert "Traceback" not in running.log.read_text()
+    yield from serving(tmp_path_factory.mktemp("edits"))
 
 
 @pytest.fixture(scope="module")
