@@ -221,15 +221,19 @@ def test_open_i_reports_find_the_images_they_name_and_keep_them_together(tmp_pat
     assert b"CXR" not in (out / "train.csv").read_bytes()
 
 
+def write_listed(source, columns, said):
+    """Pictures and a list that says something of each, as it is read."""
+    source.mkdir()
+    for n in range(len(said)):
+        write_picture(source / f"{n}.png", n)
+    lines = [f"file,{columns}", *(f"{n}.png,{words}" for n, words in enumerate(said))]
+    (source / "list.csv").write_text("\n".join(lines))
+    return read_labels(source / "list.csv")
+
+
 def test_patients_of_a_list_lie_on_one_side(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    lines = ["file,patient_id"]
-    for n in range(24):
-        write_picture(source / f"{n}.png", n)
-        lines.append(f"{n}.png,p{n % 8}")
-    (source / "list.csv").write_text("\n".join(lines))
-    labels = read_labels(source / "list.csv")
+    labels = write_listed(source, "patient_id", [f"p{n % 8}" for n in range(24)])
     run_on(source, out, modality="ultrasound", labels=labels, test_share=0.5)
     sides = [{row["patient_id"] for row in rows_of(out, split)} for split in ("train", "test")]
     assert len(sides[0] | sides[1]) == 8 and all(sides) and not sides[0] & sides[1]
@@ -368,14 +372,9 @@ def test_training_takes_the_folder(tmp_path):
     from radsmith.training.run import run
 
     source, out = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    lines = ["file,modality,body_part,view,findings,patient_id"]
-    for n in range(40):
-        write_picture(source / f"{n}.png", n)
-        finding = "pneumonia" if n % 2 else "normal"
-        lines.append(f"{n}.png,x-ray,chest,PA,{finding},p{n}")
-    (source / "list.csv").write_text("\n".join(lines))
-    run_on(source, out, labels=read_labels(source / "list.csv"), test_share=0.2)
+    said = [f"x-ray,chest,PA,{'pneumonia' if n % 2 else 'normal'},p{n}" for n in range(40)]
+    labels = write_listed(source, "modality,body_part,view,findings,patient_id", said)
+    run_on(source, out, labels=labels, test_share=0.2)
     corpus = load_corpus([out], tmp_path / "cache", concepts_of)
     assert len(corpus) == len(rows_of(out)) > 20
     wanted = {"modality:x-ray", "body_part:chest", "view:pa", "finding:pneumonia"}

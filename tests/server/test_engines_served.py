@@ -10,14 +10,8 @@ from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 from radsmith.testing import known_pixels_stay
-from tests.server.conftest import serving
 
 CHEST = ("modality:x-ray", "body_part:chest")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    yield from serving(tmp_path_factory.mktemp("engines"))
 
 
 def engine_of(server, model="radsmith-default", waits=None):

@@ -26,22 +26,10 @@ from radsmith.generation.plan import make, plan
 from radsmith.images.image import quantize
 from radsmith.images.provenance import Generation, Request, Settings
 from tests.common import run_command
-from tests.server.conftest import Studio, serving
+from tests.server.conftest import Studio
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    yield from serving(tmp_path_factory.mktemp("server"))
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    options = {"api_key": "any", "max_retries": 0, "timeout": 120}
-    with openai.OpenAI(base_url=f"{server.url}/v1", **options) as opened:
-        yield opened
 
 
 def picture(item):

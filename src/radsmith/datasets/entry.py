@@ -74,7 +74,8 @@ class Entry(Facts):
 
     labels: finding id -> 1.0 present, 0.0 absent, NaN uncertain.  severity: id, where the one
     present finding has one.  digest: SHA-256 of the stored pixels.  alike: 64 bits that near copies
-    share, hexadecimal.  synthetic: made by a model; then model_digest, seed and prompt say how, where that is known.
+    share, hexadecimal.  synthetic: made by a model; then model_digest, seed and prompt say how,
+    where that is known.
     """
 
     key: str

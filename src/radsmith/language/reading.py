@@ -59,21 +59,19 @@ _DENIED_AS = {"technique:contrast-enhanced": "technique:non-contrast"}
 
 
 def read_prompt(text: str, vocabulary: Vocabulary | None = None) -> Reading:
-    """Read free text. Raises InvalidInput for empty or overlong text; never for unknown words.
+    """Read free text in this vocabulary, by default the one in use; unknown words are no error.
 
-    vocabulary: the words that are known, by default those in use.  Of a text in another language
-    than English nothing is read; a warning says so.
+    Text of other languages is not read, a warning says so.  Raises InvalidInput for none or too much.
     """
     with speaking(vocabulary):
-        return _read(text)
+        return _read(text, default_vocabulary())
 
 
-def _read(text: str) -> Reading:
+def _read(text: str, vocabulary: Vocabulary) -> Reading:
     if not text.strip():
         raise InvalidInput('the prompt is empty: say what to draw, such as "chest x-ray, normal"')
     if len(text) > LONGEST_TEXT:
         raise InvalidInput(f"the prompt has {len(text)} characters; at most {LONGEST_TEXT}")
-    vocabulary = default_vocabulary()
     items = items_of(text, vocabulary)
     language = foreign_language(text)
     if language:
