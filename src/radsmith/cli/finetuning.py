@@ -37,7 +37,9 @@ _OF_PIPELINES = ("at_once", "resolution", "fit", "held_out_share", "preview_ever
 @click.option("--at-once", type=click.IntRange(1), help="Pipeline: images together; saves memory.")
 @click.option("--resolution", type=int, help="Pipeline: pixels a side; default: its own.")
 @click.option("--fit", type=click.Choice(("letterbox", "crop")), help="Pipeline; letterbox.")
-@click.option("--held-out", "held_out_share", type=float, help="Pipeline: share of patients; 0.1.")
+@click.option(
+    "--held-out", "held_out_share", type=float, help="Pipeline: share of images, by patients; 0.1."
+)
 @click.option("--look-every", "preview_every", type=click.IntRange(1), help="Pipeline: 500 steps.")
 @click.option("--prompt", "preview_prompts", multiple=True, help="Pipeline: of previews; repeat.")
 @click.option("--spare-memory", is_flag=True, help="Pipeline: recompute; slower, less memory.")

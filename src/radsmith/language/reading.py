@@ -61,7 +61,7 @@ _DENIED_AS = {"technique:contrast-enhanced": "technique:non-contrast"}
 def read_prompt(text: str, vocabulary: Vocabulary | None = None) -> Reading:
     """Read free text in this vocabulary, by default the one in use; unknown words are no error.
 
-    Text of other languages is not read, a warning says so.  Raises InvalidInput for none or too much.
+    Other languages are not read, a warning says so.  Raises InvalidInput for no text or too much.
     """
     with speaking(vocabulary):
         return _read(text, default_vocabulary())
