@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -77,7 +77,7 @@ def one_process_each(
     workers: int,
     ended: Callable[[Task, BaseProcess], bool | None],
     poll_s: float = 0.05,
-) -> Iterator[list[Task]]:
+) -> Generator[list[Task]]:
     """Each task in a spawned process of its own, so many at once; yields what was done, each look.
 
     For tasks that may hang or crash: nothing but their own process goes down with them.  ended: of

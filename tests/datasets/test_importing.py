@@ -454,13 +454,14 @@ def test_two_hundred_broken_files_cost_nothing_but_themselves(tmp_path):
     assert "deflated" in left[str(source / "deflated.dcm")]
 
 
-def dying(place, job, reports, options):
+def dying(task):
     """A reader that one file brings down, as a broken decoder would."""
-    for unit in job.units:
+    place = task.place
+    for unit in task.job.units:
         place.now.write_bytes(os.fsencode(unit.path))
         if unit.path.endswith("evil.png") and unit.path not in shards.read_bad(place):
             os.kill(os.getpid(), signal.SIGKILL)
-    shards.make_shard(place, job, reports, options)
+    shards.make_shard(task)
 
 
 def test_a_file_that_brings_its_reader_down_is_listed_alone(tmp_path, monkeypatch):

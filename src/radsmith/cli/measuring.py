@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -43,7 +43,7 @@ def evaluate(
     context: click.Context,
     data: Path,
     folder: Path,
-    split: str,
+    split: Literal["test", "train"],
     features: str,
     per_kind: int,
     per_finding: int,

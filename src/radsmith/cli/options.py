@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import click
 
+Command = TypeVar("Command", bound=Callable[..., None])
 PATH = click.Path(path_type=Path)
 
 ENGINE = click.option(
@@ -25,6 +27,6 @@ WORKERS = click.option(
 JUDGE = click.option("--judge", "judge_file", type=PATH, help="Another judge.json.")
 
 
-def out(default: str, name: str = "folder") -> Any:
+def out(default: str, name: str = "folder") -> Callable[[Command], Command]:
     """-o, where it may be left out."""
     return click.option("-o", name, type=PATH, default=Path(default))

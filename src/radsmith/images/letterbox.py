@@ -31,7 +31,8 @@ def box_of(aspect: float) -> Box:
 def fitted_box(width: int, height: int, side: int) -> Box:
     """An image of this size, its longer side brought to `side`."""
     longer = max(width, height)
-    return centred(*(max(1, round(side * n / longer)) for n in (width, height)), side)
+    fitted, high = (max(1, round(side * n / longer)) for n in (width, height))
+    return centred(fitted, high, side)
 
 
 def inside(square: NDArray[Any], box: Box) -> NDArray[Any]:
