@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, out
+from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, model_of, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -211,13 +211,9 @@ def _open(image: Path) -> Opened:
 
 
 def _model(shared: _Shared) -> Model:
-    from radsmith.api.model import Model
     from radsmith.engines.choice import chosen
-    from radsmith.language.vocabulary import use
 
-    model = Model(chosen(shared.engine, shared.model))
-    use(model.vocabulary)
-    return model
+    return model_of(chosen(shared.engine, shared.model))
 
 
 def _asked(shared: _Shared, operation: str, **parts: Any) -> EditRequest:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, WORKERS, out
+from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, WORKERS, model_of, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -62,19 +62,18 @@ def generate(
     With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
     """
-    from radsmith.engines.choice import chosen, load_facts, settings_for
+    from radsmith.engines.choice import chosen
     from radsmith.engines.engine import check_size
     from radsmith.files import prepare_folder
-    from radsmith.generation.plan import plan
     from radsmith.generation.prompt_list import Row, parse_size, read_list
 
     if (prompt is None) == (list_file is None):
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
     size = parse_size(size_text) if size_text else None
     choice = chosen(engine, model)
-    settings = settings_for(choice, steps, guidance, sampler, size)
-    facts = load_facts(choice)
-    check_size(size, facts.sides)
+    drawing = model_of(choice)
+    settings = drawing.settings(steps=steps, guidance=guidance, sampler=sampler, size=size)
+    check_size(size, drawing.facts.sides)
     rows = [Row(line=0, prompt=prompt or "", count=count, seed=seed, settings=settings)]
     plans: list[Plan | None] = []
     failed: list[tuple[int, str, str]] = []
@@ -84,8 +83,7 @@ def generate(
         try:
             if row.error:
                 raise InvalidInput(row.error)
-            check_size(row.settings.size, facts.sides)
-            plans.append(plan(row.prompt, facts, strict=strict, size=row.settings.size))
+            plans.append(drawing.plan(row.prompt, strict=strict, size=row.settings.size))
         except InvalidInput as error:
             if list_file is None:
                 raise
@@ -173,15 +171,12 @@ def _fail(message: str) -> NoReturn:
 @MODEL
 def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
-    from radsmith.api.model import Model
     from radsmith.cli.console import reading_table, say_plan
     from radsmith.cli.terminal import terminal
     from radsmith.language.reading import read_prompt
-    from radsmith.language.vocabulary import use
 
     console = terminal(results=True)
-    asked = Model(model)
-    use(asked.vocabulary)
+    asked = model_of(model)
     reading = read_prompt(prompt)
     if not reading.language:
         console.print(reading_table(reading))
