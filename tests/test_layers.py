@@ -34,6 +34,7 @@ ROOMS = (
     Room("errors"),
     Room("files", world=ALL),
     Room("tasks", world=ALL),
+    Room("tables"),
     Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),
     Room(
         "images",

@@ -161,7 +161,7 @@ def watch(
         for outcome in outcomes:
             if outcome.error is not None:
                 job = outcome.job
-                tally.failed.append((0, job.plan.text, str(outcome.error)))
+                tally.failed.append((job.line, job.plan.text, str(outcome.error)))
             elif outcome.image is None:
                 tally.there += 1
             else:

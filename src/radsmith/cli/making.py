@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from radsmith.generation.plan import Plan
     from radsmith.generation.prompt_list import Row
     from radsmith.generation.run import Job
-    from radsmith.images.provenance import Settings
 
 FORMATS = ("png", "png16", "dicom", "npy")
 INTERRUPTED = 130
@@ -92,23 +92,40 @@ def generate(
             plans.append(None)
             failed.append((row.line, row.prompt, str(error)))
     prepare_folder(folder)
-    jobs = _jobs(rows, plans, folder, format_)
+    jobs = _jobs(rows, plans, folder, format_, failed)
     _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice)
 
 
-def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
+def _jobs(
+    rows: list[Row],
+    plans: list[Plan | None],
+    folder: Path,
+    format_: str,
+    failed: list[tuple[int, str, str]],
+) -> list[Job]:
+    """A job an image; what two rows would write under one name fails by its line."""
+    from radsmith.generation.prompt_list import told_apart
     from radsmith.generation.run import Job
     from radsmith.images.provenance import Request
 
-    jobs: dict[tuple[Path, Settings, str], Job] = {}
+    jobs: dict[str, Job] = {}
     for row, planned in zip(rows, plans, strict=True):
         if planned is None:
             continue
         for number in range(row.seed, row.seed + row.count):
             request = Request(prompt=row.prompt, seed=number, settings=row.settings)
             path = folder / f"{row.name or planned.stem}-{number}"
-            job = Job(plan=planned, request=request, path=path, formats=(format_,))
-            jobs.setdefault((path, row.settings, planned.canonical), job)
+            job = Job(plan=planned, request=request, path=path, formats=(format_,), line=row.line)
+            first = jobs.setdefault(path.name, job)
+            if first.plan.canonical == planned.canonical and first.request.settings == row.settings:
+                continue  # this one, or the same asked twice
+            if row.name:
+                said = f"“{path.name}” is what line {first.line} writes already"
+                failed.append((row.line, row.prompt, f"{said}: give another name or seed"))
+                continue
+            differs = told_apart(row.settings, first.request.settings)
+            path = folder / f"{planned.stem}{differs}-{number}"
+            jobs.setdefault(path.name, replace(job, path=path))
     return list(jobs.values())
 
 
@@ -146,7 +163,7 @@ def _run(
         done = f"stopped; {tally.made + tally.there} of {len(jobs)} images are whole in {folder}"
         console.print(f"{done}. Run the same command again to go on.", soft_wrap=True)
         sys.exit(INTERRUPTED)
-    if len(jobs) == 1 and tally.failed:
+    if tally.failed and not tally.failed[0][0] and len(jobs) == 1:
         raise InvalidInput(tally.failed[0][2])
     order = {job.path: number for number, job in enumerate(jobs)}
     tally.shown.sort(key=lambda outcome: order[outcome.job.path])
@@ -162,11 +179,9 @@ def _run(
     if tally.failed:
         path = folder / "failures.csv"
         write_failures(path, tally.failed)
-        _fail(f"{len(tally.failed)} failed, listed in {path}; the first: {tally.failed[0][2]}")
-
-
-def _fail(message: str) -> NoReturn:
-    raise InvalidInput(message)
+        line, _, reason = min(tally.failed, key=lambda failure: failure[0])
+        first = f"line {line}: {reason}" if line else reason
+        raise InvalidInput(f"{len(tally.failed)} failed, listed in {path}; the first: {first}")
 
 
 @click.command()
