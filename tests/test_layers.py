@@ -74,7 +74,19 @@ ROOMS = (
     Room(
         "datasets",
         {"numpy"},
-        {"corpus", "manifest", "remote", "run", "scan", "shards", "simulated", "state", "units"},
+        {
+            "corpus",
+            "labelling",
+            "listed",
+            "manifest",
+            "remote",
+            "run",
+            "scan",
+            "shards",
+            "simulated",
+            "state",
+            "units",
+        },
         {
             "corpus": {"PIL"},
             "dicom_facts": {"pydicom"},

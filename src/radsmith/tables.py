@@ -66,7 +66,7 @@ def read_table(data: bytes, name: str, wanted: Sequence[str]) -> Table:
 
     Raises InvalidInput, naming the line, for what is no such table.
     """
-    text = _text(data, name)
+    text = text_of(data, name)
     first, separator = _separator(text, name, wanted)
     reader = csv.reader(_lines(text, first), delimiter=separator, strict=True)
     header = next(reader)
@@ -85,7 +85,8 @@ def read_table(data: bytes, name: str, wanted: Sequence[str]) -> Table:
     )
 
 
-def _text(data: bytes, name: str) -> str:
+def text_of(data: bytes, name: str) -> str:
+    """Bytes as text, by their mark or as UTF-8. Raises InvalidInput, naming the line."""
     kind = next((kind for start, kind in _BINARY if data.startswith(start)), "")
     if kind:
         raise InvalidInput(f"{name} is {kind}, no table of text: save it as CSV UTF-8")

@@ -29,11 +29,13 @@ from radsmith.cli import cli
 from radsmith.datasets import run as importing
 from radsmith.datasets import shards
 from radsmith.datasets.corpus import load_corpus
+from radsmith.datasets.labelling import own_vocabulary
 from radsmith.datasets.labels import concepts_of
+from radsmith.datasets.listed import read_listed
 from radsmith.datasets.run import Request, run_import
 from radsmith.datasets.scan import scan_file
 from radsmith.datasets.state import Unit
-from radsmith.datasets.units import Options, own_vocabulary, pictures_of, read_labels
+from radsmith.datasets.units import Options, pictures_of
 from radsmith.deidentification.attributes import Policy
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
@@ -47,8 +49,11 @@ def options(**changes):
     return Options(**({"policy": POLICY, "source": "own_data", "text": "keep"} | changes))
 
 
+MINE = ("workers", "test_share", "shard_size", "listed")
+
+
 def run_on(source, out, **changes):
-    mine = {k: changes.pop(k) for k in ("workers", "test_share", "shard_size") if k in changes}
+    mine = {k: changes.pop(k) for k in MINE if k in changes}
     request = Request(sources=(source,), out=out, options=options(**changes), **mine)
     return run_import(request, lambda *_: None)
 
@@ -116,7 +121,7 @@ def test_a_folder_of_everything(tmp_path):
     summary = run_on(
         source,
         out,
-        labels=read_labels(source / "list.csv"),
+        listed=read_listed(source / "list.csv"),
         modality="",
         slices=4,
         test_share=0.0,
@@ -228,8 +233,8 @@ def test_patients_of_a_list_lie_on_one_side(tmp_path):
         write_picture(source / f"{n}.png", n)
         lines.append(f"{n}.png,p{n % 8}")
     (source / "list.csv").write_text("\n".join(lines))
-    labels = read_labels(source / "list.csv")
-    run_on(source, out, modality="ultrasound", labels=labels, test_share=0.5)
+    listed = read_listed(source / "list.csv")
+    run_on(source, out, modality="ultrasound", listed=listed, test_share=0.5)
     sides = [{row["patient_id"] for row in rows_of(out, split)} for split in ("train", "test")]
     assert len(sides[0] | sides[1]) == 8 and all(sides) and not sides[0] & sides[1]
 
@@ -307,10 +312,10 @@ def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
     words.write_text(
         '[finding.dental-bridge]\nname = "dental bridge"\nforms = ["porcelain bridge"]\n'
     )
-    listed = read_labels(source / "list.csv")
-    vocabulary = own_vocabulary(words, [source], listed.values())
-    assert own_vocabulary(words, [source], listed.values()) == vocabulary
-    run_on(source, out, labels=listed, vocabulary=vocabulary, test_share=0)
+    listed = read_listed(source / "list.csv")
+    vocabulary = own_vocabulary(words, [source], listed)
+    assert own_vocabulary(words, [source], listed) == vocabulary
+    run_on(source, out, listed=listed, vocabulary=vocabulary, test_share=0)
     found = {row["findings"] for row in rows_of(out)}
     assert found == {"finding:zirconia-crown", "finding:dental-bridge", "finding:pneumonia"}
     kept = parse_vocabulary((out / "vocabulary.toml").read_text())
@@ -318,7 +323,7 @@ def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
         "finding:zirconia-crown", "finding:dental-bridge", "body_part:tail"
     }  # fmt: skip
     again = tmp_path / "again"
-    run_on(out, again, vocabulary=own_vocabulary(None, [out], []), test_share=0)
+    run_on(out, again, vocabulary=own_vocabulary(None, [out], None), test_share=0)
     assert {row["findings"] for row in rows_of(again)} == found
 
 
@@ -374,7 +379,7 @@ def test_training_takes_the_folder(tmp_path):
         finding = "pneumonia" if n % 2 else "normal"
         lines.append(f"{n}.png,x-ray,chest,PA,{finding},p{n}")
     (source / "list.csv").write_text("\n".join(lines))
-    run_on(source, out, labels=read_labels(source / "list.csv"), test_share=0.2)
+    run_on(source, out, listed=read_listed(source / "list.csv"), test_share=0.2)
     corpus = load_corpus([out], tmp_path / "cache", concepts_of)
     assert len(corpus) == len(rows_of(out)) > 20
     wanted = {"modality:x-ray", "body_part:chest", "view:pa", "finding:pneumonia"}

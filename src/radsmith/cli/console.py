@@ -34,6 +34,7 @@ from radsmith.language.vocabulary import ABSENT, default_vocabulary
 
 if TYPE_CHECKING:
     from radsmith.augmentation.run import Result
+    from radsmith.datasets.listed import Listed
     from radsmith.datasets.manifest import Summary
     from radsmith.language.report import Report
 
@@ -229,8 +230,19 @@ def import_summary(summary: Summary, folder: Path, problems: Path) -> None:
         console.print(f"  … {len(summary.classes)} classes in all: import.json", soft_wrap=True)
     for reason, count in summary.left_out.most_common(8):
         console.print(f"  left out {count:>5,}: {reason}", soft_wrap=True)
-    if summary.left_out:
-        console.print(f"all that was left out, with its reason: {problems}", soft_wrap=True)
+    for reason, count in summary.noted.most_common(8):
+        console.print(f"  ! noted {count:>5,}: {reason}", soft_wrap=True)
+    if summary.left_out or summary.noted:
+        console.print(f"each of these, with its reason: {problems}", soft_wrap=True)
+
+
+def say_listed(listed: Listed) -> None:
+    """What a list's columns are taken for; those that say nothing here are named."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    labels = ", ".join(listed.labels) or "none"
+    console.print(f"{listed.path}: {len(listed.rows):,} rows; labels: {labels}", soft_wrap=True)
+    for column, why in listed.ignored:
+        console.print(f"  ! column {column!r} is ignored: it {why}", soft_wrap=True)
 
 
 def write_problems(path: Path, problems: Sequence[tuple[str, str]]) -> None:

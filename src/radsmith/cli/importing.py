@@ -136,11 +136,13 @@ def import_data(
     What is left out is listed beside the data set with the reason. Run the same command again to
     go on after a stop.
     """
-    from radsmith.cli.console import import_summary, stage_progress
+    from radsmith.cli.console import import_summary, say_listed, stage_progress
     from radsmith.datasets.entry import ct_windows
+    from radsmith.datasets.labelling import own_vocabulary
+    from radsmith.datasets.listed import read_listed
     from radsmith.datasets.remote import is_remote
     from radsmith.datasets.run import Request, run_import
-    from radsmith.datasets.units import Options, own_vocabulary, read_labels
+    from radsmith.datasets.units import Options
     from radsmith.deidentification.attributes import Policy
     from radsmith.deidentification.run import default_secret, read_secret
     from radsmith.language.vocabulary import learn_concepts
@@ -150,8 +152,10 @@ def import_data(
     folders = tuple(Path(source) for source in sources if source not in remote)
     _check_sources(folders)
     ct_windows("", settings["windows"])
-    listed = read_labels(labels) if labels else {}
-    vocabulary = own_vocabulary(words, folders, listed.values())
+    listed = read_listed(labels) if labels else None
+    if listed:
+        say_listed(listed)
+    vocabulary = own_vocabulary(words, folders, listed)
     for concept in learn_concepts(vocabulary):
         click.echo(f"new word: {concept.name} ({concept.id})", err=True)
     part = settings["body_part"]
@@ -159,7 +163,6 @@ def import_data(
     options = Options(
         policy=Policy(secret=read_secret(secret or default_secret())),
         modality=_slug("modality", modality) if modality else "",
-        labels=listed,
         vocabulary=vocabulary,
         **settings,
     )
@@ -170,6 +173,7 @@ def import_data(
         options=options,
         workers=workers,
         test_share=test_share,
+        listed=listed,
     )
     with stage_progress("scanning") as progress:
         summary = run_import(request, progress)

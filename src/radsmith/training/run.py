@@ -14,7 +14,6 @@ model = "FOLDER"       # with `initial`: the model it belongs to, if not the shi
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 import tomllib
@@ -32,10 +31,11 @@ from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.files import write_atomically
+from radsmith.files import read_bytes, write_atomically
 from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.provenance import Request
+from radsmith.tables import read_table
 from radsmith.training.choosing import Material
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
@@ -183,14 +183,14 @@ def read_sources(paths: Sequence[Path], corpus: Corpus) -> dict[str, dict[str, A
     rows = []
     for path in paths:
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows += [row for row in csv.DictReader(file) if row["source"] in counts]
+            table = read_table(read_bytes(path), str(path), ("source",))
+            rows += [row.cells for row in table.rows if row.cells.get("source") in counts]
     return {
         row["source"]: {
             "images": counts[row["source"]],
-            "licence": row["license"],
-            "licence_class": row["license_class"],
-            "repository": row["repository"],
+            "licence": row.get("license", ""),
+            "licence_class": row.get("license_class", ""),
+            "repository": row.get("repository", ""),
         }
         for row in rows
     }
