@@ -576,3 +576,29 @@ def test_all_kinds_of_real_files(tmp_path):
     assert kinds == {"ct", "mri", "ultrasound", "x-ray"}
     left = {Path(k).name: v for k, v in reasons(tmp_path / "out").items()}
     assert "cannot be decoded" in left["pydicom_MR_truncated.dcm"]
+
+
+def test_one_export_with_the_same_names_in_every_folder(tmp_path):
+    """Each picture has its own row and its own report; what is of nobody is told."""
+    source, out = tmp_path / "export", tmp_path / "out"
+    said = ("Mild pulmonary edema.", "No pneumothorax.", "Possible fracture.")
+    rows = ["file;modality;body_part;ceramic widget;patient_id"]
+    for n, words in enumerate(said):
+        folder = source / f"p{n}"
+        folder.mkdir(parents=True)
+        write_picture(folder / "0001.png", n, side=64 + 8 * n)
+        (folder / "0001.txt").write_text(f"IMPRESSION: {words}")
+        rows.append(f"p{n}/0001.png;x-ray;chest;{n % 2};{n}")
+    write_picture(source / "0002.png", 7)
+    rows.append("lost.png;x-ray;chest;1;9")
+    (tmp_path / "list.csv").write_bytes("\r\n".join(rows).encode("utf-8-sig"))
+    listed = read_listed(tmp_path / "list.csv")
+    words = own_vocabulary(None, [], listed)
+    summary = run_on(source, out, listed=listed, vocabulary=words, modality="x-ray", test_share=0.0)
+    found = {row["width"]: json.loads(row["labels"] or "{}") for row in rows_of(out)}
+    assert found["72"] == {"finding:pneumothorax": 0, "finding:ceramic-widget": 1}
+    assert found["80"] == {"finding:fracture": None, "finding:ceramic-widget": 0}
+    assert summary.images == 4 and summary.patients == 4 and not summary.left_out
+    assert summary.noted == {"row without a file": 1, "picture without a row": 1}
+    assert "line 5 of list.csv" in reasons(out)["lost.png"]
+    assert any(name.endswith("0002.png") for name in reasons(out))

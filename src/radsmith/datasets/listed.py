@@ -234,12 +234,13 @@ def _side(words: str) -> str:
 
 
 def _view(words: str) -> str:
-    if words in VIEW:
-        return words
+    """The manifest's word for a view: its own, or that of the vocabulary's concept."""
     folded = {name.casefold(): name for name in VIEW}
     if words.casefold() in folded:
         return folded[words.casefold()]
-    return words if any(c.startswith("view:") for c in meant("view", words)) else ""
+    ids = list(default_vocabulary().find(words))
+    known = next((name for name, meant_by in VIEW.items() if meant_by == ids), "")
+    return known or (words if words.startswith("view:") else "")
 
 
 def _of_json(text: str, path: Path, *, by_line: bool) -> _Columns:
