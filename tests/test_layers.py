@@ -40,7 +40,12 @@ ROOMS = (
         "images",
         {"numpy"},
         {"pictures", "contact_sheet", "dicom.reading", "dicom.writing"},
-        {"pictures": {"PIL"}, "contact_sheet": {"PIL"}, "dicom": {"pydicom", "gdcm"}},
+        {
+            "pictures": {"PIL"},
+            "lossy": {"PIL"},
+            "contact_sheet": {"PIL"},
+            "dicom": {"pydicom", "gdcm"},
+        },
     ),
     Room(
         "deidentification",

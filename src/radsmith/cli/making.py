@@ -207,12 +207,16 @@ def explain(prompt: str, model: Path | None) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def inspect(file: Path) -> None:
-    """Print the provenance record of FILE (PNG, DICOM or NPY) as JSON."""
+    """Print the provenance record of FILE (PNG, JPEG, WebP, DICOM or NPY) as JSON.
+
+    Of a contact sheet: a list of the records of its images.
+    """
     import json
 
-    from radsmith.images.pictures import read_record
+    from radsmith.images.pictures import read_record, read_sheet
 
-    record = json.loads(read_record(file).to_json())
+    listed = [json.loads(record.to_json()) for record in read_sheet(file)]
+    record = listed or json.loads(read_record(file).to_json())
     click.echo(json.dumps(record, indent=1, ensure_ascii=False))
 
 

@@ -42,7 +42,8 @@ from radsmith.deidentification.burned_in import mask, text_in_frames
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import read_bytes
 from radsmith.images.dicom.decoding import decode, has_pixels, in_colour, open_dicom
-from radsmith.images.pictures import RECORD_KEY
+from radsmith.images.lossy import lossy_record
+from radsmith.images.marks import RECORD_KEY
 from radsmith.images.provenance import Generation
 from radsmith.language.report import read_report, report_language
 
@@ -228,7 +229,7 @@ def _row(unit: Unit, options: Options) -> Row:
 def _made_by(data: bytes) -> dict[str, Any]:
     """What a picture that radsmith made says of its making; nothing for others."""
     with Pillow.open(io.BytesIO(data)) as picture:
-        text = str(picture.info.get(RECORD_KEY, ""))
+        text = str(picture.info.get(RECORD_KEY, "")) or lossy_record(data)
     if not text:
         return {}
     record = Generation.from_json(text)

@@ -26,15 +26,17 @@ from radsmith.server.jobs.queue import Made
 from radsmith.server.store.blobs import Blobs
 
 
-def generation_payload(prompt: str, seed: int, settings: Settings, side: int) -> dict[str, Any]:
-    """The JSON values of a job that draws a prompt. side: of a square in pixels, 0 as natural."""
+def generation_payload(
+    prompt: str, seed: int, settings: Settings, size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """The JSON values of a job that draws a prompt. size: width, height; None as natural."""
     return {
         "operation": "generate",
         "prompt": prompt,
         "seed": seed,
         "steps": settings.num_steps,
         "guidance": settings.guidance_scale,
-        "side": side,
+        "size": list(size) if size else None,
     }
 
 
@@ -96,11 +98,10 @@ def keep_mask(mask: Mask, blobs: Blobs) -> str:
 
 def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, bytes]) -> Made:
     """Make the image of a payload. parts: the arrays it names, as NPY."""
-    side = payload.get("side")
     settings = Settings(
         num_steps=payload["steps"],
         guidance_scale=payload["guidance"],
-        size=(side, side) if side else None,
+        size=size_of(payload),
     )
     request = Request(prompt=payload["prompt"], seed=payload["seed"], settings=settings)
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -121,6 +122,13 @@ def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, byte
         record = replace(record, warnings=(*record.warnings, note))
     continued = after.shape != source.shape
     return made_from(after, record, origin, _corner(edited.mask) if continued else None)
+
+
+def size_of(payload: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height that a payload asks for; older ones name the side of a square."""
+    side = payload.get("side")
+    width, height = payload.get("size") or (side, side)
+    return (width, height) if width else None
 
 
 def made_from(

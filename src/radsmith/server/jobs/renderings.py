@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,34 @@ from PIL import Image as Pillow
 from radsmith.editing.dicom import as_shown, edited_dicom
 from radsmith.editing.operations import Source
 from radsmith.images.image import Image, Unit, Window, quantize
+from radsmith.images.lossy import QUALITY, lossy_bytes
 from radsmith.images.pictures import png_bytes
 from radsmith.images.provenance import Generation
 from radsmith.server.jobs.drawing import pixels_of
 from radsmith.server.jobs.history import StoredImage
 from radsmith.server.store.blobs import Blobs
 
-Format = Literal["png", "png16", "dicom"]
-MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
-SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm"}
+Format = Literal["png", "png16", "dicom", "jpeg", "webp"]
+MEDIA = {
+    "png": "image/png", "png16": "image/png", "dicom": "application/dicom", "jpeg": "image/jpeg",
+    "webp": "image/webp",
+}  # fmt: skip
+SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm", "jpeg": ".jpg", "webp": ".webp"}
+
+
+def file_name(form: Format, quality: int) -> str:
+    """The last part of an address: what is asked for, such as "jpeg-95.jpg"."""
+    return (
+        f"{form}-{quality}{SUFFIX[form]}" if form in ("jpeg", "webp") else f"{form}{SUFFIX[form]}"
+    )
+
+
+def named_file(name: str) -> tuple[Format, int] | None:
+    """Format and quality of `file_name`; None for anything else."""
+    kind, _, quality = name.partition(".")[0].partition("-")
+    form = next((f for f in get_args(Format) if f == kind), None)
+    level = int(quality) if re.fullmatch(r"\d{1,3}", quality) else QUALITY
+    return (form, level) if form and file_name(form, level) == name else None
 
 
 def source_of(stored: StoredImage, blobs: Blobs) -> Source:
@@ -38,8 +58,8 @@ def source_of(stored: StoredImage, blobs: Blobs) -> Source:
     return Source(image=image, bits=stored.bits, inverted=stored.inverted, words=words)
 
 
-def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
-    """The image as a file that carries its provenance.
+def file_bytes(stored: StoredImage, blobs: Blobs, form: Format, quality: int = QUALITY) -> bytes:
+    """The image as a file that carries its provenance. quality: of jpeg and webp.
 
     An edited picture keeps its own depth and values, a PNG has 16 bits where 8 do not hold them.
     What came from DICOM stays so as DICOM; a PNG shows it through its window, as its record says.
@@ -57,6 +77,8 @@ def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
 
         prompt = read_prompt(record.canonical_prompt).prompt if record.canonical_prompt else None
         return dicom_bytes(image, record, codes_of(prompt or Prompt()), _uids(stored.id))
+    if form == "jpeg" or form == "webp":
+        return lossy_bytes(Image(pixels=shown_levels(stored, blobs)), record, form, quality)
     bits = 16 if form == "png16" else 8
     if stored.origin is not None:
         image = as_shown(source)
@@ -75,6 +97,14 @@ def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:
     stream = io.BytesIO()
     Pillow.fromarray(levels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def shown_levels(stored: StoredImage, blobs: Blobs) -> NDArray[np.float32]:
+    """(height, width) as it is looked at, 0 black to 1 white."""
+    source = source_of(stored, blobs)
+    if stored.origin is not None:
+        return np.asarray(as_shown(source).pixels, np.float32)
+    return (_levels(source)[0] / 65535).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

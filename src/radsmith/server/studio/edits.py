@@ -52,7 +52,7 @@ class StudioEdit(Common):
 @router.post("/edits", status_code=202, openapi_extra=form_schema(StudioEdit, ()))
 async def edit(request: Request, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
     """Begin an edit of a stored image; it goes on when the page is closed."""
-    fields, files = await read_form(request, ("mask",))
+    fields, files, _ = await read_form(request, ("mask",))
     body = checked(StudioEdit, fields)
 
     def new() -> NewBatch:
@@ -110,7 +110,9 @@ def _check_canvas(services: Services, source: Source, margins: tuple[int, int, i
 @router.post("/uploads", status_code=201, openapi_extra=form_schema(Common, ("image",)))
 async def upload(request: Request, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
     """Keep a picture to edit: PNG, JPEG, TIFF or DICOM. It stays on this machine."""
-    _, files = await read_form(request, ("image",))
+    _, files, more = await read_form(request, ("image",))
+    if more:
+        raise Problem(400, "one image at a time", param="image", code="invalid_value")
     if "image" not in files:
         text = "Missing required parameter: 'image'."
         raise Problem(400, text, param="image", code="missing_required_parameter")
