@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import ConfigDict, Field
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from radsmith import __version__
@@ -24,9 +25,10 @@ from radsmith.server.openai.edits import checked, form_schema, new_edit, read_fo
 from radsmith.server.openai.images import RESPONSES
 from radsmith.server.openai.shapes import Common, Text
 from radsmith.server.web.access import Caller, ServicesDep, StudioCaller
+from radsmith.server.web.files import FILE, File
 from radsmith.server.web.problem import Problem
 from radsmith.server.web.services import Services
-from radsmith.server.web.uploads import Uploaded
+from radsmith.server.web.uploads import Uploaded, mask_png
 from radsmith.server.web.waiting import submit
 
 router = APIRouter(prefix="/studio", responses=RESPONSES)
@@ -124,6 +126,36 @@ async def upload(request: Request, caller: StudioCaller, services: ServicesDep) 
         return _kept(services, caller, found)
 
     return {"batch": await run_in_threadpool(keep)}
+
+
+class MaskOf(BaseModel):
+    """Fields of POST /studio/masks, beside the file `mask`. source: the image it is for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[Text, Field(min_length=1, max_length=64)]
+
+
+@router.post(
+    "/masks",
+    response_class=File,
+    responses=FILE,
+    openapi_extra=form_schema(MaskOf, ("mask",)),
+)
+async def read_mask(request: Request, caller: StudioCaller, services: ServicesDep) -> Response:
+    """A mask as it will be read: transparent where it is to be drawn."""
+    fields, files, _ = await read_form(request, ("mask",))
+    body = checked(MaskOf, fields)
+    if "mask" not in files:
+        text = "Missing required parameter: 'mask'."
+        raise Problem(400, text, param="mask", code="missing_required_parameter")
+
+    def read() -> bytes:
+        stored = services.history.image(body.source, caller.owner)
+        shape = (stored.height, stored.width)
+        return mask_png(services.uploads.mask(files["mask"], shape, "mask"))
+
+    return Response(await run_in_threadpool(read), media_type="image/png")
 
 
 def _kept(services: Services, caller: Caller, found: Uploaded) -> str:

@@ -174,6 +174,13 @@ def _with_alpha(data: bytes, param: str) -> NDArray[np.uint8] | None:
         raise Problem(400, text, param=param, code="invalid_image") from error
 
 
+def mask_png(mask: Mask) -> bytes:
+    """A mask as OpenAI has it: transparent where it is True."""
+    channels = np.zeros((*mask.shape, 4), np.uint8)
+    channels[..., 3] = np.where(mask, 0, 255)
+    return _as_png(channels)
+
+
 def _as_png(channels: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     Pillow.fromarray(channels).save(stream, "PNG")
