@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--weak", is_flag=True, help="Also what the model saw in fewer than 50 images.")
 @click.option("--keep-agreeing", "agreeing", is_flag=True, help="Only what the judge recognises.")
 @click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
-@click.option("--seed", type=int, default=0)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0)
 @STEPS
 @GUIDANCE
 @ENGINE
@@ -77,8 +77,8 @@ def augment(
         judge=judge_file,
         workers=workers,
     )
-    check_place(request)
     facts = load_facts(choice)
+    check_place(request)
     real, made = (
         Labelled(rows=rows, concepts=[concepts_of(dict(row)) for row in rows])
         for rows in (manifests.real, manifests.made)
@@ -114,12 +114,11 @@ def _refuse(planned: AugmentPlan) -> None:
 
 def _say_plan(request: Request, planned: AugmentPlan) -> None:
     """The table on stdout, and how long it will take, without writing anything."""
-    from rich.console import Console
-
     from radsmith.augmentation.run import seconds_an_image
     from radsmith.cli.console import augment_table
+    from radsmith.cli.terminal import plain_console
 
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     console.print(augment_table(planned, planned.expected))
     said = f"{len(planned.items):,} images to be made in {request.out}"
     if planned.items and not str(request.choice).startswith("openai:"):
@@ -130,12 +129,11 @@ def _say_plan(request: Request, planned: AugmentPlan) -> None:
 
 
 def _run(request: Request, planned: AugmentPlan, data: Path) -> None:
-    from rich.console import Console
-
     from radsmith.augmentation.run import run_augmentation
     from radsmith.cli.console import augment_summary, augment_table, stage_progress
+    from radsmith.cli.terminal import plain_console
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     console.print(augment_table(planned, planned.expected))
     if request.agreeing:
         said = "  ! figures of this judge will say nothing of these images: it chose them"

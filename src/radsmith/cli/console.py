@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from radsmith.augmentation.plan import TRIES, AugmentPlan
+from radsmith.cli.terminal import plain_console
 from radsmith.evaluation.probe import Answer
 from radsmith.files import write_atomically
 from radsmith.generation.plan import Plan
@@ -151,7 +152,7 @@ def watch(
     """Show a progress bar while outcomes come in; the first `keep` images are kept in `tally`."""
     began = time.monotonic()
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -198,9 +199,9 @@ def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
 @contextmanager
 def stage_progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar of a work in stages: call it with stage, done and total (0: not known)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     with Progress(*columns, *times, console=console, transient=True) as progress:
         task = progress.add_task(first, total=None)
         current = first
@@ -217,7 +218,7 @@ def stage_progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
 
 def import_summary(summary: Summary, folder: Path, problems: Path) -> None:
     """Images, patients, classes with few images, and what was left out by reason."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     splits = ", ".join(f"{n} {split}" for split, n in sorted(summary.splits.items()))
     console.print(
         f"{_images(summary.images)} of {summary.patients} patients ({splits}): {folder}",
@@ -238,7 +239,7 @@ def import_summary(summary: Summary, folder: Path, problems: Path) -> None:
 
 def say_listed(listed: Listed) -> None:
     """What a list's columns are taken for; those that say nothing here are named."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     labels = ", ".join(listed.labels) or "none"
     console.print(f"{listed.path}: {len(listed.rows):,} rows; labels: {labels}", soft_wrap=True)
     for column, why in listed.ignored:
@@ -288,7 +289,7 @@ def augment_table(planned: AugmentPlan, after: Mapping[str, int]) -> Table:
 
 def augment_summary(result: Result, folder: Path) -> None:
     """What was made and thrown away, and how much that says."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     tally = result.all
     blind = [k for k, found in result.sensitivity.items() if found is not None and found < 0.5]
     lines = (

@@ -23,7 +23,9 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--prompt", default="", help="What it shows; default: as the file says."),
-            click.option("-n", "count", type=click.IntRange(1), default=1, help="Candidates."),
+            click.option(
+                "-n", "count", type=click.IntRange(1, 1000), default=1, help="Candidates."
+            ),
             click.option("--seed", type=int, default=0, help="Of the first; the rest count up."),
             STEPS,
             GUIDANCE,
@@ -96,7 +98,7 @@ def vary(image: Path, strength: float, **options: Any) -> None:
     from radsmith.editing import operations as edit
 
     opened = _open(image)
-    asked = options["mask_file"] or options["box"] or options["polygon"]
+    asked = any(options[name] is not None for name in ("mask_file", "box", "polygon"))
     mask = _mask(opened, options) if asked else None
     _run(opened, options, "vary", lambda task: edit.vary(opened.source, strength, task, mask))
 
@@ -129,7 +131,7 @@ def change(
     opened = _open(image)
     words = understood(options["prompt"]) or opened.source.words
     wanted = changed_prompt(words, add, remove, severity)
-    asked = options["mask_file"] or options["box"] or options["polygon"]
+    asked = any(options[name] is not None for name in ("mask_file", "box", "polygon"))
     if asked:
         mask = _mask(opened, options)
     else:
@@ -155,8 +157,9 @@ def interpolate(image: Path, other: Path, strength: float, **options: Any) -> No
     from radsmith.editing import operations as edit
 
     one, two = _open(image), _open(other)
-    _check(one, options | {"seed": 1}, "interpolate")
-    count, options["count"] = options["count"], 1
+    seed, options["seed"] = options["seed"], 1  # files are numbered along the way
+    _check(one, options, "interpolate")
+    count, options["count"], options["seed"] = options["count"], 1, seed
     task = _tasks(one, options)[0]
     edits = edit.interpolate(one.source, two.source, count, task, strength)
     _write(one, options, "interpolate", list(enumerate(edits, start=1)), "")
@@ -172,8 +175,7 @@ def extend(image: Path, target: str, **options: Any) -> None:
     Writes a map of the distance from real pixels beside the image. Regions that the model never
     learned are drawn as their nearest neighbour and flagged; --strict leaves them black.
     """
-    from rich.console import Console
-
+    from radsmith.cli.terminal import plain_console
     from radsmith.editing.extend import extend as continue_to
     from radsmith.editing.files import write_distances
     from radsmith.language.prompt import complete
@@ -182,7 +184,7 @@ def extend(image: Path, target: str, **options: Any) -> None:
     opened = _open(image)
     words = options["prompt"] or opened.source.words
     shown = complete(read_prompt(words or "image").prompt)[0]
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     strict, options["strict"] = options["strict"], False
     _check(opened, options, target)
     edits = []
@@ -210,21 +212,26 @@ def _mask(opened: Opened, options: dict[str, Any]) -> Mask:
     from radsmith.editing.files import box_mask, polygon_mask, read_mask
 
     given = [options[name] for name in ("mask_file", "box", "polygon")]
-    if sum(value is not None for value in given) != 1:
+    names = ("--mask", "--box", "--polygon")
+    said = [f"{n} {v}" for n, v in zip(names, given, strict=True) if v is not None]
+    if len(said) > 1:
+        raise InvalidInput(f"say where once: leave out one of {' and '.join(said)}")
+    if not said:
         raise InvalidInput("say where: one of --mask FILE, --box x,y,w,h and --polygon")
     shape = opened.source.shape
     if options["mask_file"] is not None:
         return read_mask(options["mask_file"], shape)
-    return box_mask(given[1], shape) if given[1] else polygon_mask(given[2], shape)
+    if options["box"] is not None:
+        return box_mask(options["box"], shape)
+    return polygon_mask(options["polygon"], shape)
 
 
 def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
     """One task a candidate; says how the prompt was read."""
     from datetime import UTC, datetime
 
-    from rich.console import Console
-
     from radsmith.cli.console import say_plan
+    from radsmith.cli.terminal import plain_console
     from radsmith.editing.operations import Task
     from radsmith.editing.wording import edit_plan
     from radsmith.engines.choice import chosen, load_engine, settings_for
@@ -239,7 +246,7 @@ def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:
         options["prompt"], opened.source.words, engine.facts, strict=options["strict"]
     )
     if planned is not None:
-        say_plan(Console(stderr=True, highlight=False, markup=False), planned)
+        say_plan(plain_console(err=True), planned)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return [
         Task(
@@ -267,18 +274,25 @@ def _run(
 
 def _stem(opened: Opened, options: dict[str, Any], operation: str, number: int) -> Path:
     folder: Path = options["folder"]
-    return folder / f"{opened.path.stem}-{operation}-{number}"
+    what = "-".join(w for w in (opened.path.stem, operation, options.get("differs", "")) if w)
+    return folder / f"{what}-{number}"
 
 
 def _check(opened: Opened, options: dict[str, Any], operation: str) -> None:
-    """Refuse before any work what would overwrite a file."""
+    """Refuse before any work what would overwrite a file; where the short name is that of another
+    request, the name says what differs."""
+    from radsmith.cli.edit_names import asked_for, made_otherwise, what_differs
     from radsmith.editing.files import refuse_present
 
+    context = click.get_current_context()
+    options["asked"] = asked_for(context, opened.source.image.digest())
     if options["force"]:
         return
-    stems = [
-        _stem(opened, options, operation, options["seed"] + k) for k in range(options["count"])
-    ]
+    numbers = [options["seed"] + k for k in range(options["count"])]
+    stems = [_stem(opened, options, operation, number) for number in numbers]
+    if made_otherwise([s.with_name(s.name + opened.suffix) for s in stems], options["asked"]):
+        options["differs"] = what_differs(context) or options["asked"]
+        stems = [_stem(opened, options, operation, number) for number in numbers]
     endings = (opened.suffix, "-mask.png", "-difference.png", "-distance.png", "-coco.json")
     endings += (
         "-sheet.png",
@@ -297,6 +311,7 @@ def _write(
     label: str,
 ) -> None:
     """The images, their masks and COCO boxes; a sheet of several; paths on stdout."""
+    from radsmith.cli.edit_names import marked
     from radsmith.cli.sheets import write_edit_sheet
     from radsmith.editing.files import (
         write_coco,
@@ -312,6 +327,7 @@ def _write(
         stem = _stem(opened, options, operation, number)
         path = stem.with_name(stem.name + opened.suffix)
         words = edited.record.canonical_prompt
+        edited = marked(edited, options["asked"])
         write_edited(edited, opened, path, words, keep_reference=options["keep_reference"])
         written.append((path, edited, label or "drawn"))
         if not edited.mask.all():

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from radsmith.cli.numbers import Real
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 
 
@@ -23,9 +24,8 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
     import json
     import math
 
-    from rich.console import Console
-
     from radsmith.cli.console import report_table, say_reading
+    from radsmith.cli.terminal import plain_console
     from radsmith.language.report import read_report
     from radsmith.language.report_files import report_text
 
@@ -34,12 +34,12 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
     )
     if read.language:
         raise InvalidInput(f"{file}: {read.warnings[0]}")
-    say_reading(Console(stderr=True, highlight=False, markup=False), read)
+    say_reading(plain_console(err=True), read)
     if as_json:
         labels = {c: None if math.isnan(v) else int(v) for c, v in read.labels().items()}
         click.echo(json.dumps(labels, indent=1))
         return
-    Console(highlight=False, markup=False).print(report_table(read))
+    plain_console().print(report_table(read))
 
 
 @click.command("deidentify")
@@ -64,9 +64,8 @@ def deidentify_files(
     Pseudonyms and date shifts come from a secret: it is made on first use and stays with you;
     keep it apart from the copies. What could not be copied is listed beside the folder.
     """
-    from rich.console import Console
-
     from radsmith.cli.console import write_problems
+    from radsmith.cli.terminal import plain_console
     from radsmith.deidentification.attributes import Policy
     from radsmith.deidentification.run import (
         REPORT_NAME,
@@ -85,7 +84,7 @@ def deidentify_files(
         keep_characteristics=keep_characteristics,
     )
     tally = deidentify_files(sources, prepare_folder(folder), policy, text)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     for kind, count in sorted(tally.done.items()):
         console.print(f"{count} {kind}", soft_wrap=True)
     for risk, count in sorted(tally.risks.items()):
@@ -96,7 +95,9 @@ def deidentify_files(
         write_problems(listing, tally.problems)
         console.print(f"{len(tally.problems)} not copied, listed in {listing}", soft_wrap=True)
     if not tally.done:
-        raise InvalidInput("nothing could be copied; the listing says why")
+        named = ", ".join(map(str, sources[:3])) + (" …" if len(sources) > 3 else "")
+        first = f": {tally.problems[0][1]}" if tally.problems else ": there is no file in it"
+        raise InvalidInput(f"nothing of {named} could be copied{first}")
 
 
 @click.command("import")
@@ -110,10 +111,12 @@ def deidentify_files(
 @click.option(
     "--vocabulary", "words", type=click.Path(path_type=Path), help="TOML of new concepts."
 )
-@click.option("--slices", type=click.IntRange(0), default=8, help="Of a volume or cine; 0: all.")
+@click.option(
+    "--slices", type=click.IntRange(0, 10**6), default=8, help="Of a volume or cine; 0: all."
+)
 @click.option("--window", "windows", multiple=True, help='Of CT, such as "lung window".')
 @click.option("--text", type=click.Choice(("mask", "refuse", "keep")), default="mask")
-@click.option("--test-share", type=click.FloatRange(0, 0.9), default=0.1, help="Of patients.")
+@click.option("--test-share", type=Real(0, 0.9), default=0.1, help="Of patients.")
 @click.option("--keep-doubtful", is_flag=True, help="Keep radiographs that look inverted.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
 def import_data(
@@ -162,7 +165,7 @@ def import_data(
     settings["body_part"] = _slug("body_part", part) if part else ""
     options = Options(
         policy=Policy(secret=read_secret(secret or default_secret())),
-        modality=_slug("modality", modality) if modality else "",
+        modality="" if modality is None else _slug("modality", modality),
         vocabulary=vocabulary,
         **settings,
     )
@@ -179,7 +182,8 @@ def import_data(
         summary = run_import(request, progress)
     import_summary(summary, folder, request.problems)
     if not summary.images:
-        raise InvalidInput(f"no image could be imported; {request.problems} says why")
+        named = ", ".join(sources[:3]) + (" …" if len(sources) > 3 else "")
+        raise InvalidInput(f"no image of {named} could be imported; {request.problems} says why")
 
 
 def _check_extra() -> None:

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "png16", "dicom", "npy")
 INTERRUPTED = 130
+MOST_IMAGES = 100_000
+"""Of one prompt."""
 
 
 @click.command()
 @click.argument("prompt", required=False)
-@click.option("-n", "count", type=click.IntRange(1), default=1, help="Images per prompt.")
+@click.option(
+    "-n", "count", type=click.IntRange(1, MOST_IMAGES), default=1, help="Images per prompt."
+)
 @click.option("--seed", type=int, default=0, help="Seed of the first image; the rest count up.")
 @STEPS
 @GUIDANCE
@@ -68,9 +72,13 @@ def generate(
     from radsmith.generation.plan import plan
     from radsmith.generation.prompt_list import Row, parse_size, read_list
 
-    if (prompt is None) == (list_file is None):
+    if prompt is not None and list_file is not None:
+        raise InvalidInput(
+            f"a prompt and a list were given: leave out “{prompt[:80]}” or --from {list_file}"
+        )
+    if prompt is None and list_file is None:
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
-    size = parse_size(size_text) if size_text else None
+    size = None if size_text is None else parse_size(size_text)
     choice = chosen(engine, model)
     settings = settings_for(choice, steps, guidance, sampler, size)
     facts = load_facts(choice)
@@ -140,13 +148,12 @@ def _run(
     choice: Choice,
 ) -> None:
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
-    from rich.console import Console
-
     from radsmith.cli.console import Tally, say_plan, summary, watch, write_failures
     from radsmith.cli.sheets import MOST_TILES, write_sheet
+    from radsmith.cli.terminal import plain_console
     from radsmith.generation.run import run_jobs
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     plans = {job.plan.canonical: job.plan for job in jobs}
     for planned in list(plans.values())[:5]:
         say_plan(console, planned)
@@ -189,14 +196,13 @@ def _run(
 @click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
-    from rich.console import Console
-
     from radsmith.cli.console import reading_table, say_plan
+    from radsmith.cli.terminal import plain_console
     from radsmith.engines.model_files import load_facts
     from radsmith.generation.plan import plan
     from radsmith.language.reading import read_prompt
 
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     facts = load_facts(model)  # its own words enter the vocabulary
     reading = read_prompt(prompt)
     if not reading.language:

@@ -27,16 +27,20 @@ if TYPE_CHECKING:
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("report"))
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
-@click.option("--per-kind", type=click.IntRange(20), default=400, help="Most real images a kind.")
-@click.option("--per-finding", type=click.IntRange(5), default=25, help="Prompt pairs a finding.")
+@click.option(
+    "--per-kind", type=click.IntRange(20, 10**6), default=400, help="Most real images a kind."
+)
+@click.option(
+    "--per-finding", type=click.IntRange(5, 10**6), default=25, help="Prompt pairs a finding."
+)
 @click.option("--octaves", is_flag=True, help="The octave table alone: at which scale images fail.")
 @click.option("--kind", "kinds", multiple=True, help="Of --octaves: such as “adult chest x-ray”.")
-@click.option("-n", "each", type=click.IntRange(30), help="Of --octaves: images a kind; 60.")
+@click.option("-n", "each", type=click.IntRange(30, 10**6), help="Of --octaves: images a kind; 60.")
 @click.option("--steps", help="Denoising steps; further numbers (8,16) are compared.")
 @GUIDANCE
 @ENGINE
 @click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
-@click.option("--seed", type=int, default=0)
+@click.option("--seed", type=click.IntRange(0, 2**62), default=0)
 @click.option("--copies/--no-copies", default=True, help="Search the training images for copies.")
 @click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
 @click.pass_context
@@ -64,6 +68,7 @@ def evaluate(
     DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
     samples.png; with --octaves, octaves.html and octaves.json.
     """
+    from radsmith.datasets.corpus import read_manifest
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.fidelity import Options
     from radsmith.evaluation.judge_files import load_judge, load_spaces
@@ -73,6 +78,7 @@ def evaluate(
 
     counts = parse_steps(steps) if steps is not None else [None]
     _check_use(context, octaves, len(counts))
+    read_manifest(data / f"{split}.csv")  # before the model is loaded
     choice = chosen(engine, model)
     settings = settings_for(choice, counts[0], guidance)
     asked = [kind_of(text) for text in kinds]
@@ -135,16 +141,15 @@ def _octaves(
     options: OctaveOptions,
 ) -> Path:
     """data: folder and split."""
-    from rich.console import Console
-
     from radsmith.cli.console import figures_table
+    from radsmith.cli.terminal import plain_console
     from radsmith.evaluation.octave_page import octave_tables, write_octaves
     from radsmith.evaluation.octaves import compare_octaves
 
     with _telling() as show:
         found = compare_octaves(engine, real_images(*data), spaces, options, show)
     found.report.update(split=data[1], date=_today())
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     for table in octave_tables(found.report):
         console.print(figures_table(table))
     return write_octaves(folder, found)
@@ -153,15 +158,17 @@ def _octaves(
 @contextmanager
 def _telling() -> Iterator[Progress]:
     """What is being done and how many images were drawn, while it is."""
-    from rich.console import Console
+    from rich.text import Text
+
+    from radsmith.cli.terminal import plain_console
 
     done = 0
-    with Console(stderr=True, highlight=False, markup=False).status("reading images") as status:
+    with plain_console(err=True).status("reading images") as status:
 
         def show(what: str, number: int) -> None:
             nonlocal done
             done += number
-            status.update(f"{what}: {done} images drawn")
+            status.update(Text(f"{what}: {done} images drawn"))
 
         yield show
 
@@ -174,8 +181,8 @@ def _today() -> str:
 
 @click.command()
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("probe"))
-@click.option("-n", "each", type=click.IntRange(1), default=4, help="Images per prompt.")
-@click.option("--seed", type=int, default=0)
+@click.option("-n", "each", type=click.IntRange(1, 1000), default=4, help="Images per prompt.")
+@click.option("--seed", type=click.IntRange(0, 2**62), default=0)
 @STEPS
 @GUIDANCE
 @ENGINE
@@ -204,9 +211,9 @@ def probe(
     """
     from datetime import UTC, datetime
 
-    from rich.console import Console
-
     from radsmith.cli.console import probe_table
+    from radsmith.cli.terminal import plain_console
+    from radsmith.datasets.corpus import read_manifest
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.judge_files import load_judge, load_spaces
     from radsmith.evaluation.probe import probe as ask
@@ -214,16 +221,18 @@ def probe(
     from radsmith.evaluation.report_page import write_probe
     from radsmith.files import prepare_folder
 
+    if data is not None:
+        read_manifest(data / f"{split}.csv")  # before minutes of drawing
     choice = chosen(engine, model)
     settings = settings_for(choice, steps, guidance)
     judge, drawing = load_judge(judge_file), load_engine(choice)
     prepare_folder(folder / "images")
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     with console.status("drawing") as status:
         answers = ask(drawing, judge, each, settings, seed, created, status.update)
     page = write_probe(folder, drawing.facts.name, answers)
-    Console(highlight=False, markup=False).print(probe_table(answers))
+    plain_console().print(probe_table(answers))
     click.echo(page)
     if data is not None:
         spaces = load_spaces(features, judge)
@@ -234,13 +243,12 @@ def probe(
 def _rebuild(
     engine: Engine, spaces: dict[str, Space], real: RealSet, folder: Path, options: RebuildOptions
 ) -> Path:
-    from rich.console import Console
-
+    from radsmith.cli.terminal import plain_console
     from radsmith.evaluation.baselines import load_baselines
     from radsmith.evaluation.rebuild import rebuild
     from radsmith.evaluation.rebuild_page import write_rebuilt
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(err=True)
     with console.status("rebuilding") as status:
         report, images = rebuild(engine, real, load_baselines(), spaces, options, status.update)
     report["model"] = {"name": engine.facts.name, "digest": engine.facts.digest}

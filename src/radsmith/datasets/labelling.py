@@ -13,6 +13,7 @@ from radsmith.errors import InvalidInput
 from radsmith.files import read_bytes
 from radsmith.language.own_words import denied_findings, meant, new_words
 from radsmith.language.vocabulary import Concept, default_vocabulary, learn_concepts, to_toml
+from radsmith.tables import text_of
 
 
 def labelled(entry: Entry, row: Mapping[str, str], columns: Iterable[str]) -> Entry:
@@ -47,7 +48,11 @@ def own_vocabulary(file: Path | None, folders: Iterable[Path], listed: Listed | 
     files += [f / VOCABULARY for f in folders if (f / VOCABULARY).is_file()]
     found: dict[str, Concept] = {}
     for path in files:
-        found |= {c.id: c for c in learn_concepts(read_bytes(path).decode("utf-8", "replace"))}
+        try:
+            found |= {c.id: c for c in learn_concepts(text_of(read_bytes(path), str(path)))}
+        except InvalidInput as error:
+            named = str(path) in str(error)
+            raise error if named else InvalidInput(f"{path}: {error}") from error
     rows = listed.for_words if listed else []
     found |= {c.id: c for c in learn_concepts(new_words(rows))}
     return to_toml(found.values())

@@ -39,7 +39,7 @@ from radsmith.datasets.listed import ListedRow
 from radsmith.datasets.state import Unit
 from radsmith.deidentification.attributes import Policy
 from radsmith.deidentification.burned_in import mask, text_in_frames
-from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.errors import InvalidInput, RadsmithError, reason_of
 from radsmith.files import read_bytes
 from radsmith.images.dicom.decoding import decode, has_pixels, in_colour, open_dicom
 from radsmith.images.lossy import lossy_record
@@ -98,8 +98,7 @@ def pictures_of(unit: Unit, report: str, options: Options) -> Iterator[Made]:
             raise
         yield Made(path=unit.path, reason=str(error))
     except (MemoryError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield Made(path=unit.path, reason=f"cannot be read: {text[:160]}")
+        yield Made(path=unit.path, reason=f"cannot be read: {reason_of(error)}")
 
 
 def _of_file(unit: Unit, report: str, options: Options) -> Iterator[Made]:
@@ -169,7 +168,7 @@ def _of_volume(unit: Unit, report: str, options: Options) -> Iterator[Made]:
     except RadsmithError:
         raise
     except Exception as error:  # nibabel and zlib raise what they like
-        raise InvalidInput(f"damaged NIfTI: {str(error)[:160]}") from error
+        raise InvalidInput(f"damaged NIfTI: {reason_of(error)}") from error
     values = values[..., 0] if values.ndim == 4 else values
     view = ("sagittal", "coronal", "axial")[axis]
     rest = [n for n in range(3) if n != axis]
@@ -249,7 +248,7 @@ def open_picture(data: bytes) -> NDArray[np.uint8]:
     except RadsmithError:
         raise
     except Exception as error:  # Pillow raises what its decoders raise
-        raise InvalidInput(f"damaged picture: {str(error)[:160]}") from error
+        raise InvalidInput(f"damaged picture: {reason_of(error)}") from error
 
 
 def facts_of_row(row: Row, modality: str, body_part: str) -> Facts:

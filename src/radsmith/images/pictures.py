@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, PngImagePlugin
 
-from radsmith.errors import InvalidInput, NotFound
+from radsmith.errors import InvalidInput, NotFound, reason_of
 from radsmith.files import read_bytes
 from radsmith.images.image import Image, quantize
 from radsmith.images.lossy import lossy_record
@@ -135,7 +135,7 @@ def read_sheet(path: Path) -> list[Generation]:
         text = str(picture.info.get(SHEET_KEY, "[]"))
     try:
         return [Generation.from_json(json.dumps(entry)) for entry in json.loads(text)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{path}: the records of this sheet cannot be read: {error}") from error
 
 
@@ -167,8 +167,8 @@ def opened(data: bytes, path: Path) -> Iterator[Pillow.Image]:
         raise InvalidInput(f"{path} is too large to open: {error}; crop or shrink it") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise InvalidInput(
-            f"{path} is not a readable picture ({error}); expected PNG, JPEG, TIFF, JPEG 2000,"
-            " BMP, PGM, WebP or DICOM: save it again from its source"
+            f"{path} is not a readable picture ({reason_of(error)}); expected PNG, JPEG, TIFF, JPEG"
+            " 2000, BMP, PGM, WebP or DICOM: save it again from its source"
         ) from error
 
 

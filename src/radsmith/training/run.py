@@ -35,7 +35,7 @@ from radsmith.files import read_bytes, write_atomically
 from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.provenance import Request
-from radsmith.tables import read_table
+from radsmith.tables import read_table, text_of
 from radsmith.training.choosing import Material
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
@@ -197,18 +197,19 @@ def read_sources(paths: Sequence[Path], corpus: Corpus) -> dict[str, dict[str, A
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise NotFound(f"no training configuration {path}")
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        config = tomllib.loads(text_of(read_bytes(path), str(path)))
+    except ValueError as error:
         raise InvalidInput(f"{path} is not TOML: {error}") from error
     missing = {"data", "state"} - set(config)
     if missing:
         raise InvalidInput(f"{path} must name {' and '.join(sorted(missing))}")
-    unknown = set(config.get("stages", STAGES)) - set(STAGES)
-    if unknown:
-        raise InvalidInput(f"unknown stages {sorted(unknown)}: there are {STAGES}")
+    data = config["data"] if isinstance(config["data"], list) else [config["data"]]
+    if not all(isinstance(text, str) for text in (*data, config["state"])):
+        raise InvalidInput(f"{path}: data and state must be texts that name folders")
+    stages = config.get("stages", list(STAGES))
+    if not isinstance(stages, list) or set(map(str, stages)) - set(STAGES):
+        raise InvalidInput(f"{path} names unknown stages {stages!r}: there are {list(STAGES)}")
     return config
 
 
