@@ -36,12 +36,18 @@ ROOMS = (
     Room("files", world=ALL),
     Room("clock", world=ALL),
     Room("tasks", world=ALL),
+    Room("tables"),
     Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),
     Room(
         "images",
         {"numpy"},
         {"pictures", "contact_sheet", "dicom.reading", "dicom.writing"},
-        {"pictures": {"PIL"}, "contact_sheet": {"PIL"}, "dicom": {"pydicom", "gdcm"}},
+        {
+            "pictures": {"PIL"},
+            "lossy": {"PIL"},
+            "contact_sheet": {"PIL"},
+            "dicom": {"pydicom", "gdcm"},
+        },
     ),
     Room(
         "deidentification",
@@ -76,7 +82,19 @@ ROOMS = (
     Room(
         "datasets",
         {"numpy"},
-        {"corpus", "manifest", "remote", "run", "scan", "shards", "simulated", "state", "units"},
+        {
+            "corpus",
+            "labelling",
+            "listed",
+            "manifest",
+            "remote",
+            "run",
+            "scan",
+            "shards",
+            "simulated",
+            "state",
+            "units",
+        },
         {
             "corpus": {"PIL"},
             "dicom_facts": {"pydicom"},

@@ -9,6 +9,10 @@
 A message says what was given, what was expected and how to mend it.
 """
 
+import re
+
+_ADDRESS = re.compile(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>")
+
 
 class RadsmithError(Exception):
     """Base of all errors raised on purpose."""
@@ -45,3 +49,9 @@ class Busy(Unavailable):
         super().__init__(message)
         self.seconds = max(1, seconds)
         self.http_status = 429 if own else 503
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library said of a failure: its first line, without memory addresses."""
+    lines = str(error).strip().splitlines()
+    return _ADDRESS.sub("", lines[0])[:200] if lines else type(error).__name__

@@ -29,11 +29,13 @@ from radsmith.cli import cli
 from radsmith.datasets import run as importing
 from radsmith.datasets import shards
 from radsmith.datasets.corpus import load_corpus
+from radsmith.datasets.labelling import own_vocabulary
 from radsmith.datasets.labels import concepts_of
+from radsmith.datasets.listed import read_listed
 from radsmith.datasets.run import ImportRequest, run_import
 from radsmith.datasets.scan import scan_file
 from radsmith.datasets.state import Unit
-from radsmith.datasets.units import UnitOptions, own_vocabulary, pictures_of, read_labels
+from radsmith.datasets.units import UnitOptions, pictures_of
 from radsmith.deidentification.attributes import Policy
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
@@ -48,8 +50,11 @@ def options(**changes):
     return UnitOptions(**({"policy": POLICY, "source": "own_data", "text": "keep"} | changes))
 
 
+MINE = ("workers", "test_share", "shard_size", "listed")
+
+
 def run_on(source, out, **changes):
-    mine = {k: changes.pop(k) for k in ("workers", "test_share", "shard_size") if k in changes}
+    mine = {k: changes.pop(k) for k in MINE if k in changes}
     request = ImportRequest(sources=(source,), out=out, options=options(**changes), **mine)
     return run_import(request, lambda *_: None)
 
@@ -117,7 +122,7 @@ def test_a_folder_of_everything(tmp_path):
     summary = run_on(
         source,
         out,
-        labels=read_labels(source / "list.csv"),
+        listed=read_listed(source / "list.csv"),
         modality="",
         slices=4,
         test_share=0.0,
@@ -228,13 +233,13 @@ def write_listed(source, columns, said):
         write_picture(source / f"{n}.png", n)
     lines = [f"file,{columns}", *(f"{n}.png,{words}" for n, words in enumerate(said))]
     (source / "list.csv").write_text("\n".join(lines))
-    return read_labels(source / "list.csv")
+    return read_listed(source / "list.csv")
 
 
 def test_patients_of_a_list_lie_on_one_side(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
-    labels = write_listed(source, "patient_id", [f"p{n % 8}" for n in range(24)])
-    run_on(source, out, modality="ultrasound", labels=labels, test_share=0.5)
+    listed = write_listed(source, "patient_id", [f"p{n % 8}" for n in range(24)])
+    run_on(source, out, modality="ultrasound", listed=listed, test_share=0.5)
     sides = [{row["patient_id"] for row in rows_of(out, split)} for split in ("train", "test")]
     assert len(sides[0] | sides[1]) == 8 and all(sides) and not sides[0] & sides[1]
 
@@ -312,10 +317,10 @@ def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
     words.write_text(
         '[finding.dental-bridge]\nname = "dental bridge"\nforms = ["porcelain bridge"]\n'
     )
-    listed = read_labels(source / "list.csv")
-    vocabulary = own_vocabulary(words, [source], listed.values())
-    assert own_vocabulary(words, [source], listed.values()) == vocabulary
-    run_on(source, out, labels=listed, vocabulary=vocabulary, test_share=0)
+    listed = read_listed(source / "list.csv")
+    vocabulary = own_vocabulary(words, [source], listed)
+    assert own_vocabulary(words, [source], listed) == vocabulary
+    run_on(source, out, listed=listed, vocabulary=vocabulary, test_share=0)
     found = {row["findings"] for row in rows_of(out)}
     assert found == {"finding:zirconia-crown", "finding:dental-bridge", "finding:pneumonia"}
     kept = parse_vocabulary((out / "vocabulary.toml").read_text())
@@ -323,7 +328,7 @@ def test_words_that_the_vocabulary_lacks_become_labels(tmp_path):
         "finding:zirconia-crown", "finding:dental-bridge", "body_part:tail"
     }  # fmt: skip
     again = tmp_path / "again"
-    run_on(out, again, vocabulary=own_vocabulary(None, [out], []), test_share=0)
+    run_on(out, again, vocabulary=own_vocabulary(None, [out], None), test_share=0)
     assert {row["findings"] for row in rows_of(again)} == found
 
 
@@ -374,8 +379,8 @@ def test_training_takes_the_folder(tmp_path):
 
     source, out = tmp_path / "source", tmp_path / "out"
     said = [f"x-ray,chest,PA,{'pneumonia' if n % 2 else 'normal'},p{n}" for n in range(40)]
-    labels = write_listed(source, "modality,body_part,view,findings,patient_id", said)
-    run_on(source, out, labels=labels, test_share=0.2)
+    listed = write_listed(source, "modality,body_part,view,findings,patient_id", said)
+    run_on(source, out, listed=listed, test_share=0.2)
     corpus = load_corpus([out], tmp_path / "cache", concepts_of)
     assert len(corpus) == len(rows_of(out)) > 20
     wanted = {"modality:x-ray", "body_part:chest", "view:pa", "finding:pneumonia"}
@@ -566,3 +571,29 @@ def test_all_kinds_of_real_files(tmp_path):
     assert kinds == {"ct", "mri", "ultrasound", "x-ray"}
     left = {Path(k).name: v for k, v in reasons(tmp_path / "out").items()}
     assert "cannot be decoded" in left["pydicom_MR_truncated.dcm"]
+
+
+def test_one_export_with_the_same_names_in_every_folder(tmp_path):
+    """Each picture has its own row and its own report; what is of nobody is told."""
+    source, out = tmp_path / "export", tmp_path / "out"
+    said = ("Mild pulmonary edema.", "No pneumothorax.", "Possible fracture.")
+    rows = ["file;modality;body_part;ceramic widget;patient_id"]
+    for n, words in enumerate(said):
+        folder = source / f"p{n}"
+        folder.mkdir(parents=True)
+        write_picture(folder / "0001.png", n, side=64 + 8 * n)
+        (folder / "0001.txt").write_text(f"IMPRESSION: {words}")
+        rows.append(f"p{n}/0001.png;x-ray;chest;{n % 2};{n}")
+    write_picture(source / "0002.png", 7)
+    rows.append("lost.png;x-ray;chest;1;9")
+    (tmp_path / "list.csv").write_bytes("\r\n".join(rows).encode("utf-8-sig"))
+    listed = read_listed(tmp_path / "list.csv")
+    words = own_vocabulary(None, [], listed)
+    summary = run_on(source, out, listed=listed, vocabulary=words, modality="x-ray", test_share=0.0)
+    found = {row["width"]: json.loads(row["labels"] or "{}") for row in rows_of(out)}
+    assert found["72"] == {"finding:pneumothorax": 0, "finding:ceramic-widget": 1}
+    assert found["80"] == {"finding:fracture": None, "finding:ceramic-widget": 0}
+    assert summary.images == 4 and summary.patients == 4 and not summary.left_out
+    assert summary.noted == {"row without a file": 1, "picture without a row": 1}
+    assert "line 5 of list.csv" in reasons(out)["lost.png"]
+    assert any(name.endswith("0002.png") for name in reasons(out))

@@ -203,7 +203,7 @@ def test_the_distance_map_of_dicom_is_dicom_too_and_says_millimetres(run, tmp_pa
         (("inpaint", "colour.png", "--box", "1,1,5,5"), 2, "holds colour"),
         (("inpaint", "nan.npy", "--box", "1,1,2,2"), 2, "NaN"),
         (("inpaint", "three.npy", "--box", "1,1,2,2"), 2, "must be (height, width)"),
-        (("outpaint", "in.png"), 2, "extend by pixels"),
+        (("outpaint", "in.png"), 2, "say how far"),
         (("outpaint", "in.png", "--left", "3cm"), 2, "millimetres"),
         (("outpaint", "in.png", "--left", "3mm"), 2, "no pixel spacing"),
         (("outpaint", "in.png", "--canvas", "10x10"), 2, "smaller than the image"),

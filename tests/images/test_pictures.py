@@ -17,14 +17,8 @@ from PIL import Image as Pillow
 
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.images.image import Image, quantize
-from radsmith.images.pictures import (
-    npy_bytes,
-    png_bytes,
-    read_image,
-    read_picture,
-    read_record,
-    xmp_packet,
-)
+from radsmith.images.marks import xmp_packet
+from radsmith.images.pictures import npy_bytes, png_bytes, read_image, read_picture, read_record
 from radsmith.images.provenance import NOTICE, Generation
 from tests.common import record
 

@@ -1,5 +1,6 @@
 """The OpenAPI description, fuzzed: no request gives a 5xx, every answer is as described."""
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -45,8 +46,8 @@ def bounded(case):
         for name in ("n", "steps"):
             if isinstance(case.body.get(name), int):
                 case.body[name] = min(case.body[name], 1)
-        if case.body.get("size") in ("512x512", "1024x1024"):
-            case.body["size"] = "256x256"
+        if re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", str(case.body.get("size"))):
+            case.body["size"] = "64x48"
     return case
 
 

@@ -101,7 +101,7 @@ def test_a_stream_holds_every_image(client):
 
 
 def test_models_are_listed(client):
-    assert {m.id for m in client.models.list()} == {"radsmith-default", "dall-e-2"}
+    assert {"radsmith-default", "dall-e-2"} <= {m.id for m in client.models.list()}
     assert client.models.retrieve("radsmith-default").owned_by == "radsmith"
     with pytest.raises(openai.NotFoundError, match="does not exist"):
         client.models.retrieve("sdxl")
@@ -118,12 +118,13 @@ def test_models_are_listed(client):
         ({"prompt": CHEST, "n": 11}, "n", "invalid_value"),
         ({"prompt": CHEST, "size": "2x2"}, "size", "invalid_value"),
         ({"prompt": CHEST, "response_format": "jpg"}, "response_format", "invalid_value"),
-        ({"prompt": CHEST, "background": "transparent"}, "background", "invalid_value"),
+        ({"prompt": CHEST, "background": "blue"}, "background", "invalid_value"),
+        ({"prompt": CHEST, "output_format": "tiff"}, "output_format", "invalid_value"),
+        ({"prompt": CHEST, "size": "0x512"}, "size", "invalid_value"),
         ({"prompt": CHEST, "extra_body": {"seed": -1}}, "seed", "invalid_value"),
         ({"prompt": CHEST, "extra_body": {"seed": 2**63}}, "seed", "invalid_value"),
         ({"prompt": CHEST, "extra_body": {"seed": "7"}}, "seed", "invalid_value"),
         ({"prompt": CHEST, "extra_body": {"steps": 1000}}, "steps", "invalid_value"),
-        ({"prompt": CHEST, "extra_body": {"colour": 1}}, "colour", "unknown_parameter"),
         ({"prompt": "hand x-ray", "extra_body": {"strict": True}}, "prompt", "invalid_prompt"),
     ],
 )

@@ -31,8 +31,9 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
-from radsmith.images.pictures import RECORD_KEY
+from radsmith.images.marks import RECORD_KEY
 from radsmith.images.provenance import Generation
+from radsmith.tables import read_table
 
 SOURCE = "radsmith-synthetic"
 """Of all synthetic rows; it gives them a style of their own in training."""
@@ -94,12 +95,7 @@ class Manifests:
 
 
 def check_manifests(manifests: Manifests) -> None:
-    """Raises InvalidInput for a broken row or a shard outside the folder, NotFound without one."""
-    for row in (*manifests.train, *manifests.test):
-        if None in row or None in row.values():
-            raise InvalidInput(
-                f"the manifest's row of {row['key']} has other cells than the header has columns"
-            )
+    """Raises InvalidInput for a shard outside the folder, NotFound without one."""
     for name in manifests.shards:
         if Path(name).name != name:
             raise InvalidInput(f"the manifest names the shard {name!r}: expected a plain file name")
@@ -188,8 +184,8 @@ def _write_sources(manifests: Manifests, path: Path, count: int, model: Mapping[
     listed: list[Row] = []
     there = manifests.folder / "sources.csv"
     if there.is_file():
-        reader = csv.DictReader(io.StringIO(read_bytes(there).decode("utf-8-sig"), newline=""))
-        header, listed = tuple(reader.fieldnames or header), list(reader)
+        table = read_table(read_bytes(there), str(there), ("source",))
+        header, listed = table.columns, [row.cells for row in table.rows]
     line = {
         "source": SOURCE,
         "license": f"as the card of {model['name']} says",

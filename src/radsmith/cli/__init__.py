@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -17,7 +19,8 @@ from radsmith.cli import (
     serving,
     training,
 )
-from radsmith.errors import RadsmithError
+from radsmith.cli.terminal import one_line
+from radsmith.errors import RadsmithError, Unavailable
 
 
 @click.group()
@@ -34,9 +37,24 @@ for _module in _MODULES:
 
 
 def main() -> None:
-    """Entry point: a RadsmithError becomes one line and its exit code."""
+    """Entry point: what goes wrong becomes one line and an exit code; RADSMITH_TRACEBACK=1 shows
+    where a fault of radsmith's own lies."""
     try:
         cli()
     except RadsmithError as error:
-        click.echo(f"radsmith: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        named = f": {error.filename}" if error.filename else ""
+        _end(f"{error.strerror or type(error).__name__}{named}", Unavailable.exit_code)
+    except MemoryError:
+        _end("out of memory: ask for less at once, or close other programs", Unavailable.exit_code)
+    except Exception as error:
+        if os.environ.get("RADSMITH_TRACEBACK"):
+            raise
+        said = f"{type(error).__name__}: {error}"
+        _end(f"a fault of radsmith, please report it with what you gave it: {said}", 1)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    click.echo(f"radsmith: {one_line(message)}", err=True)
+    sys.exit(code)

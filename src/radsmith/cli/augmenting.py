@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--weak", is_flag=True, help="Also what the model saw in fewer than 50 images.")
 @click.option("--keep-agreeing", "agreeing", is_flag=True, help="Only what the judge recognises.")
 @JUDGE
-@click.option("--seed", type=int, default=0)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0)
 @STEPS
 @GUIDANCE
 @ENGINE
@@ -77,8 +77,8 @@ def augment(
         judge=judge_file,
         workers=workers,
     )
-    check_place(request)
     facts = load_facts(choice)
+    check_place(request)
     real, made = (
         Labelled(rows=rows, concepts=[concepts_of(dict(row)) for row in rows])
         for rows in (manifests.real, manifests.made)

@@ -35,6 +35,7 @@ from radsmith.language.vocabulary import ABSENT, default_vocabulary
 
 if TYPE_CHECKING:
     from radsmith.augmentation.run import Result
+    from radsmith.datasets.listed import Listed
     from radsmith.datasets.manifest import Summary
     from radsmith.language.report import Report
 
@@ -151,7 +152,7 @@ def watch(
     """Show a progress bar while outcomes come in; the first `keep` images are kept in `tally`."""
     began = time.monotonic()
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -162,7 +163,7 @@ def watch(
         for outcome in outcomes:
             if outcome.error is not None:
                 job = outcome.job
-                tally.failed.append((0, job.plan.text, str(outcome.error)))
+                tally.failed.append((job.line, job.plan.text, str(outcome.error)))
             elif outcome.image is None:
                 tally.there += 1
             else:
@@ -198,7 +199,7 @@ def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
 @contextmanager
 def stage_progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar of a work in stages: call it with stage, done and total (0: not known)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     console = terminal()
     with Progress(*columns, *times, console=console, transient=True) as progress:
@@ -230,8 +231,19 @@ def import_summary(summary: Summary, folder: Path, problems: Path) -> None:
         console.print(f"  … {len(summary.classes)} classes in all: import.json", soft_wrap=True)
     for reason, count in summary.left_out.most_common(8):
         console.print(f"  left out {count:>5,}: {reason}", soft_wrap=True)
-    if summary.left_out:
-        console.print(f"all that was left out, with its reason: {problems}", soft_wrap=True)
+    for reason, count in summary.noted.most_common(8):
+        console.print(f"  ! noted {count:>5,}: {reason}", soft_wrap=True)
+    if summary.left_out or summary.noted:
+        console.print(f"each of these, with its reason: {problems}", soft_wrap=True)
+
+
+def say_listed(listed: Listed) -> None:
+    """What a list's columns are taken for; those that say nothing here are named."""
+    console = terminal()
+    labels = ", ".join(listed.labels) or "none"
+    console.print(f"{listed.path}: {len(listed.rows):,} rows; labels: {labels}", soft_wrap=True)
+    for column, why in listed.ignored:
+        console.print(f"  ! column {column!r} is ignored: it {why}", soft_wrap=True)
 
 
 def write_problems(path: Path, problems: Sequence[tuple[str, str]]) -> None:

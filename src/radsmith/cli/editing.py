@@ -51,17 +51,24 @@ class _Where:
     @property
     def said(self) -> bool:
         """Whether one of them is given."""
-        return bool(self.mask_file or self.box or self.polygon)
+        return any(value is not None for value in (self.mask_file, self.box, self.polygon))
 
     def mask(self, shape: tuple[int, int]) -> Mask:
         """Of an image of (height, width). Raises InvalidInput unless just one is given."""
         from radsmith.editing.files import box_mask, polygon_mask, read_mask
 
-        if sum(value is not None for value in (self.mask_file, self.box, self.polygon)) != 1:
-            raise InvalidInput("say where: one of --mask FILE, --box x,y,w,h and --polygon")
+        given = (self.mask_file, self.box, self.polygon)
+        names = ("--mask", "--box", "--polygon")
+        said = [f"{n} {v}" for n, v in zip(names, given, strict=True) if v is not None]
+        if len(said) > 1:
+            raise InvalidInput(f"say where once: leave out one of {' and '.join(said)}")
         if self.mask_file is not None:
             return read_mask(self.mask_file, shape)
-        return box_mask(self.box, shape) if self.box else polygon_mask(self.polygon or "", shape)
+        if self.box is not None:
+            return box_mask(self.box, shape)
+        if self.polygon is not None:
+            return polygon_mask(self.polygon, shape)
+        raise InvalidInput("say where: one of --mask FILE, --box x,y,w,h and --polygon")
 
 
 def _gathered(
@@ -82,7 +89,7 @@ def _gathered(
 def _common(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--prompt", default="", help="What it shows; default: as the file says."),
-        click.option("-n", "count", type=click.IntRange(1), default=1, help="Candidates."),
+        click.option("-n", "count", type=click.IntRange(1, 1000), default=1, help="Candidates."),
         click.option("--seed", type=int, default=0, help="Of the first; the rest count up."),
         STEPS,
         GUIDANCE,
@@ -238,15 +245,14 @@ def _run(
     shares are given, of one share each.
     """
     from radsmith.cli.console import say_plan
+    from radsmith.cli.edit_names import marked
     from radsmith.cli.terminal import terminal
     from radsmith.files import prepare_folder
 
     numbers = (
         range(1, len(shares) + 1) if shares else range(shared.seed, shared.seed + shared.count)
     )
-    stems = [shared.folder / f"{opened.path.stem}-{name}-{number}" for number in numbers]
-    if not shared.force:
-        _refuse_present(opened, stems)
+    stems, mark = _named(opened, shared, name, numbers)
     prepare_folder(shared.folder)
     model = _model(shared)
     plan = model.plan_edit(asked, opened)
@@ -257,10 +263,36 @@ def _run(
     plans = plans or [plan.varied(seed=seed) for seed in numbers]
     with console.status("drawing") as status:
         made = [model.edit(p, opened, progress=status.update).edited for p in plans]
-    edits = [(stem, edited) for stem, edited in zip(stems, made, strict=True) if edited]
+    edits = [(stem, marked(edit, mark)) for stem, edit in zip(stems, made, strict=True) if edit]
     for flag in edits[-1][1].flags:
         console.print(f"  ! {flag}", style="yellow", soft_wrap=True)
     _write(opened, shared, edits, plan.request.label)
+
+
+def _named(
+    opened: Opened, shared: _Shared, name: str, numbers: Sequence[int]
+) -> tuple[list[Path], str]:
+    """Files of the candidates without suffix, and the mark of what is asked.
+
+    Where the short name is that of another request, the name says what differs.  Refuses before
+    any work what would overwrite a file.
+    """
+    from radsmith.cli.edit_names import asked_for, made_otherwise, what_differs
+
+    context = click.get_current_context()
+    mark = asked_for(context, opened.source.image.digest())
+
+    def stems(*differs: str) -> list[Path]:
+        what = "-".join(word for word in (opened.path.stem, name, *differs) if word)
+        return [shared.folder / f"{what}-{number}" for number in numbers]
+
+    found = stems()
+    if shared.force:
+        return found, mark
+    if made_otherwise([s.with_name(s.name + opened.suffix) for s in found], mark):
+        found = stems(what_differs(context) or mark)
+    _refuse_present(opened, found)
+    return found, mark
 
 
 def _refuse_present(opened: Opened, stems: Sequence[Path]) -> None:

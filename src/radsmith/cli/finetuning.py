@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from radsmith.cli.making import INTERRUPTED
+from radsmith.cli.numbers import Real
 from radsmith.errors import InvalidInput, Unavailable
 
 _OF_PIPELINES = ("at_once", "resolution", "fit", "held_out_share", "preview_every", "spare_memory",
@@ -19,32 +20,49 @@ _OF_PIPELINES = ("at_once", "resolution", "fit", "held_out_share", "preview_ever
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("-o", "out", type=click.Path(path_type=Path), required=True)
 @click.option("--base", default="default", help="default, a model's file, diffusers:PATH_OR_ID.")
-@click.option("--steps", type=click.IntRange(1), help="End after so many; default model: 300.")
 @click.option(
-    "--minutes", type=click.FloatRange(0.1), help="Or after so many of steps; default: 25."
+    "--steps", type=click.IntRange(1, 10**7), help="End after so many; default model: 300."
 )
+@click.option("--minutes", type=Real(0.1, 10**6), help="Or after so many of steps; default: 25.")
 @click.option(
     "--finer-steps",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 10**7),
     help="Default model: also teach the finer stages their texture, so many steps each; 0.",
 )
-@click.option("--rank", type=click.IntRange(1), default=16, help="Of the low-rank changes (LoRA).")
+@click.option(
+    "--rank", type=click.IntRange(1, 4096), default=16, help="Of the low-rank changes (LoRA)."
+)
 @click.option("--full", is_flag=True, help="Train all weights instead.")
-@click.option("--batch", "batch_size", type=click.IntRange(1), help="Default: 16; a pipeline: 4.")
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True))
-@click.option("--seed", type=click.IntRange(0), default=0)
+@click.option(
+    "--batch", "batch_size", type=click.IntRange(1, 4096), help="Default: 16; a pipeline: 4."
+)
+@click.option("--learning-rate", type=Real(0, 1, min_open=True))
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0)
 @click.option("--threads", type=click.IntRange(1, 64), help="Default 1; more help on idle cores.")
-@click.option("--at-once", type=click.IntRange(1), help="Pipeline: images together; saves memory.")
-@click.option("--resolution", type=int, help="Pipeline: pixels a side; default: its own.")
+@click.option(
+    "--at-once", type=click.IntRange(1, 4096), help="Pipeline: images together; saves memory."
+)
+@click.option(
+    "--resolution", type=click.IntRange(32, 4096), help="Pipeline: pixels a side; default: its own."
+)
 @click.option("--fit", type=click.Choice(("letterbox", "crop")), help="Pipeline; letterbox.")
 @click.option(
-    "--held-out", "held_out_share", type=float, help="Pipeline: share of images, by patients; 0.1."
+    "--held-out",
+    "held_out_share",
+    type=Real(0, 0.9),
+    help="Pipeline: share of patients; 0.1.",
 )
-@click.option("--look-every", "preview_every", type=click.IntRange(1), help="Pipeline: 500 steps.")
+@click.option(
+    "--look-every", "preview_every", type=click.IntRange(1, 10**7), help="Pipeline: 500 steps."
+)
 @click.option("--prompt", "preview_prompts", multiple=True, help="Pipeline: of previews; repeat.")
 @click.option("--spare-memory", is_flag=True, help="Pipeline: recompute; slower, less memory.")
-@click.option("--dp-epsilon", type=float, help="Pipeline: differential privacy a patient.")
-@click.option("--dp-delta", type=float, help="Pipeline; 1e-5.")
+@click.option(
+    "--dp-epsilon",
+    type=Real(0, 10**4, min_open=True),
+    help="Pipeline: differential privacy a patient.",
+)
+@click.option("--dp-delta", type=Real(0, 1, min_open=True, max_open=True), help="Pipeline; 1e-5.")
 def fine_tune(dataset: Path, out: Path, base: str, rank: int, full: bool, **settings: Any) -> None:
     """Teach a model the images and words of DATASET, as `radsmith import` writes it.
 

@@ -21,7 +21,7 @@ class TuningProgress:
 
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} steps, loss {task.fields[loss]}"),
             TimeRemainingColumn(),

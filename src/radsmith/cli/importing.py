@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from radsmith.cli.numbers import Real
 from radsmith.cli.options import WORKERS
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 
@@ -95,7 +96,9 @@ def deidentify_files(
         write_problems(listing, tally.problems)
         console.print(f"{len(tally.problems)} not copied, listed in {listing}", soft_wrap=True)
     if not tally.done:
-        raise InvalidInput("nothing could be copied; the listing says why")
+        named = ", ".join(map(str, sources[:3])) + (" …" if len(sources) > 3 else "")
+        first = f": {tally.problems[0][1]}" if tally.problems else ": there is no file in it"
+        raise InvalidInput(f"nothing of {named} could be copied{first}")
 
 
 @click.command("import")
@@ -109,10 +112,12 @@ def deidentify_files(
 @click.option(
     "--vocabulary", "words", type=click.Path(path_type=Path), help="TOML of new concepts."
 )
-@click.option("--slices", type=click.IntRange(0), default=8, help="Of a volume or cine; 0: all.")
+@click.option(
+    "--slices", type=click.IntRange(0, 10**6), default=8, help="Of a volume or cine; 0: all."
+)
 @click.option("--window", "windows", multiple=True, help='Of CT, such as "lung window".')
 @click.option("--text", type=click.Choice(("mask", "refuse", "keep")), default="mask")
-@click.option("--test-share", type=click.FloatRange(0, 0.9), default=0.1, help="Of patients.")
+@click.option("--test-share", type=Real(0, 0.9), default=0.1, help="Of patients.")
 @click.option("--keep-doubtful", is_flag=True, help="Keep radiographs that look inverted.")
 @WORKERS
 def import_data(
@@ -135,11 +140,13 @@ def import_data(
     What is left out is listed beside the data set with the reason. Run the same command again to
     go on after a stop.
     """
-    from radsmith.cli.console import import_summary, stage_progress
+    from radsmith.cli.console import import_summary, say_listed, stage_progress
     from radsmith.datasets.entry import ct_windows
+    from radsmith.datasets.labelling import own_vocabulary
+    from radsmith.datasets.listed import read_listed
     from radsmith.datasets.remote import is_remote
     from radsmith.datasets.run import ImportRequest, run_import
-    from radsmith.datasets.units import UnitOptions, own_vocabulary, read_labels
+    from radsmith.datasets.units import UnitOptions
     from radsmith.deidentification.attributes import Policy
     from radsmith.deidentification.run import default_secret, read_secret
     from radsmith.language.vocabulary import learn_concepts
@@ -149,16 +156,17 @@ def import_data(
     folders = tuple(Path(source) for source in sources if source not in remote)
     _check_sources(folders)
     ct_windows("", settings["windows"])
-    listed = read_labels(labels) if labels else {}
-    vocabulary = own_vocabulary(words, folders, listed.values())
+    listed = read_listed(labels) if labels else None
+    if listed:
+        say_listed(listed)
+    vocabulary = own_vocabulary(words, folders, listed)
     for concept in learn_concepts(vocabulary):
         click.echo(f"new word: {concept.name} ({concept.id})", err=True)
     part = settings["body_part"]
     settings["body_part"] = _slug("body_part", part) if part else ""
     options = UnitOptions(
         policy=Policy(secret=read_secret(secret or default_secret())),
-        modality=_slug("modality", modality) if modality else "",
-        labels=listed,
+        modality="" if modality is None else _slug("modality", modality),
         vocabulary=vocabulary,
         **settings,
     )
@@ -169,12 +177,14 @@ def import_data(
         options=options,
         workers=workers,
         test_share=test_share,
+        listed=listed,
     )
     with stage_progress("scanning") as progress:
         summary = run_import(request, progress)
     import_summary(summary, folder, request.problems)
     if not summary.images:
-        raise InvalidInput(f"no image could be imported; {request.problems} says why")
+        named = ", ".join(sources[:3]) + (" …" if len(sources) > 3 else "")
+        raise InvalidInput(f"no image of {named} could be imported; {request.problems} says why")
 
 
 def _check_extra() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
     from radsmith.generation.plan import Plan
     from radsmith.generation.prompt_list import Row
     from radsmith.generation.run import ImageJob
-    from radsmith.images.provenance import Settings
 
 FORMATS = ("png", "png16", "dicom", "npy")
 INTERRUPTED = 130
+MOST_IMAGES = 100_000
+"""Of one prompt."""
 
 
 @click.command()
 @click.argument("prompt", required=False)
-@click.option("-n", "count", type=click.IntRange(1), default=1, help="Images per prompt.")
+@click.option(
+    "-n", "count", type=click.IntRange(1, MOST_IMAGES), default=1, help="Images per prompt."
+)
 @click.option("--seed", type=int, default=0, help="Seed of the first image; the rest count up.")
 @STEPS
 @GUIDANCE
@@ -67,9 +71,13 @@ def generate(
     from radsmith.files import prepare_folder
     from radsmith.generation.prompt_list import Row, parse_size, read_list
 
-    if (prompt is None) == (list_file is None):
+    if prompt is not None and list_file is not None:
+        raise InvalidInput(
+            f"a prompt and a list were given: leave out “{prompt[:80]}” or --from {list_file}"
+        )
+    if prompt is None and list_file is None:
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
-    size = parse_size(size_text) if size_text else None
+    size = None if size_text is None else parse_size(size_text)
     choice = chosen(engine, model)
     drawing = model_of(choice)
     settings = drawing.settings(steps=steps, guidance=guidance, sampler=sampler, size=size)
@@ -90,23 +98,42 @@ def generate(
             plans.append(None)
             failed.append((row.line, row.prompt, str(error)))
     prepare_folder(folder)
-    jobs = _jobs(rows, plans, folder, format_)
+    jobs = _jobs(rows, plans, folder, format_, failed)
     _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice)
 
 
-def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[ImageJob]:
+def _jobs(
+    rows: list[Row],
+    plans: list[Plan | None],
+    folder: Path,
+    format_: str,
+    failed: list[tuple[int, str, str]],
+) -> list[ImageJob]:
+    """A job an image; what two rows would write under one name fails by its line."""
+    from radsmith.generation.prompt_list import told_apart
     from radsmith.generation.run import ImageJob
     from radsmith.images.provenance import Request
 
-    jobs: dict[tuple[Path, Settings, str], ImageJob] = {}
+    jobs: dict[str, ImageJob] = {}
     for row, planned in zip(rows, plans, strict=True):
         if planned is None:
             continue
         for number in range(row.seed, row.seed + row.count):
             request = Request(prompt=row.prompt, seed=number, settings=row.settings)
             path = folder / f"{row.name or planned.stem}-{number}"
-            job = ImageJob(plan=planned, request=request, path=path, formats=(format_,))
-            jobs.setdefault((path, row.settings, planned.canonical), job)
+            job = ImageJob(
+                plan=planned, request=request, path=path, formats=(format_,), line=row.line
+            )
+            first = jobs.setdefault(path.name, job)
+            if first.plan.canonical == planned.canonical and first.request.settings == row.settings:
+                continue  # this one, or the same asked twice
+            if row.name:
+                said = f"“{path.name}” is what line {first.line} writes already"
+                failed.append((row.line, row.prompt, f"{said}: give another name or seed"))
+                continue
+            differs = told_apart(row.settings, first.request.settings)
+            path = folder / f"{planned.stem}{differs}-{number}"
+            jobs.setdefault(path.name, replace(job, path=path))
     return list(jobs.values())
 
 
@@ -143,7 +170,7 @@ def _run(
         done = f"stopped; {tally.made + tally.there} of {len(jobs)} images are whole in {folder}"
         console.print(f"{done}. Run the same command again to go on.", soft_wrap=True)
         sys.exit(INTERRUPTED)
-    if len(jobs) == 1 and tally.failed:
+    if tally.failed and not tally.failed[0][0] and len(jobs) == 1:
         raise InvalidInput(tally.failed[0][2])
     order = {job.path: number for number, job in enumerate(jobs)}
     tally.shown.sort(key=lambda outcome: order[outcome.job.path])
@@ -159,11 +186,9 @@ def _run(
     if tally.failed:
         path = folder / "failures.csv"
         write_failures(path, tally.failed)
-        _fail(f"{len(tally.failed)} failed, listed in {path}; the first: {tally.failed[0][2]}")
-
-
-def _fail(message: str) -> NoReturn:
-    raise InvalidInput(message)
+        line, _, reason = min(tally.failed, key=lambda failure: failure[0])
+        first = f"line {line}: {reason}" if line else reason
+        raise InvalidInput(f"{len(tally.failed)} failed, listed in {path}; the first: {first}")
 
 
 @click.command()
@@ -186,12 +211,16 @@ def explain(prompt: str, model: Path | None) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def inspect(file: Path) -> None:
-    """Print the provenance record of FILE (PNG, DICOM or NPY) as JSON."""
+    """Print the provenance record of FILE (PNG, JPEG, WebP, DICOM or NPY) as JSON.
+
+    Of a contact sheet: a list of the records of its images.
+    """
     import json
 
-    from radsmith.images.pictures import read_record
+    from radsmith.images.pictures import read_record, read_sheet
 
-    record = json.loads(read_record(file).to_json())
+    listed = [json.loads(record.to_json()) for record in read_sheet(file)]
+    record = listed or json.loads(read_record(file).to_json())
     click.echo(json.dumps(record, indent=1, ensure_ascii=False))
 
 

@@ -26,16 +26,20 @@ if TYPE_CHECKING:
 @out("report")
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
-@click.option("--per-kind", type=click.IntRange(20), default=400, help="Most real images a kind.")
-@click.option("--per-finding", type=click.IntRange(5), default=25, help="Prompt pairs a finding.")
+@click.option(
+    "--per-kind", type=click.IntRange(20, 10**6), default=400, help="Most real images a kind."
+)
+@click.option(
+    "--per-finding", type=click.IntRange(5, 10**6), default=25, help="Prompt pairs a finding."
+)
 @click.option("--octaves", is_flag=True, help="The octave table alone: at which scale images fail.")
 @click.option("--kind", "kinds", multiple=True, help="Of --octaves: such as “adult chest x-ray”.")
-@click.option("-n", "each", type=click.IntRange(30), help="Of --octaves: images a kind; 60.")
+@click.option("-n", "each", type=click.IntRange(30, 10**6), help="Of --octaves: images a kind; 60.")
 @click.option("--steps", help="Denoising steps; further numbers (8,16) are compared.")
 @GUIDANCE
 @ENGINE
 @MODEL
-@click.option("--seed", type=int, default=0)
+@click.option("--seed", type=click.IntRange(0, 2**62), default=0)
 @click.option("--copies/--no-copies", default=True, help="Search the training images for copies.")
 @JUDGE
 @click.pass_context
@@ -65,6 +69,7 @@ def evaluate(
     """
     from radsmith.api.data import evaluate as measure
     from radsmith.api.model import Model
+    from radsmith.datasets.corpus import read_manifest
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.judge_files import load_judge, load_spaces
     from radsmith.evaluation.octaves import EACH, OctaveOptions, kind_of
@@ -73,6 +78,7 @@ def evaluate(
 
     counts = parse_steps(steps) if steps is not None else [None]
     _check_use(context, octaves, len(counts))
+    read_manifest(data / f"{split}.csv")  # before the model is loaded
     choice = chosen(engine, model)
     settings = settings_for(choice, counts[0], guidance)
     asked = [kind_of(text) for text in kinds]
@@ -143,6 +149,8 @@ def _octaves(
 @contextmanager
 def _telling() -> Iterator[Progress]:
     """What is being done and how many images were drawn, while it is."""
+    from rich.text import Text
+
     from radsmith.cli.terminal import terminal
 
     done = 0
@@ -151,15 +159,15 @@ def _telling() -> Iterator[Progress]:
         def show(what: str, number: int) -> None:
             nonlocal done
             done += number
-            status.update(f"{what}: {done} images drawn")
+            status.update(Text(f"{what}: {done} images drawn"))
 
         yield show
 
 
 @click.command()
 @out("probe")
-@click.option("-n", "each", type=click.IntRange(1), default=4, help="Images per prompt.")
-@click.option("--seed", type=int, default=0)
+@click.option("-n", "each", type=click.IntRange(1, 1000), default=4, help="Images per prompt.")
+@click.option("--seed", type=click.IntRange(0, 2**62), default=0)
 @STEPS
 @GUIDANCE
 @ENGINE
@@ -186,9 +194,11 @@ def probe(
     With --erase DATA parts of real radiographs are erased and rebuilt too, -n candidates each, and
     compared with what was there and with classical inpainting.
     """
+
     from radsmith.cli.console import probe_table
     from radsmith.cli.terminal import terminal
     from radsmith.clock import now
+    from radsmith.datasets.corpus import read_manifest
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.judge_files import load_judge, load_spaces
     from radsmith.evaluation.probe import probe as ask
@@ -197,6 +207,8 @@ def probe(
     from radsmith.evaluation.report_page import write_probe
     from radsmith.files import prepare_folder
 
+    if data is not None:
+        read_manifest(data / f"{split}.csv")  # before minutes of drawing
     choice = chosen(engine, model)
     settings = settings_for(choice, steps, guidance)
     judge, drawing = load_judge(judge_file), load_engine(choice)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from radsmith.cli.options import ENGINE, MODEL
-from radsmith.errors import InvalidInput, RadsmithError, Unavailable
+from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
 
 DEFAULT_PORT = 8400
 MOST_WORKERS = 4
@@ -22,10 +22,16 @@ MOST_WORKERS = 4
 @click.option("--db", default="", help="postgresql://USER:PASSWORD@HOST/NAME instead of SQLite.")
 @click.option("--keys", is_flag=True, help="Ask for an API key; needed for any other host.")
 @click.option("--public-url", default="", help="How a proxy in front is reached: https://…")
-@click.option("--queue", type=click.IntRange(1), default=400, help="Images that may wait in all.")
-@click.option("--per-key", type=click.IntRange(1), default=200, help="… of one key.")
-@click.option("--rate", type=click.IntRange(1), default=600, help="Requests a minute of one key.")
-@click.option("--deadline", type=click.IntRange(1), default=300, help="Seconds for a request.")
+@click.option(
+    "--queue", type=click.IntRange(1, 10**6), default=400, help="Images that may wait in all."
+)
+@click.option("--per-key", type=click.IntRange(1, 10**6), default=200, help="… of one key.")
+@click.option(
+    "--rate", type=click.IntRange(1, 10**6), default=600, help="Requests a minute of one key."
+)
+@click.option(
+    "--deadline", type=click.IntRange(1, 10**6), default=300, help="Seconds for a request."
+)
 @ENGINE
 @MODEL
 def serve(
@@ -98,7 +104,11 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
     from radsmith.server.store.keys import Keys
     from radsmith.server.store.settings import ServerSettings, data_folder
 
+    if name is not None and key_id is not None:
+        raise InvalidInput("give --add NAME or --revoke ID, not both")
     settings = ServerSettings(folder=data or data_folder(), database=db)
+    if name is None and data is not None and not data.is_dir():
+        raise NotFound(f"no such folder: {data}; give --data as `radsmith serve` has it")
     prepare_folder(settings.folder)
     database = Database(settings.database_url)
     try:
@@ -107,11 +117,16 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
             click.echo(keys.add(name))
         elif key_id is not None:
             keys.revoke(key_id)
+            click.echo(f"revoked: {key_id}", err=True)
         else:
-            for known in keys.all():
-                day = datetime.fromtimestamp(known.created, UTC).date()
-                state = "revoked" if known.revoked is not None else "in use"
-                click.echo(f"{known.id}  {day}  {state}  {known.name}")
+            known = keys.all()
+            for one in known:
+                day = datetime.fromtimestamp(one.created, UTC).date()
+                state = "revoked" if one.revoked is not None else "in use"
+                click.echo(f"{one.id}  {day}  {state}  {one.name}")
+            if not known:
+                said = "no keys yet: make one with `radsmith key --add NAME`"
+                click.echo(f"{said} (in {settings.folder})", err=True)
     finally:
         database.close()
 

@@ -62,7 +62,11 @@ def write_edit_sheet(path: Path, before: Source, edits: Sequence[Edited], title:
     """One PNG sheet: the image before, then its edits."""
     tiles = [Tile(image=_shown(before, before.image), caption="before")]
     tiles += [
-        Tile(image=_shown(before, e.image), caption=f"{e.record.seed}: {e.record.edit}")
+        Tile(
+            image=_shown(before, e.image),
+            caption=f"{e.record.seed}: {e.record.edit}",
+            record=e.record,
+        )
         for e in edits
     ]
     write_atomically(path, contact_sheet(tiles, columns=4, title=title))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from radsmith.cli.options import WORKERS, out
-from radsmith.errors import Unavailable
+from radsmith.errors import InvalidInput, NotFound, Unavailable
 
 _NEEDS_TRAIN = "{} needs {}: install torch==2.13.0, then radsmith[train]"
 
@@ -15,24 +15,34 @@ _NEEDS_TRAIN = "{} needs {}: install torch==2.13.0, then radsmith[train]"
 @click.command("judge")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
-@click.option("--samples", type=click.IntRange(32), default=32000, help="Images drawn in all.")
-@click.option("--threads", type=click.IntRange(1), default=1)
+@click.option(
+    "--samples", type=click.IntRange(32, 10**7), default=32000, help="Images drawn in all."
+)
+@click.option("--threads", type=click.IntRange(1, 256), default=1)
 def train_judge(data: Path, folder: Path, samples: int, threads: int) -> None:
     """Train the judge that scores generated images, on half of DATA's patients."""
+    from radsmith.datasets.corpus import read_manifest
     from radsmith.files import cache_folder, prepare_folder
 
+    read_manifest(data / "train.csv")  # before torch is loaded
+    prepare_folder(folder)
     try:
         from radsmith.training.judge import JudgeRecipe, make_judge
     except ImportError as error:
         raise Unavailable(_NEEDS_TRAIN.format("the judge", error.name)) from error
     recipe = JudgeRecipe(samples=samples, threads=threads)
-    click.echo(make_judge(data, prepare_folder(folder), cache_folder(), recipe))
+    click.echo(make_judge(data, folder, cache_folder(), recipe))
 
 
 @click.command("encoder")
 @out("imagenet.onnx", "file")
 def export_encoder(file: Path) -> None:
     """Write an ImageNet encoder as ONNX, a second feature space for `radsmith evaluate`."""
+    from radsmith.files import prepare_folder
+
+    if file.suffix != ".onnx":
+        raise InvalidInput(f"the encoder is one file NAME.onnx, got {file}")
+    prepare_folder(file.parent)
     try:
         from radsmith.training.judge import export_imagenet_encoder
     except ImportError as error:
@@ -44,16 +54,21 @@ def export_encoder(file: Path) -> None:
 @click.argument("volumes", type=click.Path(path_type=Path))
 @click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
 @click.option(
-    "-n", "count", type=click.IntRange(1), default=50, help="Per region and view, or twice."
+    "-n", "count", type=click.IntRange(1, 10**6), default=50, help="Per region and view, or twice."
 )
-@click.option("--seed", type=int, default=0)
 @WORKERS
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0)
 def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:
     """Project CT VOLUMES (.npz) to radiographs: a data folder for `radsmith train`."""
+    from radsmith.files import prepare_folder
+
+    if not volumes.is_dir():
+        raise NotFound(f"no folder {volumes}: it holds the volumes, as .npz files")
     try:
         from radsmith.datasets.simulated import simulate
     except ImportError as error:
         raise Unavailable(_NEEDS_TRAIN.format("projecting", error.name)) from error
+    prepare_folder(folder)
     click.echo(f"{simulate(volumes, folder, count, seed, workers)} radiographs in {folder}")
 
 

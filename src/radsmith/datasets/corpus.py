@@ -9,7 +9,6 @@ black square and stored in one uint8 array in the cache folder.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import tarfile
@@ -26,11 +25,15 @@ from PIL import Image as Picture
 from radsmith.datasets.entry import VOCABULARY, is_synthetic
 from radsmith.datasets.holdout import held_out
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.files import read_bytes
 from radsmith.images.letterbox import SIDE, centred, fitted_box, inside
 from radsmith.images.stored import EightBit
 from radsmith.language.vocabulary import learn_concepts
+from radsmith.tables import Table, read_table
 
 DEVICES = "devices.csv"
+NEEDED = frozenset(("key", "shard", "modality", "body_part", "source", "patient_id"))
+"""Columns that a manifest must have; others that are missing say nothing."""
 Row = dict[str, str]
 PAIRS = (
     ("modality:", "body_part:"),
@@ -175,11 +178,10 @@ def _add_devices(rows: Sequence[Row], path: Path) -> None:
     """Put the devices of `path`, where there is one, behind the findings of their rows."""
     if not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        if not {"key", "devices"} <= set(table.fieldnames or ()):
-            raise InvalidInput(f"{path} must have the columns key and devices")
-        seen = {row["key"]: row["devices"] for row in table}
+    table = _whole_table(path)
+    if not {"key", "devices"} <= set(table.columns):
+        raise InvalidInput(f"{path} must have the columns key and devices")
+    seen = {row.cells["key"]: row.cells["devices"] for row in table.rows}
     for row in rows:
         if row["key"] in seen:
             row["findings"] = "; ".join(w for w in (row["findings"], seen[row["key"]]) if w)
@@ -194,17 +196,31 @@ def read_manifest(path: Path, *, may_be_empty: bool = False) -> list[Row]:
         if may_be_empty:
             return []
         raise NotFound(f"no manifest {path}: the data folder must hold {path.name} and its shards")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if may_be_empty and not rows:
+    table = _whole_table(path)
+    if may_be_empty and not table.rows:
         return []
-    if not rows:
+    if not table.rows:
         raise InvalidInput(f"{path} lists no image: nothing can be learned or measured from it")
-    needed = {"key", "shard", "modality", "body_part", "source", "patient_id"}
-    missing = needed - set(rows[0])
+    missing = NEEDED - set(table.columns)
     if missing:
         raise InvalidInput(f"{path} lacks the columns {', '.join(sorted(missing))}")
-    return rows
+    lines: dict[str, int] = {}
+    for row in table.rows:
+        first = lines.setdefault(row.cells["key"], row.line)
+        if first != row.line:
+            said = f"lines {first} and {row.line} have one key, {row.cells['key']!r}"
+            raise InvalidInput(f"{path}: {said}; leave one of them")
+    return [dict(row.cells) for row in table.rows]
+
+
+def _whole_table(path: Path) -> Table:
+    """A table of a data set. Raises InvalidInput for the first row that is not whole."""
+    table = read_table(read_bytes(path), str(path), ("key",))
+    for row in table.rows:
+        if row.error or row.short:
+            short = f"{row.short} cells are missing at its end"
+            raise InvalidInput(f"{path}, line {row.line}: {row.error or short}")
+    return table
 
 
 def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint8], int, int]:
@@ -235,14 +251,21 @@ def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path)
                 file = tar.extractfile(member) if i is not None else None
                 if file is None:
                     continue
-                with Picture.open(io.BytesIO(file.read())) as picture:
-                    pixels[i], *frames[i] = letterbox(picture)
+                pixels[i], *frames[i] = _picture(file.read(), f"{member.name} in {folder / shard}")
     if not frames.all():
         absent = [rows[i]["key"] for i in np.flatnonzero(frames[:, 0] == 0)[:3]]
         raise InvalidInput(f"pictures missing from the shards: {', '.join(absent)} …")
     pixels.flush()
     partial.rename(pixels_path)
     np.save(frames_path, frames)
+
+
+def _picture(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:
+    try:
+        with Picture.open(io.BytesIO(data)) as picture:
+            return letterbox(picture)
+    except Exception as error:  # Pillow raises what its decoders raise
+        raise InvalidInput(f"damaged picture {name}: take its row out of the manifest") from error
 
 
 def balance(corpus: Corpus, temperature: float = 0.5) -> NDArray[np.float64]:

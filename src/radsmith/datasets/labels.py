@@ -214,6 +214,7 @@ TECH = [  # regex on lower-cased technique -> id
     (r"diffusion", "technique:diffusion-weighted"),
     (r"portable", "technique:portable"),
 ]
+_READ = ("body_part", "view", "technique", "findings", "age_group", "sex", "laterality")
 SEX = {"f": "sex:female", "w": "sex:female", "m": "sex:male"}
 SIDE = {
     "left": "side:left",
@@ -229,6 +230,7 @@ def concepts_of(row: dict[str, str]) -> tuple[str, ...]:
 
     A side is the row's, else that of its findings. Ids that the vocabulary lacks are kept.
     """
+    row = dict.fromkeys(_READ, "") | row
     ids = ["modality:" + row["modality"]]
     if row["body_part"]:
         ids.append("body_part:" + slug(row["body_part"]))

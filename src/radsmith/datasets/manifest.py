@@ -28,11 +28,15 @@ SUMMARY = "import.json"
 
 @dataclass
 class Summary:
-    """Images kept, left out by reason, and per class; `problems` lies beside the data set."""
+    """Images kept, left out by reason, and per class; `problems` lies beside the data set.
+
+    noted: by kind, what was not used of a list or a report, and pictures that a list lacks.
+    """
 
     images: int = 0
     patients: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
 
@@ -41,8 +45,23 @@ class Summary:
         return sorted(c for c, n in self.classes.items() if n < FEW)
 
 
-def finish(state: State, out: Path, work: Path, problems: Path, source: str) -> Summary:
-    """Write the manifests from the parts. Safe to repeat: each file is replaced when whole."""
+@dataclass(frozen=True)
+class Folders:
+    """The data set, the private folder beside it, and the listing of what was left out."""
+
+    out: Path
+    work: Path
+    problems: Path
+
+
+def finish(
+    state: State, folders: Folders, source: str, noted: Sequence[tuple[str, str]]
+) -> Summary:
+    """Write the manifests from the parts. Safe to repeat: each file is replaced when whole.
+
+    noted: (what it is about, what to know), for the listing.
+    """
+    out, work, problems = folders.out, folders.work, folders.problems
     summary = Summary()
     state.forget_seen()
     temporary = {name: out / f".{name}.part" for name in ("train.csv", "test.csv")}
@@ -57,20 +76,21 @@ def finish(state: State, out: Path, work: Path, problems: Path, source: str) -> 
             csvs[split] = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             csvs[split].writeheader()
         table = stack.enter_context(Parquet(temporary["manifest.parquet"]))
-        left_out = _listing(stack.enter_context(_text(listing)), summary)
+        told = _Listing(stack.enter_context(_text(listing)), summary, noted)
         for path, reason in state.problems():
             if reason != "-":
-                left_out(path, reason)
+                told.left_out(path, reason)
         for name in state.names():
             place = ShardPlace(out=out, state=work, name=name)
             part = json.loads(place.part.read_bytes())
             for path, reason in part["problems"]:
-                left_out(path, reason)
-            kept = list(_new_rows(state, part["rows"], left_out))
+                told.left_out(path, reason)
+            kept = list(_new_rows(state, part["rows"], told))
             _count(kept, name.partition("-")[0], summary)
             csvs[name.partition("-")[0]].writerows(kept)
             table.add(kept, name.partition("-")[0])
             state.commit()
+        told.note()
     for name, written in temporary.items():
         os.replace(written, out / name)
     os.replace(listing, problems)
@@ -79,13 +99,13 @@ def finish(state: State, out: Path, work: Path, problems: Path, source: str) -> 
     return summary
 
 
-def _new_rows(state: State, rows: list[dict[str, str]], left_out: Any) -> Iterator[dict[str, str]]:
+def _new_rows(state: State, rows: list[dict[str, str]], told: _Listing) -> Iterator[dict[str, str]]:
     for row in rows:
         series = f"{row['patient_id']} {row['series']}"
         thumb = base64.b64decode(row.pop("thumb"))
         copied = state.copy_of(row["key"], row["digest"], row["alike"], series, thumb)
         if copied:
-            left_out(f"image {row['key']} in {row['shard']}", copied)
+            told.left_out(f"image {row['key']} in {row['shard']}", copied)
         else:
             state.add_patient(row["patient_id"])
             yield row
@@ -102,15 +122,32 @@ def _count(rows: list[dict[str, str]], split: str, summary: Summary) -> None:
                 summary.classes[f"{kind}: {finding.partition(':')[2]}"] += 1
 
 
-def _listing(file: IO[str], summary: Summary) -> Any:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("file", "reason"))
+class _Listing:
+    """The CSV of what was left out or noted, and how often of each kind."""
 
-    def add(path: str, reason: str) -> None:
-        writer.writerow((path, reason))
-        summary.left_out[_kind(unnamed(reason, Path(path)))] += 1
+    def __init__(self, file: IO[str], summary: Summary, noted: Sequence[tuple[str, str]]) -> None:
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._writer.writerow(("file", "reason"))
+        self._summary = summary
+        self._noted = noted
+        self._about = {about for about, _ in noted}
+        self._gone: set[str] = set()
 
-    return add
+    def left_out(self, path: str, reason: str) -> None:
+        """A file that gives no image."""
+        if path in self._about:
+            self._gone.add(path)
+        self._write(path, reason, self._summary.left_out)
+
+    def note(self) -> None:
+        """What is to be known of files that gave images, and of rows without a file."""
+        for about, what in self._noted:
+            if about not in self._gone:
+                self._write(about, what, self._summary.noted)
+
+    def _write(self, path: str, reason: str, counted: Counter[str]) -> None:
+        self._writer.writerow((path, reason))
+        counted[_kind(unnamed(reason, Path(path)))] += 1
 
 
 def _kind(reason: str) -> str:
@@ -138,6 +175,7 @@ def _write_rest(out: Path, summary: Summary, source: str) -> None:
         "classes": dict(summary.classes.most_common()),
         f"classes of fewer than {FEW} images": summary.few(),
         "left out": dict(summary.left_out.most_common()),
+        "noted": dict(summary.noted.most_common()),
     }
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
     write_atomically(out / SUMMARY, text.encode("utf-8", "replace"))

@@ -94,7 +94,10 @@ def _over_dimse(
     except ImportError as error:
         raise Unavailable(f"a PACS needs {error.name}: pip install radsmith[import]") from error
     if not place.username or not place.port:
-        raise InvalidInput("a PACS is named pacs:CALLED@host:port?aet=OURS&port=OUR-PORT")
+        raise InvalidInput(
+            "a PACS is named pacs:CALLED@host:port?aet=OURS&port=OUR-PORT, got"
+            f" pacs:{place.netloc[:80]}"
+        )
     entity = AE(ae_title=own.get("aet", "RADSMITH"))
     find, move = (
         StudyRootQueryRetrieveInformationModelFind,

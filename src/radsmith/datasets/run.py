@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from radsmith.datasets.entry import VOCABULARY
-from radsmith.datasets.manifest import SUMMARY, Summary, finish
+from radsmith.datasets.listed import Listed
+from radsmith.datasets.manifest import SUMMARY, Folders, Summary, finish
+from radsmith.datasets.matching import Matched, matched
 from radsmith.datasets.remote import fetch
-from radsmith.datasets.scan import scan_file, shard_folders, walk
+from radsmith.datasets.scan import PICTURES, scan_file, shard_folders, walk
 from radsmith.datasets.shards import FAILED, ShardPlace, ShardTask, blame, make_shard_apart
 from radsmith.datasets.state import State
 from radsmith.datasets.units import UnitOptions
@@ -38,6 +40,7 @@ class ImportRequest:
     """What to import and where to.
 
     remote: archives, as `remote.fetch` reads them.  test_share: of patients.  shard_size: units.
+    listed: what is known of the files; its rows become the options' labels by path.
     """
 
     sources: tuple[Path, ...]
@@ -47,6 +50,7 @@ class ImportRequest:
     test_share: float = 0.1
     shard_size: int = 500
     remote: tuple[str, ...] = ()
+    listed: Listed | None = None
 
     @property
     def state(self) -> Path:
@@ -62,7 +66,7 @@ class ImportRequest:
         """Tells imports apart that may not share a folder."""
         o = self.options
         said = (self.sources, self.remote, o.source, o.modality, o.body_part, o.text, o.windows,
-                o.slices, o.keep_doubtful, self.test_share, self.shard_size, sorted(o.labels),
+                o.slices, o.keep_doubtful, self.test_share, self.shard_size, self.listed,
                 hashlib.sha256(o.policy.secret).hexdigest(), o.vocabulary)  # fmt: skip
         return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()
 
@@ -93,21 +97,43 @@ def run_import(request: ImportRequest, progress: Progress) -> Summary:
         if not state.fact("planned"):
             for archive in request.remote:
                 fetch(archive, work / "fetched", progress)
-            _scan(request, state, progress)
+        request, found = _with_list(request)
+        if not state.fact("planned"):
+            _scan(request, state, progress, found.refused)
             state.join_reports()
             state.plan(request.options.slices, request.test_share, request.shard_size)
             state.fact("planned", "yes")
         _make_shards(request, state, progress)
         if request.options.vocabulary:
             write_atomically(out / VOCABULARY, request.options.vocabulary.encode())
-        summary = finish(state, out, work, request.problems, request.options.source)
+        noted = [*found.noted, *state.doubtful_reports()]
+        summary = finish(state, Folders(out, work, request.problems), request.options.source, noted)
     finally:
         state.close()
     shutil.rmtree(work)
     return summary
 
 
-def _scan(request: ImportRequest, state: State, progress: Progress) -> None:
+def _with_list(request: ImportRequest) -> tuple[ImportRequest, Matched]:
+    """The request with the list's rows by path, and what the list says that is of no file."""
+    listed = request.listed
+    if listed is None:
+        return request, Matched(rows={}, refused={}, noted=())
+    files = [str(path) for path in _paths(request)]
+    bases = [str(p.absolute()) for p in (listed.path.parent, *request.sources) if p.is_dir()]
+    found = matched(listed, files, bases)
+    without = [
+        (file, f"picture without a row: {listed.path.name} says nothing of it")
+        for file in files
+        if file.lower().endswith(PICTURES) and file not in found.rows.keys() | found.refused.keys()
+    ]
+    options = replace(request.options, labels=found.rows, label_columns=listed.labels)
+    return replace(request, options=options), replace(found, noted=[*found.noted, *without])
+
+
+def _scan(
+    request: ImportRequest, state: State, progress: Progress, refused: Mapping[str, str]
+) -> None:
     folders = [s for s in request.sources if s.is_dir()]
     shards = [found for folder in folders for found in shard_folders(folder)]
     for found in shards:
@@ -116,9 +142,12 @@ def _scan(request: ImportRequest, state: State, progress: Progress) -> None:
         if state.knows(str(path)):
             continue
         found, report = scan_file(path, request.options.modality)
-        listed = request.options.labels.get(path.name, {}).get("patient_id", "")
+        row = request.options.labels.get(str(path))
+        listed = row.cells.get("patient_id", "") if row else ""
         if found.kind == "image" and found.patient == f"file:{path}" and listed:
             found = replace(found, patient=f"listed:{listed}")
+        if found.kind and not found.reason and str(path) in refused:
+            found = replace(found, reason=refused[str(path)])
         state.add(found)
         if report:
             state.add_report(report)
@@ -158,7 +187,10 @@ def _unfinished(request: ImportRequest, state: State) -> Iterator[ShardTask]:
             job = state.job(name)
             reports = {u.path: state.report(u.study, u.path) for u in job.units}
             kept = {path: text for path, text in reports.items() if text}
-            yield ShardTask(place=place, job=job, reports=kept, options=request.options)
+            rows = request.options.labels
+            own = {u.path: rows[u.path] for u in job.units if u.path in rows}
+            options = replace(request.options, labels=own)
+            yield ShardTask(place=place, job=job, reports=kept, options=options)
 
 
 def _ended(task: ShardTask, process: BaseProcess) -> bool | None:

@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from radsmith.datasets.state import Found, FoundReport
+from radsmith.datasets.state import Found, FoundReport, beside, stem_of
 from radsmith.deidentification.attributes import patient_key
 from radsmith.errors import RadsmithError
 from radsmith.images.dicom.decoding import check_inflated, is_deflated, is_dicom
@@ -70,14 +70,19 @@ def shard_folders(source: Path) -> Iterator[Found]:
 
 
 def _report(path: Path) -> FoundReport:
-    """A text or XML; it belongs to the image of its own name and to those that it names."""
+    """A text or XML; it belongs to the image beside it, and to those that it names."""
     data = path.read_bytes()
     text = text_of(data, path.name)
     report, images = linked_images(data)
     return FoundReport(
-        names=(f"stem:{path.stem}", *(f"image:{name}" for name in images)),
+        names=(
+            f"beside:{beside(str(path))}",
+            f"stem:{stem_of(str(path))}",
+            *(f"image:{name}" for name in images),
+        ),
         text=text,
         patient=f"report:{report or path}" if images else "",
+        path=str(path),
     )
 
 

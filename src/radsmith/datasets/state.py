@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,7 +22,9 @@ create table if not exists file (
   path text primary key, kind text, patient text, study text, series text, position real,
   count integer, reason text);
 create index if not exists by_series on file (kind, patient, series, position, path);
-create table if not exists report (name text primary key, text text, patient text);
+create table if not exists report (
+  name text primary key, text text, patient text, path text, count integer);
+create table if not exists stem (name text primary key, count integer);
 create table if not exists job (number integer primary key, name text, units text);
 create table if not exists fact (name text primary key, value text);
 create table if not exists seen (
@@ -57,14 +60,16 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundReport:
-    """A report's text and what it is of, as names: "study:UID", "stem:NAME" or "image:NAME".
+    """A report's text and what it is of, as names: "study:UID", "beside:PATH" (without ending) or
+    "image:NAME" and "stem:NAME", which count where one image alone has that name.
 
-    patient: of the images that it names, "" where it names none.
+    patient: of the images that it names, "" where it names none.  path: of its file.
     """
 
     names: tuple[str, ...]
     text: str
     patient: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,32 +130,68 @@ class State:
         self._db.execute(f"insert or replace into file ({names}) values ({marks})", values)
 
     def add_report(self, found: FoundReport) -> None:
-        """Remember a report under all its names."""
+        """Remember a report under all its names, and how often a name came with other text."""
         text, patient = _text(found.text), _text(found.patient)
         self._db.executemany(
-            "insert or replace into report values (?, ?, ?)",
-            [(_text(name), text, patient) for name in found.names],
+            "insert into report values (?, ?, ?, ?, 1) on conflict (name) do update set"
+            " count = count + (text != excluded.text or patient != excluded.patient)",
+            [(_text(name), text, patient, _stored(found.path)) for name in found.names],
         )
 
     def join_reports(self) -> None:
-        """Pictures that one report names are of one patient, unless a list says whose they are."""
+        """Pictures that one report names are of one patient, unless a list says whose they are.
+
+        A name that several images or reports have joins nothing: which is whose, nobody can tell.
+        """
         self._db.create_function("stem", 1, lambda path: stem_of(_path(path)), deterministic=True)
+        self._db.execute("delete from stem")
         self._db.execute(
-            "update file set patient = report.patient from report where file.kind = 'image' and"
-            " file.patient = 'file:' || file.path and report.name = 'image:' || stem(file.path)"
+            "insert into stem select stem(path), count(*) from file where kind in ('image',"
+            " 'slice', 'frames', 'volume') group by stem(path)"
+        )
+        self._db.execute(
+            "update file set patient = report.patient from report, stem where file.kind = 'image'"
+            " and file.patient = 'file:' || file.path and report.name = 'image:' || stem(file.path)"
+            " and report.count = 1 and stem.name = stem(file.path) and stem.count = 1"
         )
         self._db.commit()
 
     def report(self, study: str, path: str) -> str:
-        """The report of a study or a file, "" if there is none."""
+        """The report of a study or a file, "" if there is none or nobody can tell which."""
         stem = stem_of(path)
-        for name in (f"study:{study}", f"image:{stem}", f"stem:{stem}"):
+        names = [f"study:{study}", f"beside:{beside(path)}"]
+        if self._once(stem):
+            names += [f"image:{stem}", f"stem:{stem}"]
+        for name in names:
             found = self._db.execute(
-                "select text from report where name = ?", (_text(name),)
+                "select text from report where name = ? and (count = 1 or name like 'study:%')",
+                (_text(name),),
             ).fetchone()
             if found:
                 return str(found[0])
         return ""
+
+    def _once(self, stem: str) -> bool:
+        found = self._db.execute("select count from stem where name = ?", (_text(stem),)).fetchone()
+        return bool(found) and found[0] == 1
+
+    def doubtful_reports(self) -> Iterator[tuple[str, str]]:
+        """Reports that give nothing because their name is that of several images or reports."""
+        rows = self._db.execute(
+            "select distinct report.path, stem.count, report.count from report join stem on"
+            " report.name in ('stem:' || stem.name, 'image:' || stem.name)"
+            " where report.path != '' and (stem.count > 1 or report.count > 1)"
+            " order by report.path"
+        ).fetchall()
+        for path, images, reports in rows:
+            read = _path(path)
+            known = self._db.execute(
+                "select 1 from file where kind != '' and path like ? escape '!'",
+                (_like(beside(read)),),
+            ).fetchone()
+            if not known:
+                several = f"{images} images" if images > 1 else f"{reports} reports"
+                yield read, f"report of a name that several have: {several}; put it beside its own"
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Files left out when scanned, with the reason."""
@@ -256,8 +297,14 @@ class State:
 
 
 def stem_of(path: str) -> str:
-    """A file's name up to its first dot."""
-    return Path(path).name.partition(".")[0]
+    """A file's name without its ending, which has letters: "1.2.840" has none."""
+    name = Path(path).name
+    return re.sub(r"(?i)(\.nii)?\.[a-z][a-z0-9]{0,4}$", "", name) or name
+
+
+def beside(path: str) -> str:
+    """A file's path without its ending."""
+    return str(Path(path).with_name(stem_of(path)))
 
 
 def _stored(path: str) -> str:
@@ -267,6 +314,14 @@ def _stored(path: str) -> str:
 
 def _path(stored: str) -> str:
     return os.fsdecode(bytes.fromhex(stored[6:])) if stored.startswith("bytes:") else stored
+
+
+def _like(path: str) -> str:
+    """Files of this path with any ending, for SQL's `like` with "!" as its escape."""
+    plain = _stored(path)
+    for sign in "!%_":
+        plain = plain.replace(sign, f"!{sign}")
+    return f"{plain}.%"
 
 
 def _text(text: str) -> str:

@@ -6,13 +6,11 @@ is copied, each is read, mapped to a known word or number, and dropped.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
-import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
 
+from radsmith.datasets.corpus import read_manifest
 from radsmith.datasets.dicom_facts import dicom_facts, hounsfield, window_of
 from radsmith.datasets.entry import (
-    VOCABULARY,
+    COLUMNS,
     WINDOWS,
     Entry,
     Facts,
@@ -36,17 +35,18 @@ from radsmith.datasets.entry import (
     spread,
     windowed,
 )
+from radsmith.datasets.labelling import labelled
+from radsmith.datasets.listed import ListedRow
 from radsmith.datasets.state import Unit
 from radsmith.deidentification.attributes import Policy
 from radsmith.deidentification.burned_in import mask, text_in_frames
-from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.errors import InvalidInput, RadsmithError, reason_of
 from radsmith.files import read_bytes
 from radsmith.images.dicom.decoding import decode, has_pixels, in_colour, open_dicom
-from radsmith.images.pictures import RECORD_KEY
+from radsmith.images.lossy import lossy_record
+from radsmith.images.marks import RECORD_KEY
 from radsmith.images.provenance import Generation
-from radsmith.language.own_words import new_words
 from radsmith.language.report import read_report, report_language
-from radsmith.language.vocabulary import Concept, learn_concepts, to_toml
 
 Row = Mapping[str, str]
 _MOST = 89_478_485
@@ -58,7 +58,8 @@ class UnitOptions:
 
     source: the name given to these images.  text: what becomes of burned-in text: "mask",
     "refuse", or "keep" (where it was looked at before).  windows: names of CT windows.
-    slices: at most this many of a volume; 0: all.  labels: rows of a list by file name.
+    slices: at most this many of a volume; 0: all.  labels: rows of a list by path, of which
+    label_columns are named like findings.
     vocabulary: concepts of one's own, as TOML.
     """
 
@@ -70,7 +71,8 @@ class UnitOptions:
     windows: tuple[str, ...] = ()
     keep_doubtful: bool = False
     slices: int = 8
-    labels: Mapping[str, Row] = field(default_factory=dict)
+    labels: Mapping[str, ListedRow] = field(default_factory=dict)
+    label_columns: tuple[str, ...] = ()
     vocabulary: str = ""
 
 
@@ -97,8 +99,7 @@ def pictures_of(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitI
             raise
         yield UnitImage(path=unit.path, reason=str(error))
     except (MemoryError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield UnitImage(path=unit.path, reason=f"cannot be read: {text[:160]}")
+        yield UnitImage(path=unit.path, reason=f"cannot be read: {reason_of(error)}")
 
 
 def _of_file(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitImage]:
@@ -119,13 +120,15 @@ def _of_file(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitImag
     if frames.ndim == 4:
         frames = np.rint(frames.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
     facts = dicom_facts(dataset, options.modality, options.body_part)
+    findings = _row(unit, options)
     for index, frame in zip(chosen, frames, strict=True):
         for technique, pixels in _shown(dataset, frame, facts, options):
             name = f"{unit.path}\0{index}\0{technique}"
             words = "; ".join(w for w in (technique, facts.technique) if w)
             entry = _entry(unit, name, pixels, replace(facts, technique=words), options)
             entry = replace(entry, synthetic=dataset.get("SyntheticData") == "YES")
-            yield _checked(unit.path, _with_labels(entry, report), pixels, options)
+            entry = labelled(_with_labels(entry, report), findings, options.label_columns)
+            yield _checked(unit.path, entry, pixels, options)
 
 
 def _shown(
@@ -166,10 +169,11 @@ def _of_volume(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitIm
     except RadsmithError:
         raise
     except Exception as error:  # nibabel and zlib raise what they like
-        raise InvalidInput(f"damaged NIfTI: {str(error)[:160]}") from error
+        raise InvalidInput(f"damaged NIfTI: {reason_of(error)}") from error
     values = values[..., 0] if values.ndim == 4 else values
     view = ("sagittal", "coronal", "axial")[axis]
     rest = [n for n in range(3) if n != axis]
+    findings = _row(unit, options)
     facts = Facts(
         modality=options.modality,
         body_part=options.body_part,
@@ -193,12 +197,13 @@ def _of_volume(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitIm
                 replace(facts, technique=name),
                 options,
             )
-            yield _checked(unit.path, _with_labels(entry, report), pixels, options)
+            entry = labelled(_with_labels(entry, report), findings, options.label_columns)
+            yield _checked(unit.path, entry, pixels, options)
 
 
 def _of_picture(unit: Unit, data: bytes, report: str, options: UnitOptions) -> Iterator[UnitImage]:
     """PNG, JPEG and the like, with their row of the list where there is one."""
-    row = options.labels.get(Path(unit.path).name, {})
+    row = _row(unit, options)
     modality = row.get("modality") or options.modality
     if not modality:
         raise InvalidInput("no modality: give --modality, or a list with --labels")
@@ -214,13 +219,19 @@ def _of_picture(unit: Unit, data: bytes, report: str, options: UnitOptions) -> I
         reason = f"its report is in {language}: only English is read, so it gives no labels"
         yield UnitImage(path=unit.path, reason=reason)
     entry = replace(_with_labels(entry, report), **_made_by(data))
-    yield _checked(unit.path, _labelled(entry, row), pixels, options)
+    yield _checked(unit.path, labelled(entry, row, options.label_columns), pixels, options)
+
+
+def _row(unit: Unit, options: UnitOptions) -> Row:
+    """What the list says of a file, nothing where it has no row."""
+    found = options.labels.get(unit.path)
+    return found.cells if found else {}
 
 
 def _made_by(data: bytes) -> dict[str, Any]:
     """What a picture that radsmith made says of its making; nothing for others."""
     with Pillow.open(io.BytesIO(data)) as picture:
-        text = str(picture.info.get(RECORD_KEY, ""))
+        text = str(picture.info.get(RECORD_KEY, "")) or lossy_record(data)
     if not text:
         return {}
     record = Generation.from_json(text)
@@ -240,7 +251,7 @@ def open_picture(data: bytes) -> NDArray[np.uint8]:
     except RadsmithError:
         raise
     except Exception as error:  # Pillow raises what its decoders raise
-        raise InvalidInput(f"damaged picture: {str(error)[:160]}") from error
+        raise InvalidInput(f"damaged picture: {reason_of(error)}") from error
 
 
 def facts_of_row(row: Row, modality: str, body_part: str) -> Facts:
@@ -262,8 +273,8 @@ def facts_of_row(row: Row, modality: str, body_part: str) -> Facts:
 def _of_shard(path: Path, options: UnitOptions) -> Iterator[UnitImage]:
     """Pictures of a tar shard, with the rows of the manifest beside it."""
     split = path.name.partition("-")[0]
-    with (path.parent / f"{split}.csv").open(newline="", encoding="utf-8") as file:
-        rows = {row["key"]: row for row in csv.DictReader(file) if row["shard"] == path.name}
+    rows = {row["key"]: row for row in read_manifest(path.parent / f"{split}.csv")}
+    rows = {key: row for key, row in rows.items() if row["shard"] == path.name}
     with tarfile.open(path) as tar:
         for member in tar:
             row = rows.get(Path(member.name).stem)
@@ -281,13 +292,14 @@ def _of_shard(path: Path, options: UnitOptions) -> Iterator[UnitImage]:
                 entry = replace(
                     entry,
                     source=row["source"] or options.source,
-                    age_group=row["age_group"],
+                    age_group=row.get("age_group", ""),
                     synthetic=is_synthetic(row),
                     model_digest=row.get("model_digest") or "",
                     seed=int(seed) if seed.isdecimal() else None,
                     prompt=row.get("prompt") or "",
                 )
-                yield _checked(name, _labelled(entry, row), pixels, options)
+                more = [c for c in row if c not in COLUMNS]
+                yield _checked(name, labelled(entry, row, more), pixels, options)
             except InvalidInput as error:
                 yield UnitImage(path=name, reason=str(error))
 
@@ -324,62 +336,6 @@ def _with_labels(entry: Entry, report: str) -> Entry:
     present = [s for s in read.findings if s.status == "present"]
     severity = present[0].severity if len(present) == 1 else None
     return replace(entry, labels=dict(read.labels()), severity=severity)
-
-
-_MARKS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": np.nan, "-1.0": np.nan}
-
-
-def _labelled(entry: Entry, row: Row) -> Entry:
-    """Labels of a row: phrases or ids in `findings`, and columns named like findings (1, 0, -1)."""
-    from radsmith.language.vocabulary import default_vocabulary
-
-    vocabulary = default_vocabulary()
-    labels = dict(entry.labels)
-    severity = entry.severity
-    for phrase in filter(None, (p.strip() for p in row.get("findings", "").split(";"))):
-        if phrase.startswith("severity:"):
-            severity = phrase
-            continue
-        ids = (phrase,) if phrase in vocabulary.concepts else vocabulary.find(phrase)
-        part = f"body_part:{entry.body_part.replace(' ', '-')}"
-        labels |= {vocabulary.resolve(c, [part]): 1.0 for c in ids if c.startswith("finding:")}
-    for column, value in row.items():
-        ids = vocabulary.find(column) if (value or "").strip() in _MARKS and column else ()
-        for concept in ids:
-            if concept.startswith("finding:"):
-                labels[concept] = _MARKS[value.strip()]
-    return replace(entry, labels=labels, severity=severity)
-
-
-def own_vocabulary(file: Path | None, folders: Iterable[Path], rows: Iterable[Row]) -> str:
-    """TOML of one's own words: of a file, of data sets among the sources, and of label lists.
-
-    Raises NotFound for a missing file, InvalidInput for one that cannot be learned.
-    """
-    files = [file] if file else []
-    files += [f / VOCABULARY for f in folders if (f / VOCABULARY).is_file()]
-    found: dict[str, Concept] = {}
-    for path in files:
-        found |= {c.id: c for c in learn_concepts(read_bytes(path).decode("utf-8", "replace"))}
-    found |= {c.id: c for c in learn_concepts(new_words(rows))}
-    return to_toml(found.values())
-
-
-def read_labels(path: Path) -> dict[str, Row]:
-    """Rows of a CSV or JSON list by file name. Raises InvalidInput without a column `file`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = (
-            json.loads(text) if path.suffix == ".json" else list(csv.DictReader(io.StringIO(text)))
-        )
-        named: dict[str, Row] = {
-            Path(str(row["file"])).name: {k: str(v or "") for k, v in row.items()} for row in rows
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidInput(
-            f"{path} is no list of pictures: expected CSV or JSON rows with `file` ({error!r})"
-        ) from error
-    return named
 
 
 def _checked(path: str, entry: Entry, pixels: NDArray[np.uint8], options: UnitOptions) -> UnitImage:

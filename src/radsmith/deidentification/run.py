@@ -54,11 +54,15 @@ def read_secret(path: Path) -> bytes:
 
     Raises InvalidInput where it is shorter than 16 bytes or others can read it.
     """
-    if not path.exists():
-        prepare_folder(path.parent)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(32).encode())
+    try:
+        if not path.exists():
+            prepare_folder(path.parent)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_hex(32).encode())
+    except (RadsmithError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"no secret can be kept in {path}: {said}") from error
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         raise InvalidInput(f"others can read the secret {path}: chmod 600 {path}")
     secret = read_bytes(path).strip()

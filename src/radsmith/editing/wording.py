@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from radsmith.editing.operations import Margins, Source
+from radsmith.editing.operations import LARGEST_CANVAS, Margins, Source
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, plan_of
@@ -34,7 +34,12 @@ def margins_of(source: Source, sides: tuple[str, str, str, str], canvas: str | N
     """
     height, width = source.shape
     if canvas is not None and any(side != "0" for side in sides):
-        raise InvalidInput("give a canvas or margins, not both")
+        raise InvalidInput(f"give --canvas {canvas} or sides, not both")
+    if canvas is None and all(side == "0" for side in sides):
+        raise InvalidInput(
+            "say how far: --left, --right, --top or --bottom in pixels or mm, or --canvas"
+            " WIDTHxHEIGHT"
+        )
     if canvas is not None:
         try:
             wide, high = (int(part) for part in canvas.lower().split("x"))
@@ -53,6 +58,8 @@ def margins_of(source: Source, sides: tuple[str, str, str, str], canvas: str | N
                 f"a margin is pixels or millimetres such as 40 or 30mm, got {text!r}"
             )
         length = float(match[1])
+        if length > LARGEST_CANVAS:
+            raise InvalidInput(f"a margin of {text[:40]} is larger than any canvas")
         if match[2] == "mm":
             if spacing is None:
                 raise InvalidInput("the image has no pixel spacing: give margins in pixels")
@@ -102,8 +109,13 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
     shown = filled_in(read_prompt(words).prompt)[0] if words else Prompt()
     named = add if add is not None else remove
     if named is None:
-        if severity is None or not any(f.present for f in shown.findings):
+        if severity is None:
             raise InvalidInput("say what to change: --add FINDING, --remove FINDING or --severity")
+        if not any(f.present for f in shown.findings):
+            raise InvalidInput(
+                f"--severity {severity} grades a finding, and none is named: add --add FINDING, or"
+                " say in --prompt what the image shows"
+            )
         named = default_vocabulary()[next(f for f in shown.findings if f.present).concept].name
     if remove is not None and severity is not None:
         raise InvalidInput("a finding that is removed has no severity: drop one of the two")
@@ -134,12 +146,16 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
 
 def _finding(named: str, severity: str | None) -> Finding:
     what, _, site = named.partition("@")
+    if not what.strip():
+        raise InvalidInput(f"“{named}” names no finding: give one, such as pneumonia")
     text = " ".join(p for p in (severity or "", what, f"in the {site}" if site else "") if p)
     reading = read_prompt(text)
     found = [f for f in reading.prompt.findings if f.concept != NORMAL]
     near = "; ".join(map(str, reading.unknown))
     if found and near:
         raise InvalidInput(f"not understood in “{named}”: {near}")
+    if found and not found[0].present:
+        raise InvalidInput(f"“{what}” denies a finding: name it alone, with --remove")
     if not found:
-        raise InvalidInput(f"“{what}” is no finding radsmith knows{f' ({near})' if near else ''}")
+        raise InvalidInput(f"“{named}” is no finding radsmith knows{f' ({near})' if near else ''}")
     return found[0]

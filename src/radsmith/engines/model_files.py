@@ -81,6 +81,10 @@ def load_files(model: Path | None = None) -> ModelFiles:
 def read_config(model: Path) -> dict[str, Any]:
     """The JSON sidecar of a model; the concepts it brings along enter the vocabulary."""
     data = _read(model, SIDECAR)
+    if data is None and (model / "train.csv").is_file():
+        raise InvalidInput(
+            f"{model} is a data set, no model: make one of it with radsmith finetune {model}"
+        )
     if data is None:
         raise NotFound(f"no model in {model}: expected {SIDECAR}; reinstall radsmith")
     try:
@@ -90,7 +94,7 @@ def read_config(model: Path) -> dict[str, Any]:
             from radsmith.language.vocabulary import learn_concepts
 
             learn_concepts(str(config["vocabulary"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{model} is not a radsmith model: {error!r}") from error
     return config
 
@@ -106,10 +110,13 @@ def pack(parts: Mapping[str, bytes], path: Path) -> None:
 
 def _read(model: Path, name: str) -> bytes | None:
     """A file of a model; None where it is not there."""
-    if model.is_dir():
-        return (model / name).read_bytes() if (model / name).is_file() else None
-    if not model.is_file():
-        raise NotFound(f"no model in {model}: give a {SUFFIX} file or a model folder")
+    try:
+        if model.is_dir():
+            return (model / name).read_bytes() if (model / name).is_file() else None
+        if not model.is_file():
+            raise NotFound(f"no model in {model}: give a {SUFFIX} file or a model folder")
+    except OSError as error:
+        raise InvalidInput(f"no model in {model}: {error.strerror}") from error
     try:
         with zipfile.ZipFile(model) as archive:
             if archive.getinfo(name).file_size > MAX_BYTES:

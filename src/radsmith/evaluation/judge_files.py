@@ -56,5 +56,5 @@ def _config(path: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(read_bytes(path))
         return dict(config)
-    except ValueError as error:
-        raise InvalidInput(f"{path} is not JSON: {error}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"{path} is not JSON of an object: {error}") from error

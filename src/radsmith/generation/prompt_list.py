@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from radsmith import tables
 from radsmith.errors import InvalidInput
 from radsmith.files import read_bytes
-from radsmith.images.provenance import Settings
+from radsmith.images.provenance import Request, Settings
+from radsmith.tables import read_table
 
 COLUMNS = ("prompt", "n", "seed", "name", "steps", "guidance", "sampler", "size")
 MOST_PER_ROW = 100_000
@@ -21,7 +20,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row. line: in the file, from 1.  error: why it cannot be used, else empty."""
+    """One row. line: in the file, from 1; 0: no file.  error: why it cannot be used, else empty."""
 
     line: int
     prompt: str
@@ -35,44 +34,30 @@ class Row:
 def read_list(path: Path, count: int, seed: int, settings: Settings) -> list[Row]:
     """Rows of a CSV file with a header; count, seed and settings hold where a cell is empty.
 
-    Columns: `prompt`, and if wanted `n`, `seed`, `name`, `steps`, `guidance`, `sampler`, `size`.
-    A row that cannot be used is returned with its error. Raises NotFound, or InvalidInput for a
-    file that is no such list at all.
+    Columns: `prompt`, and if wanted `n`, `seed`, `name`, `steps`, `guidance`, `sampler`, `size`;
+    between cells as `tables.read_table` has it. A row that cannot be used is returned with its
+    error. Raises NotFound, or InvalidInput for a file that is no such list at all.
     """
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text: save it as CSV UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    header = [name.strip().lower() for name in reader.fieldnames or ()]
-    if "prompt" not in header:
-        raise InvalidInput(f"{path} needs a header with the column prompt; known: {COLUMNS}")
-    unknown = set(header) - set(COLUMNS)
-    if unknown:
-        raise InvalidInput(f"{path} has unknown columns {sorted(unknown)}; known: {COLUMNS}")
-    reader.fieldnames = header
+    table = read_table(read_bytes(path), str(path), ("prompt",))
+    unknown = [column for column in table.columns if column.lower() not in COLUMNS]
+    if unknown or table.unnamed:
+        more = [*map(repr, unknown), *(f"number {n} without a name" for n in table.unnamed)]
+        known = ", ".join(COLUMNS)
+        raise InvalidInput(f"{path} has unknown columns: {', '.join(more)}; known: {known}")
+    if not table.rows:
+        raise InvalidInput(f"{path} names no prompt: below its header there is no row")
     base = Row(line=0, prompt="", count=count, seed=seed, settings=settings)
-    return list(_rows(reader, base, path))
+    return [_usable(row, base) for row in table.rows]
 
 
-def _rows(reader: csv.DictReader[str], base: Row, path: Path) -> Iterator[Row]:
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield replace(base, line=reader.line_num, error=f"not readable as CSV: {error}")
-            continue
-        try:
-            if None in cells:
-                raise InvalidInput(
-                    "more cells than the header has; put a prompt with commas in double quotes"
-                )
-            yield _row({k: (v or "").strip() for k, v in cells.items()}, base, reader.line_num)
-        except InvalidInput as error:
-            prompt = cells.get("prompt") or ""
-            yield replace(base, line=reader.line_num, prompt=prompt, error=str(error))
+def _usable(found: tables.Row, base: Row) -> Row:
+    cells = {column.lower(): cell for column, cell in found.cells.items()}
+    try:
+        if found.error:
+            raise InvalidInput(found.error)
+        return _row(cells, base, found.line)
+    except InvalidInput as error:
+        return replace(base, line=found.line, prompt=cells.get("prompt", ""), error=str(error))
 
 
 def _row(cells: dict[str, str], base: Row, line: int) -> Row:
@@ -94,9 +79,25 @@ def _row(cells: dict[str, str], base: Row, line: int) -> Row:
         size=size,
     )
     seed = _value(cells, "seed", base.seed)
+    for last in (seed, seed + count - 1):
+        Request(prompt=cells["prompt"], seed=last, settings=settings)
     return Row(
         line=line, prompt=cells["prompt"], count=count, seed=seed, name=name, settings=settings
     )
+
+
+def told_apart(settings: Settings, other: Settings) -> str:
+    """For a file's name: what these settings say otherwise than the other, such as "-steps16"."""
+    said = ""
+    if settings.num_steps != other.num_steps:
+        said += f"-steps{settings.num_steps}"
+    if settings.guidance_scale != other.guidance_scale:
+        said += f"-guidance{settings.guidance_scale:g}"
+    if settings.sampler != other.sampler:
+        said += f"-{settings.sampler}"
+    if settings.size != other.size:
+        said += "-{}x{}".format(*settings.size) if settings.size else "-natural"
+    return said
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -121,7 +122,7 @@ def _value(cells: dict[str, str], column: str, default: Number) -> Number:
     if not value:
         return default
     try:
-        return type(default)(value)
+        return type(default)(value if isinstance(default, int) else value.replace(",", "."))
     except ValueError:
         kind = "whole number" if isinstance(default, int) else "number"
         raise InvalidInput(f"{column} must be a {kind}, got {value!r}") from None

@@ -28,12 +28,16 @@ EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".n
 
 @dataclass(frozen=True, kw_only=True)
 class ImageJob:
-    """One image to make. formats: keys of EXTENSIONS; path: without extension."""
+    """One image to make. formats: keys of EXTENSIONS; path: without extension.
+
+    line: of the list that asks for it, 0 where there is none.
+    """
 
     plan: Plan
     request: Request
     path: Path
     formats: tuple[str, ...]
+    line: int = 0
 
     @property
     def files(self) -> tuple[Path, ...]:

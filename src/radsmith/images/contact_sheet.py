@@ -12,7 +12,7 @@ import json
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
 from itertools import chain
@@ -26,7 +26,7 @@ from PIL import ImageDraw, ImageFont, PngImagePlugin
 
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Image, quantize
-from radsmith.images.pictures import XMP_KEY, xmp_packet
+from radsmith.images.marks import SHEET_KEY, XMP_KEY, xmp_packet
 from radsmith.images.provenance import NOTICE, Generation
 
 MARK = "Synthetic · not for diagnosis"
@@ -115,7 +115,7 @@ def contact_sheet(tiles: Sequence[Tile], columns: int, tile: int = 256, title: s
             draw.text((x, y + tile + 6 + number * _LINE), line, fill=_INK, font=_font(13))
     note = _clipped(NOTICE, width - 2 * _MARGIN, _font(13))
     draw.text((_MARGIN, height - 25), note, fill=_AMBER, font=_font(13))
-    return _png(sheet)
+    return _png(sheet, [item.record for item in tiles if item.record])
 
 
 def contact_page(
@@ -182,7 +182,7 @@ def _link(file: str) -> str:
 
 
 def _data_uri(image: Image) -> str:
-    data = _png(_fitted(image, min(PREVIEW_SIDE, max(image.size))))
+    data = _png(_fitted(image, min(PREVIEW_SIDE, max(image.size))), [])
     return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
@@ -196,8 +196,9 @@ def _fitted(image: Image, side: int) -> Pillow.Image:
     return Pillow.fromarray(display_levels(image)).resize(size, Pillow.Resampling.LANCZOS)
 
 
-def _png(picture: Pillow.Image) -> bytes:
+def _png(picture: Pillow.Image, records: Sequence[Generation]) -> bytes:
     info = PngImagePlugin.PngInfo()
+    info.add_itxt(SHEET_KEY, json.dumps([asdict(r) for r in records], ensure_ascii=False))
     info.add_itxt("Description", NOTICE)
     info.add_itxt(XMP_KEY, xmp_packet(NOTICE))
     stream = io.BytesIO()

@@ -12,24 +12,22 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, PngImagePlugin
 
-from radsmith.errors import InvalidInput, NotFound
+from radsmith.errors import InvalidInput, NotFound, reason_of
 from radsmith.files import read_bytes
 from radsmith.images.image import Image, quantize
-from radsmith.images.provenance import NOTICE, Generation
+from radsmith.images.lossy import lossy_record
+from radsmith.images.marks import RECORD_KEY, SHEET_KEY, XMP_KEY, description, xmp_packet
+from radsmith.images.provenance import Generation
 
-RECORD_KEY = "radsmith"
-XMP_KEY = "XML:com.adobe.xmp"
 FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "BMP", "PPM", "WEBP")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _NPY_MAGIC = b"\x93NUMPY"
-_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _MIN_IS_WHITE = 0
 
 
@@ -71,31 +69,6 @@ def npy_bytes(image: Image, record: Generation) -> tuple[bytes, bytes]:
     return stream.getvalue(), text.encode() + b"\n"
 
 
-def description(record: Generation) -> str:
-    """One line for people: the notice and what was asked for."""
-    return f"{NOTICE} Prompt: {record.prompt}"
-
-
-def xmp_packet(text: str, *, edited: bool = False) -> str:
-    """The machine-readable synthetic mark: IPTC Photo Metadata 2023.1, Digital Source Type.
-
-    `trainedAlgorithmicMedia`, or its `composite…` kind where pixels of an input picture remain.
-    """
-    kind = "compositeWithTrainedAlgorithmicMedia" if edited else "trainedAlgorithmicMedia"
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about=""'
-        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        ' xmlns:dc="http://purl.org/dc/elements/1.1/"'
-        f' Iptc4xmpExt:DigitalSourceType="{_SOURCE_TYPE}{kind}">'
-        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(_xml_text(text))}</rdf:li>'
-        "</rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
-        '<?xpacket end="w"?>'
-    )
-
-
 def read_image(path: Path) -> Image:
     """A DICOM file or a picture, told apart by content; see `read_dicom` and `read_picture`."""
     if is_dicom(read_bytes(path)):
@@ -125,7 +98,7 @@ def read_picture(path: Path) -> Image:
 
 
 def read_record(path: Path) -> Generation:
-    """The provenance record in a PNG or DICOM file, or in the JSON beside an NPY file.
+    """The provenance record in a PNG, JPEG, WebP or DICOM file, or in the JSON beside an NPY file.
 
     Raises NotFound (no such file, no JSON beside it) or InvalidInput (no radsmith record).
     """
@@ -140,12 +113,30 @@ def read_record(path: Path) -> Generation:
     elif data.startswith(_PNG_MAGIC):
         with opened(data, path) as picture:
             text = str(picture.info.get(RECORD_KEY, ""))
+    elif data.startswith((b"\xff\xd8\xff", b"RIFF")):
+        text = lossy_record(data)
     if not text:
         raise InvalidInput(
             f"{path} has no radsmith provenance record; it was not made by radsmith, or another"
             " program saved it again without its metadata"
         )
     return Generation.from_json(text)
+
+
+def read_sheet(path: Path) -> list[Generation]:
+    """The records of the images on a contact sheet, in order; none of any other file.
+
+    Raises NotFound, or InvalidInput for a record that cannot be read.
+    """
+    data = read_bytes(path)
+    if not data.startswith(_PNG_MAGIC):
+        return []
+    with opened(data, path) as picture:
+        text = str(picture.info.get(SHEET_KEY, "[]"))
+    try:
+        return [Generation.from_json(json.dumps(entry)) for entry in json.loads(text)]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"{path}: the records of this sheet cannot be read: {error}") from error
 
 
 def _levels(image: Image, bits: int) -> NDArray[np.unsignedinteger]:
@@ -164,11 +155,6 @@ def _levels(image: Image, bits: int) -> NDArray[np.unsignedinteger]:
     return pixels.astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def _xml_text(text: str) -> str:
-    """Without the control characters XML 1.0 forbids."""
-    return "".join(c for c in text if (c >= " " and c not in "\ufffe\uffff") or c in "\t\n\r")
-
-
 @contextmanager
 def opened(data: bytes, path: Path) -> Iterator[Pillow.Image]:
     """The picture in `data`; what Pillow cannot take becomes InvalidInput."""
@@ -181,8 +167,8 @@ def opened(data: bytes, path: Path) -> Iterator[Pillow.Image]:
         raise InvalidInput(f"{path} is too large to open: {error}; crop or shrink it") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise InvalidInput(
-            f"{path} is not a readable picture ({error}); expected PNG, JPEG, TIFF, JPEG 2000,"
-            " BMP, PGM, WebP or DICOM: save it again from its source"
+            f"{path} is not a readable picture ({reason_of(error)}); expected PNG, JPEG, TIFF, JPEG"
+            " 2000, BMP, PGM, WebP or DICOM: save it again from its source"
         ) from error
 
 

@@ -106,5 +106,5 @@ class Generation:
                 if key in known
             }
             return cls(**values)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidInput(f"not a radsmith provenance record: {error}") from error

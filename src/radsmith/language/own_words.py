@@ -38,7 +38,7 @@ def meant(kind: str, phrase: str) -> tuple[str, ...]:
     vocabulary = default_vocabulary()
     if phrase in vocabulary.concepts or phrase.startswith("severity:"):
         return (phrase,)
-    if not slug(phrase) or (kind == "finding" and _denied(phrase)):
+    if not slug(phrase) or (kind == "finding" and denied_findings(phrase)):
         return ()
     own = phrase if _ID.fullmatch(phrase) else f"{kind}:{slug(phrase)}"
     if own in vocabulary.concepts:
@@ -48,12 +48,14 @@ def meant(kind: str, phrase: str) -> tuple[str, ...]:
     return tuple(c for c in found if c.partition(":")[0] in LEARNABLE) or (own,)
 
 
-def _denied(phrase: str) -> bool:
-    """Whether the words name findings, and all of them as absent."""
+def denied_findings(phrase: str) -> tuple[str, ...]:
+    """Ids of the findings that the words deny, where they name some and deny all of them."""
     if len(phrase) > LONGEST_TEXT:
-        return False
+        return ()
     findings = read_prompt(phrase).prompt.findings
-    return bool(findings) and not any(finding.present for finding in findings)
+    if any(finding.present for finding in findings):
+        return ()
+    return tuple(finding.concept for finding in findings)
 
 
 def new_words(rows: Iterable[Row]) -> str:

@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radsmith import __version__
+from radsmith.server.openai import deletes as deletes_api
 from radsmith.server.openai import edits as edits_api
 from radsmith.server.openai import images as images_api
 from radsmith.server.studio import edits as studio_edits
+from radsmith.server.studio import own as studio_own
 from radsmith.server.studio import routes as studio_api
 from radsmith.server.web import files as files_api
 from radsmith.server.web import page
@@ -37,7 +39,8 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.door, app.state.services = services.door, services
     add_handlers(app)
-    for module in (images_api, edits_api, files_api, studio_api, studio_edits):
+    apis = (images_api, edits_api, deletes_api, files_api, studio_api, studio_edits, studio_own)
+    for module in apis:
         app.include_router(module.router)
     app.add_middleware(_Counting)
     app.add_middleware(Guard, settings=services.settings)

@@ -29,6 +29,7 @@ from torch.nn import functional
 from radsmith.datasets.corpus import Corpus, balance, contents, load_corpus
 from radsmith.datasets.holdout import bucket
 from radsmith.datasets.labels import concepts_of
+from radsmith.errors import InvalidInput
 from radsmith.evaluation.judge import EXCLUSIVE, Judge
 from radsmith.evaluation.judge_files import load_judge
 from radsmith.evaluation.metrics import auroc
@@ -215,6 +216,11 @@ def train_judge(
     torch.manual_seed(recipe.seed)
     own = np.flatnonzero(judges_half(corpus))
     groups = groups_of(subset(corpus, own))
+    if not any(groups.values()):
+        raise InvalidInput(
+            f"the judge needs {FEWEST} images of one kind among half of the patients; of these"
+            f" {len(corpus)} images {len(own)} are theirs: give it more data"
+        )
     wanted, known = targets(corpus, groups)
     weight = balance(replace(subset(corpus, own), held_out=np.zeros(len(own), bool)))
     network = JudgeNetwork(wanted.shape[1], pretrained=pretrained)

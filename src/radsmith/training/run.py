@@ -14,7 +14,6 @@ model = "FOLDER"       # with `initial`: the model it belongs to, if not the shi
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 import tomllib
@@ -32,10 +31,11 @@ from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.files import write_atomically
+from radsmith.files import read_bytes, write_atomically
 from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.provenance import Request
+from radsmith.tables import read_table, text_of
 from radsmith.training.checkpoints import last_entry
 from radsmith.training.choosing import Material
 from radsmith.training.export import export_model
@@ -184,32 +184,33 @@ def read_sources(paths: Sequence[Path], corpus: Corpus) -> dict[str, dict[str, A
     rows = []
     for path in paths:
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows += [row for row in csv.DictReader(file) if row["source"] in counts]
+            table = read_table(read_bytes(path), str(path), ("source",))
+            rows += [row.cells for row in table.rows if row.cells.get("source") in counts]
     return {
         row["source"]: {
             "images": counts[row["source"]],
-            "licence": row["license"],
-            "licence_class": row["license_class"],
-            "repository": row["repository"],
+            "licence": row.get("license", ""),
+            "licence_class": row.get("license_class", ""),
+            "repository": row.get("repository", ""),
         }
         for row in rows
     }
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise NotFound(f"no training configuration {path}")
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        config = tomllib.loads(text_of(read_bytes(path), str(path)))
+    except ValueError as error:
         raise InvalidInput(f"{path} is not TOML: {error}") from error
     missing = {"data", "state"} - set(config)
     if missing:
         raise InvalidInput(f"{path} must name {' and '.join(sorted(missing))}")
-    unknown = set(config.get("stages", STAGES)) - set(STAGES)
-    if unknown:
-        raise InvalidInput(f"unknown stages {sorted(unknown)}: there are {STAGES}")
+    data = config["data"] if isinstance(config["data"], list) else [config["data"]]
+    if not all(isinstance(text, str) for text in (*data, config["state"])):
+        raise InvalidInput(f"{path}: data and state must be texts that name folders")
+    stages = config.get("stages", list(STAGES))
+    if not isinstance(stages, list) or set(map(str, stages)) - set(STAGES):
+        raise InvalidInput(f"{path} names unknown stages {stages!r}: there are {list(STAGES)}")
     return config
 
 

@@ -24,9 +24,9 @@ from radsmith.server.store.blobs import Blobs
 
 
 def generation_payload(
-    planned: Plan, prompt: str, seed: int, settings: Settings, side: int
+    planned: Plan, prompt: str, seed: int, settings: Settings, size: tuple[int, int] | None
 ) -> dict[str, Any]:
-    """The JSON values of a job that draws a prompt. side: of a square in pixels, 0 as natural."""
+    """The JSON values of a job that draws a prompt. size: width, height; None as natural."""
     return {
         "operation": "generate",
         "prompt": prompt,
@@ -34,7 +34,7 @@ def generation_payload(
         "seed": seed,
         "steps": settings.num_steps,
         "guidance": settings.guidance_scale,
-        "side": side,
+        "size": list(size) if size else None,
     }
 
 
@@ -110,11 +110,10 @@ def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, byte
         raise InvalidInput("this job is of an older radsmith: ask for it again")
     created = now()
     if payload["operation"] == "generate":
-        side = payload["side"]
         settings = Settings(
             num_steps=payload["steps"],
             guidance_scale=payload["guidance"],
-            size=(side, side) if side else None,
+            size=size_of(payload),
         )
         request = Request(prompt=payload["prompt"], seed=payload["seed"], settings=settings)
         image, record = make(engine, Plan.from_fields(payload["plan"]), request, created)
@@ -127,6 +126,13 @@ def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, byte
         record = replace(record, warnings=(*record.warnings, note))
     continued = after.shape != source.shape
     return made_from(after, record, origin, _corner(edited.mask) if continued else None)
+
+
+def size_of(payload: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height that a payload asks for; older ones name the side of a square."""
+    side = payload.get("side")
+    width, height = payload.get("size") or (side, side)
+    return (width, height) if width else None
 
 
 def made_from(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +17,33 @@ from radsmith.editing import formats
 from radsmith.editing.dicom import as_shown
 from radsmith.editing.operations import Source
 from radsmith.images.image import Image, Unit, Window, quantize
+from radsmith.images.lossy import QUALITY, lossy_bytes
 from radsmith.images.provenance import Generation
 from radsmith.server.jobs.drawing import pixels_of
 from radsmith.server.jobs.history import StoredImage
 from radsmith.server.store.blobs import Blobs
 
-Format = formats.Format
-MEDIA = {"png": "image/png", "png16": "image/png", "dicom": "application/dicom"}
-SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm"}
+Format = Literal["png", "png16", "dicom", "jpeg", "webp"]
+MEDIA = {
+    "png": "image/png", "png16": "image/png", "dicom": "application/dicom", "jpeg": "image/jpeg",
+    "webp": "image/webp",
+}  # fmt: skip
+SUFFIX = {"png": ".png", "png16": ".png", "dicom": ".dcm", "jpeg": ".jpg", "webp": ".webp"}
+
+
+def file_name(form: Format, quality: int) -> str:
+    """The last part of an address: what is asked for, such as "jpeg-95.jpg"."""
+    return (
+        f"{form}-{quality}{SUFFIX[form]}" if form in ("jpeg", "webp") else f"{form}{SUFFIX[form]}"
+    )
+
+
+def named_file(name: str) -> tuple[Format, int] | None:
+    """Format and quality of `file_name`; None for anything else."""
+    kind, _, quality = name.partition(".")[0].partition("-")
+    form = next((f for f in get_args(Format) if f == kind), None)
+    level = int(quality) if re.fullmatch(r"\d{1,3}", quality) else QUALITY
+    return (form, level) if form and file_name(form, level) == name else None
 
 
 def source_of(stored: StoredImage, blobs: Blobs) -> Source:
@@ -37,8 +58,14 @@ def source_of(stored: StoredImage, blobs: Blobs) -> Source:
     return Source(image=image, bits=stored.bits, inverted=stored.inverted, words=words)
 
 
-def file_bytes(stored: StoredImage, blobs: Blobs, form: Format) -> bytes:
-    """The image as a file that carries its provenance, as `formats.file_bytes` makes it."""
+def file_bytes(stored: StoredImage, blobs: Blobs, form: Format, quality: int = QUALITY) -> bytes:
+    """The image as a file that carries its provenance, as `formats.file_bytes` makes it.
+
+    quality: of jpeg and webp, which show it as it is looked at.
+    """
+    if form == "jpeg" or form == "webp":
+        record = Generation.from_json(stored.record)
+        return lossy_bytes(Image(pixels=shown_levels(stored, blobs)), record, form, quality)
     source, record = source_of(stored, blobs), Generation.from_json(stored.record)
     uid_source = _uids(stored.id)
     return formats.file_bytes(source, record, form, stored.origin, uid_source=uid_source)
@@ -54,6 +81,14 @@ def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:
     stream = io.BytesIO()
     Pillow.fromarray(levels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def shown_levels(stored: StoredImage, blobs: Blobs) -> NDArray[np.float32]:
+    """(height, width) as it is looked at, 0 black to 1 white."""
+    source = source_of(stored, blobs)
+    if stored.origin is not None:
+        return np.asarray(as_shown(source).pixels, np.float32)
+    return (_levels(source)[0] / 65535).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

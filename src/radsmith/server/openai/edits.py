@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -15,7 +16,7 @@ from radsmith.editing.request import EditRequest, plan_edit
 from radsmith.errors import InvalidInput
 from radsmith.server.jobs.drawing import Kept, edit_payload, keep_mask, npy_of
 from radsmith.server.jobs.queue import NewBatch
-from radsmith.server.openai.images import RESPONSES, RetryKey, answer, events_of, finished
+from radsmith.server.openai.images import RESPONSES, RetryKey, answer, events_of, finished, told
 from radsmith.server.openai.shapes import (
     Common,
     EditFields,
@@ -30,6 +31,7 @@ from radsmith.server.web.waiting import submit
 
 router = APIRouter(prefix="/v1", responses=RESPONSES)
 _MOST_FIELDS = 60
+_MOST_FILES = 17
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -52,13 +54,20 @@ def form_schema(shape: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any
     openapi_extra=form_schema(EditFields, ("image", "mask")),
 )
 async def edit_image(
-    request: Request, caller: ApiCaller, services: ServicesDep, retry_key: RetryKey = None
+    request: Request,
+    response: Response,
+    caller: ApiCaller,
+    services: ServicesDep,
+    retry_key: RetryKey = None,
 ) -> Any:
     """Draw a part of an image anew: where the mask is transparent (or white), or the image itself
-    is transparent. All other pixels of the answer are those of the image, bit for bit."""
-    fields, files = await read_form(request, ("image", "mask"))
+    is transparent. All other pixels of the answer are those of the image, bit for bit, and so is
+    its size. Of a list of images the first is edited."""
+    fields, files, more = await read_form(request, ("image", "mask"))
     body = checked(EditFields, fields)
     body.check_model(services.facts.name)
+    headers = told(services, ignored := [*body.ignored, *more, *_size(body)])
+    response.headers.update(headers)
 
     def new() -> NewBatch:
         found = services.uploads.picture(_needed(files, "image"), "image")
@@ -74,8 +83,8 @@ async def edit_image(
     batch = await submit(services, caller, await run_in_threadpool(new))
     if body.stream:
         events = events_of(services, caller, batch, request, body, "image_edit")
-        return StreamingResponse(events, media_type="text/event-stream")
-    return await _answered(services, caller, batch, request, body, body.ignored, retry_key)
+        return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+    return await _answered(services, caller, batch, request, body, ignored, retry_key)
 
 
 @router.post(
@@ -85,12 +94,18 @@ async def edit_image(
     openapi_extra=form_schema(VariationRequest, ("image",)),
 )
 async def vary_image(
-    request: Request, caller: ApiCaller, services: ServicesDep, retry_key: RetryKey = None
+    request: Request,
+    response: Response,
+    caller: ApiCaller,
+    services: ServicesDep,
+    retry_key: RetryKey = None,
 ) -> Any:
     """Other versions of an image. What it shows is taken from its record or DICOM attributes."""
-    fields, files = await read_form(request, ("image",))
+    fields, files, more = await read_form(request, ("image",))
     body = checked(VariationRequest, fields)
     body.check_model(services.facts.name)
+    ignored = [*body.ignored, *more, *_size(body)]
+    response.headers.update(told(services, ignored))
 
     def new() -> NewBatch:
         found = services.uploads.picture(_needed(files, "image"), "image")
@@ -98,7 +113,7 @@ async def vary_image(
         return _batch(services, caller, body, found, request, retry_key)
 
     batch = await submit(services, caller, await run_in_threadpool(new))
-    return await _answered(services, caller, batch, request, body, [], retry_key)
+    return await _answered(services, caller, batch, request, body, ignored, retry_key)
 
 
 async def _answered(
@@ -124,10 +139,6 @@ def _batch(
     asked: EditRequest,
     retry_key: str | None,
 ) -> NewBatch:
-    height, width = found.source.shape
-    if body.side and (body.side, body.side) != (width, height):
-        text = f"an edit keeps the size of its image, {width}x{height}: leave size out, or auto"
-        raise Problem(400, text, param="size", code="invalid_value")
     pixels = services.store.blobs.put(npy_of(found.source.image.pixels))
     kept = Kept(source=found.source, origin=found.origin, pixels=pixels)
     return new_edit(services, caller, asked, kept, body, retry_key)
@@ -143,6 +154,11 @@ def _asked(
         strict=bool(body.strict),
         **parts,
     )
+
+
+def _size(body: Common) -> list[str]:
+    """An edit has the size of its image, whatever is asked."""
+    return ["size"] if body.pixels else []
 
 
 def new_edit(
@@ -174,32 +190,37 @@ def new_edit(
 
 async def read_form(
     request: Request, names: tuple[str, ...]
-) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Text fields and files of a multipart body. Raises Problem for what is not one, for fields
-    given twice and for files that were not asked for."""
+) -> tuple[dict[str, str], dict[str, bytes], list[str]]:
+    """Text fields, files, and what is there beyond: further files of a list, as "image 2".
+
+    Raises Problem for what is no multipart body, for fields given twice, and for files that were
+    not asked for.
+    """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Problem(400, "the body must be multipart/form-data", code="invalid_body")
-    form: FormData = await request.form(max_files=4, max_fields=_MOST_FIELDS)
+    form: FormData = await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS)
     fields: dict[str, str] = {}
-    files: dict[str, bytes] = {}
+    files: dict[str, list[UploadFile]] = {}
     try:
         for key, value in form.multi_items():
-            name = key.removesuffix("[]")
-            if name in fields or name in files:
+            name = re.sub(r"\[\d{0,2}\]$", "", key)
+            listed = isinstance(value, UploadFile) and name == "image"
+            if name in fields or (name in files and not listed):
                 text = f"'{name[:80]}' is given twice; radsmith takes one"
                 raise Problem(400, text, param=name[:80], code="invalid_value")
             if isinstance(value, UploadFile):
                 if name not in names:
                     raise Problem(400, f"Unknown file: '{name[:80]}'.", code="unknown_parameter")
-                files[name] = await value.read()
+                files.setdefault(name, []).append(value)
             elif name in names:
                 text = f"'{name}' must be a file"
                 raise Problem(400, text, param=name, code="invalid_value")
             else:
                 fields[name] = value
+        first = {name: await given[0].read() for name, given in files.items()}
     finally:
         await form.close()
-    return fields, files
+    return fields, first, [f"image {n + 1}" for n in range(1, len(files.get("image", [])))]
 
 
 def checked(shape: type[Shape], fields: dict[str, str]) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -17,7 +17,7 @@ from radsmith.generation.plan import plan
 from radsmith.server.jobs.drawing import generation_payload
 from radsmith.server.jobs.history import BatchView, StoredImage
 from radsmith.server.jobs.queue import NewBatch
-from radsmith.server.jobs.renderings import SUFFIX, Format, file_bytes
+from radsmith.server.jobs.renderings import file_bytes, file_name
 from radsmith.server.openai.shapes import (
     MODEL_ALIASES,
     BatchNotes,
@@ -27,6 +27,9 @@ from radsmith.server.openai.shapes import (
     ImagesResponse,
     Model,
     ModelList,
+    Usage,
+    fitted,
+    is_model,
     unknown_model,
 )
 from radsmith.server.web.access import ApiCaller, Caller, ServicesDep
@@ -48,17 +51,18 @@ RetryKey = Annotated[
 
 @router.get("/models")
 async def list_models(_: ApiCaller, services: ServicesDep) -> ModelList:
-    """The models: radsmith's own, and the alias that older scripts ask for."""
-    names = dict.fromkeys((services.facts.name, *MODEL_ALIASES))
-    return ModelList(data=[Model(id=name, created=_BORN) for name in names])
+    """The models: radsmith's own, and the names that scripts ask for."""
+    own = services.facts.name
+    names = dict.fromkeys((own, *MODEL_ALIASES))
+    return ModelList(data=[Model(id=name, created=_BORN, drawn_by=own) for name in names])
 
 
 @router.get("/models/{model:path}")
 async def get_model(model: str, _: ApiCaller, services: ServicesDep) -> Model:
     """One model."""
-    if model not in (services.facts.name, *MODEL_ALIASES):
+    if not is_model(model, services.facts.name):
         raise unknown_model(model)
-    return Model(id=model, created=_BORN)
+    return Model(id=model, created=_BORN, drawn_by=services.facts.name)
 
 
 @router.post(
@@ -72,19 +76,38 @@ async def generate_images(
     caller: ApiCaller,
     services: ServicesDep,
     request: Request,
+    response: Response,
     retry_key: RetryKey = None,
 ) -> Any:
-    """Draw images of a prompt. With stream, each is sent as soon as it is finished."""
+    """Draw images of a prompt. With stream, each is sent as soon as it is finished.
+
+    `X-Radsmith-Model` names what draws, `X-Radsmith-Ignored` what of the request means nothing.
+    """
     body.check_model(services.facts.name)
+    headers = told(services, body.ignored)
+    response.headers.update(headers)
     new = await run_in_threadpool(new_generation, services, caller, body, retry_key)
     batch = await submit(services, caller, new)
     if body.stream:
         events = events_of(services, caller, batch, request, body)
-        return StreamingResponse(events, media_type="text/event-stream")
+        return StreamingResponse(events, headers=headers, media_type="text/event-stream")
     view = await finished(services, caller, batch, request, keep=retry_key is not None)
     if view is None:
         return Response(status_code=499)
     return await run_in_threadpool(answer, services, request, view, body, body.ignored)
+
+
+def told(services: Services, ignored: Sequence[str]) -> dict[str, str]:
+    """Headers that say what draws, and which parameters mean nothing here."""
+    headers = {"X-Radsmith-Model": _plain(services.facts.name)}
+    if ignored:
+        headers["X-Radsmith-Ignored"] = ", ".join(_plain(name) for name in ignored)
+    return headers
+
+
+def _plain(text: str) -> str:
+    """As a header may hold it."""
+    return "".join(c if " " < c <= "~" and c not in ",;" else "?" for c in text[:60])
 
 
 def new_generation(
@@ -92,7 +115,7 @@ def new_generation(
 ) -> NewBatch:
     """The batch a request asks for. Raises Problem for a prompt that cannot be drawn."""
     try:
-        size = (body.side, body.side) if body.side else None
+        size = fitted(body.pixels, services.facts.sides)
         planned = plan(body.prompt, services.facts, strict=bool(body.strict), size=size)
     except InvalidInput as error:
         raise Problem(400, str(error), param="prompt", code="invalid_prompt") from error
@@ -104,7 +127,7 @@ def new_generation(
         prompt=body.prompt,
         canonical=planned.canonical,
         payloads=[
-            generation_payload(planned, body.prompt, first + k, settings, body.side)
+            generation_payload(planned, body.prompt, first + k, settings, size)
             for k in range(body.n or 1)
         ],
         end_user=body.user or body.safety_identifier,
@@ -136,16 +159,20 @@ def answer(
     """OpenAI's answer for a closed batch. Raises Problem for one that failed."""
     images = images_of(view)
     facts = images[0].facts
+    warnings = list(facts["warnings"])
+    size = f"{images[0].width}x{images[0].height}"
+    if body.pixels is not None and size != body.size and view.operation == "generate":
+        warnings.append(f"drawn at {size}, the nearest to {body.size} that this model draws")
     return ImagesResponse(
         created=int(view.created),
-        size=f"{images[0].width}x{images[0].height}",
-        output_format=None if body.form == "dicom" else "png",
+        size=size,
+        output_format=body.form,
         data=[_item(services, request, image, body) for image in images],
         radsmith=BatchNotes(
             batch=view.id,
             canonical_prompt=view.canonical,
             not_understood=list(facts["not_understood"]),
-            warnings=list(facts["warnings"]),
+            warnings=warnings,
             ignored=ignored,
         ),
     )
@@ -164,20 +191,23 @@ def images_of(view: BatchView) -> list[StoredImage]:
 
 
 def _item(services: Services, request: Request, image: StoredImage, body: Common) -> ImageItem:
-    item = ImageItem(revised_prompt=image.facts["canonical_prompt"], radsmith=image.facts)
-    if body.response_format == "b64_json":
-        item.b64_json = b64encode(file_bytes(image, services.store.blobs, body.form)).decode()
+    facts = image.facts
+    item = ImageItem(id=image.id, revised_prompt=facts["canonical_prompt"], radsmith=facts)
+    if body.in_base64:
+        data = file_bytes(image, services.store.blobs, body.form, body.quality_of_file)
+        item.b64_json = b64encode(data).decode()
     else:
-        item.url = signed_url(services, request, image.id, body.form)
+        item.url = signed_url(services, request, image.id, body)
     return item
 
 
-def signed_url(services: Services, request: Request, image: str, form: Format) -> str:
-    """An address of an image that ends after a while."""
+def signed_url(services: Services, request: Request, image: str, body: Common) -> str:
+    """An address of an image's file that needs no key, for `Limits.url_s` seconds."""
     ends = str(int(time.time()) + services.settings.limits.url_s)
-    signature = services.signer.sign("image", image, form, ends)
+    name = file_name(body.form, body.quality_of_file)
+    signature = services.signer.sign("image", image, name, ends)
     base = services.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-    return f"{base}/files/{image}/{form}{SUFFIX[form]}?ends={ends}&signature={signature}"
+    return f"{base}/files/{image}/{name}?ends={ends}&signature={signature}"
 
 
 async def events_of(
@@ -214,21 +244,16 @@ async def events_of(
 
 
 def _event(services: Services, image: StoredImage, body: Common, kind: str) -> dict[str, Any]:
-    data = file_bytes(image, services.store.blobs, body.form)
-    nothing = {"image_tokens": 0, "text_tokens": 0}
+    data = file_bytes(image, services.store.blobs, body.form, body.quality_of_file)
     return {
         "type": f"{kind}.completed",
         "b64_json": b64encode(data).decode(),
         "background": "opaque",
         "created_at": int(image.created),
-        "output_format": "png",
+        "output_format": body.form,
         "quality": "auto",
         "size": f"{image.width}x{image.height}",
-        "usage": {
-            "input_tokens": 0,
-            "input_tokens_details": nothing,
-            "output_tokens": 0,
-            "total_tokens": 0,
-        },
+        "usage": Usage().model_dump(),
+        "id": image.id,
         "radsmith": image.facts,
     }

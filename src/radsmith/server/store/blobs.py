@@ -44,6 +44,15 @@ class Blobs:
             raise InvalidInput(f"the stored image {digest[:12]}… was changed on the disk")
         return data
 
+    def remove(self, digest: str, before: float) -> bool:
+        """Remove one file, unless it was written again since: somebody else just asked for it."""
+        path = self._path(digest)
+        with self._writing:
+            if not path.is_file() or path.stat().st_mtime > before:
+                return False
+            path.unlink()
+        return True
+
     def prune(self, needed: set[str], before: float) -> int:
         """Remove files written before that are not needed; their number."""
         removed = 0

@@ -39,7 +39,10 @@ class Keys:
     def add(self, name: str) -> str:
         """Make a key for `name` (1-100 characters); the only time it is seen."""
         if not 0 < len(name.strip()) <= 100:
-            raise InvalidInput("a key needs a name of 1-100 characters, such as whom it is for")
+            raise InvalidInput(
+                "a key needs a name of 1-100 characters, such as whom it is for, got"
+                f" {len(name.strip())} characters"
+            )
         key = PREFIX + secrets.token_urlsafe(32)
         row = {"id": secrets.token_hex(8), "name": name.strip(), "digest": _digest(key)}
         with self._database.write() as connection:

@@ -45,7 +45,10 @@ def open_store(settings: ServerSettings) -> Store:
         opened.callback(database.close)
         database.hold()
         if settings.exposed and not settings.keys:
-            raise InvalidInput("a server that others can reach needs API keys: add --keys")
+            where = settings.public_url or settings.host
+            raise InvalidInput(
+                f"a server that others can reach at {where} needs API keys: add --keys"
+            )
         if settings.keys and not any(key.revoked is None for key in Keys(database).all()):
             raise InvalidInput(
                 "no API key yet: make one with `radsmith key --add NAME` and the same --data, --db"

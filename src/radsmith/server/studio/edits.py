@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import ConfigDict, Field
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from radsmith import __version__
@@ -23,9 +24,10 @@ from radsmith.server.openai.edits import checked, form_schema, new_edit, read_fo
 from radsmith.server.openai.images import RESPONSES
 from radsmith.server.openai.shapes import Common, Text
 from radsmith.server.web.access import Caller, ServicesDep, StudioCaller
+from radsmith.server.web.files import FILE, File
 from radsmith.server.web.problem import Problem
 from radsmith.server.web.services import Services
-from radsmith.server.web.uploads import Uploaded
+from radsmith.server.web.uploads import Uploaded, mask_png
 from radsmith.server.web.waiting import submit
 
 router = APIRouter(prefix="/studio", responses=RESPONSES)
@@ -51,7 +53,7 @@ class StudioEdit(Common):
 @router.post("/edits", status_code=202, openapi_extra=form_schema(StudioEdit, ()))
 async def edit(request: Request, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
     """Begin an edit of a stored image; it goes on when the page is closed."""
-    fields, files = await read_form(request, ("mask",))
+    fields, files, _ = await read_form(request, ("mask",))
     body = checked(StudioEdit, fields)
 
     def new() -> NewBatch:
@@ -105,7 +107,9 @@ def _check_canvas(services: Services, source: Source, margins: Margins) -> None:
 @router.post("/uploads", status_code=201, openapi_extra=form_schema(Common, ("image",)))
 async def upload(request: Request, caller: StudioCaller, services: ServicesDep) -> dict[str, Any]:
     """Keep a picture to edit: PNG, JPEG, TIFF or DICOM. It stays on this machine."""
-    _, files = await read_form(request, ("image",))
+    _, files, more = await read_form(request, ("image",))
+    if more:
+        raise Problem(400, "one image at a time", param="image", code="invalid_value")
     if "image" not in files:
         text = "Missing required parameter: 'image'."
         raise Problem(400, text, param="image", code="missing_required_parameter")
@@ -117,6 +121,36 @@ async def upload(request: Request, caller: StudioCaller, services: ServicesDep) 
         return _kept(services, caller, found)
 
     return {"batch": await run_in_threadpool(keep)}
+
+
+class MaskOf(BaseModel):
+    """Fields of POST /studio/masks, beside the file `mask`. source: the image it is for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[Text, Field(min_length=1, max_length=64)]
+
+
+@router.post(
+    "/masks",
+    response_class=File,
+    responses=FILE,
+    openapi_extra=form_schema(MaskOf, ("mask",)),
+)
+async def read_mask(request: Request, caller: StudioCaller, services: ServicesDep) -> Response:
+    """A mask as it will be read: transparent where it is to be drawn."""
+    fields, files, _ = await read_form(request, ("mask",))
+    body = checked(MaskOf, fields)
+    if "mask" not in files:
+        text = "Missing required parameter: 'mask'."
+        raise Problem(400, text, param="mask", code="missing_required_parameter")
+
+    def read() -> bytes:
+        stored = services.history.image(body.source, caller.owner)
+        shape = (stored.height, stored.width)
+        return mask_png(services.uploads.mask(files["mask"], shape, "mask"))
+
+    return Response(await run_in_threadpool(read), media_type="image/png")
 
 
 def _kept(services: Services, caller: Caller, found: Uploaded) -> str:

@@ -11,9 +11,9 @@ from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import ABSENT, default_vocabulary
 
 
-def reading_of(text: str, facts: ModelFacts, side: int = 0) -> dict[str, Any]:
+def reading_of(text: str, facts: ModelFacts, size: tuple[int, int] | None = None) -> dict[str, Any]:
     """JSON values: canonical sentence, chips, unknown words, warnings; or `error`, the reason why
-    there is nothing to draw. side: of a square in pixels, 0 as natural."""
+    there is nothing to draw. size: width, height; None as natural."""
     empty: dict[str, Any] = {"canonical": "", "chips": [], "unknown": [], "warnings": []}
     try:
         reading = read_prompt(text)
@@ -24,7 +24,7 @@ def reading_of(text: str, facts: ModelFacts, side: int = 0) -> dict[str, Any]:
         "unknown": [{"word": u.word, "suggestions": u.suggestions} for u in reading.unknown],
     }
     try:
-        planned = plan(text, facts, size=(side, side) if side else None)
+        planned = plan(text, facts, size=size)
     except InvalidInput as error:
         return view | {"error": str(error)}
     known = {f"not understood: {unknown}" for unknown in reading.unknown}

@@ -12,10 +12,11 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from radsmith.errors import RadsmithError
+from radsmith.server.jobs.drawing import size_of
 from radsmith.server.jobs.history import BatchView, JobView, StoredImage
 from radsmith.server.jobs.renderings import Format, preview_bytes, viewer_pixels, viewer_window
 from radsmith.server.openai.images import RESPONSES, new_generation
-from radsmith.server.openai.shapes import GenerationRequest, Size, Text, side_of
+from radsmith.server.openai.shapes import GenerationRequest, Size, Text, fitted, pixels_of
 from radsmith.server.studio.reading import reading_of
 from radsmith.server.web.access import ServicesDep, StudioCaller
 from radsmith.server.web.files import FILE, File, file_response
@@ -35,7 +36,7 @@ def read(
     size: Size = "auto",
 ) -> dict[str, Any]:
     """How a prompt is read, to be drawn at a size."""
-    return reading_of(prompt, services.facts, side_of(size))
+    return reading_of(prompt, services.facts, fitted(pixels_of(size), services.facts.sides))
 
 
 @router.post("/studio/generate", status_code=202)
@@ -143,8 +144,9 @@ def batch_json(view: BatchView) -> dict[str, Any]:
 
 def _job_json(job: JobView) -> dict[str, Any]:
     image = None if job.image is None else image_json(job.image)
-    known = {name: job.payload.get(name) for name in ("seed", "side", "parent")}
-    return {"state": job.state, "error": job.error, "image": image, **known}
+    known = {name: job.payload.get(name) for name in ("seed", "parent")}
+    size = size_of(job.payload)
+    return {"state": job.state, "error": job.error, "image": image, "size": size, **known}
 
 
 def image_json(stored: StoredImage) -> dict[str, Any]:

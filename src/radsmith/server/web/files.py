@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from radsmith import __version__
+from radsmith.images.lossy import QUALITY
 from radsmith.server.jobs.history import StoredImage
-from radsmith.server.jobs.renderings import MEDIA, SUFFIX, Format, file_bytes
+from radsmith.server.jobs.renderings import MEDIA, SUFFIX, Format, file_bytes, named_file
 from radsmith.server.web.access import ApiCaller, ServicesDep
 from radsmith.server.web.page import templates
 from radsmith.server.web.problem import Problem
@@ -20,7 +21,6 @@ from radsmith.server.web.services import Services
 router = APIRouter(
     responses={s: {"model": ErrorResponse} for s in (400, 401, 403, 404, 405, 429, 503)}
 )
-_NAMES = {f"{form}{suffix}": form for form, suffix in SUFFIX.items()}
 
 
 class File(Response):
@@ -30,7 +30,7 @@ class File(Response):
 
 
 FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}, "application/dicom": {}}}
+    200: {"content": {"image/png": {}, "image/jpeg": {}, "image/webp": {}, "application/dicom": {}}}
 }
 
 
@@ -43,23 +43,28 @@ def signed_file(
     signature: Annotated[str, Query(max_length=100)],
 ) -> Response:
     """An image by the address that an answer gave; for as long as it says."""
-    form = _NAMES.get(name)
-    if form is None or not services.signer.holds(signature, "image", image, form, str(ends)):
+    asked = named_file(name)
+    if asked is None or not services.signer.holds(signature, "image", image, name, str(ends)):
         raise Problem(403, "this address was not signed by this server", code="bad_signature")
     if ends < time.time():
         raise Problem(403, "this address has expired; ask for the image again", code="expired")
-    return file_response(services, services.history.image(image, None), form)  # type: ignore[arg-type]
+    return file_response(services, services.history.image(image, None), *asked)
 
 
 def file_response(
-    services: Services, stored: StoredImage, form: Format, *, attachment: bool = False
+    services: Services,
+    stored: StoredImage,
+    form: Format,
+    quality: int = QUALITY,
+    *,
+    attachment: bool = False,
 ) -> Response:
     """An image file as an answer, under a plain name. Uploads are not given out as ours."""
     if not stored.facts["synthetic"]:
         raise Problem(400, "this is an uploaded image: you have its file", code="not_synthetic")
     name = f"radsmith-{stored.facts['seed']}-{stored.id[:8]}{SUFFIX[form]}"
     kind = "attachment" if attachment else "inline"
-    data = file_bytes(stored, services.store.blobs, form)
+    data = file_bytes(stored, services.store.blobs, form, quality)
     headers = {"Content-Disposition": f'{kind}; filename="{name}"', "Cache-Control": "private"}
     return Response(data, media_type=MEDIA[form], headers=headers)
 

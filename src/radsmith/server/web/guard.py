@@ -29,7 +29,10 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_UPLOADS = ("/v1/images/edits", "/v1/images/variations", "/studio/uploads", "/studio/edits")
+_UPLOADS = (
+    *("/v1/images/edits", "/v1/images/variations"),
+    *("/studio/uploads", "/studio/edits", "/studio/masks"),
+)
 _FORM_SLACK = 256 * 1024
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from radsmith.engines.choice import load_facts
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import RadsmithError
+from radsmith.server.jobs.deleting import Deleting
 from radsmith.server.jobs.history import History
 from radsmith.server.jobs.keeping import Keeping
 from radsmith.server.jobs.notices import Notices
@@ -41,6 +42,7 @@ class Services:
         self.pool = Pool(self.jobs, store.blobs, settings, self.notices.changed)
         self.history = History(store.database)
         self.uploads = Uploads(settings.folder / "uploads", settings.limits)
+        self.deleting = Deleting(store.database, store.blobs)
         self.keeping = Keeping(store.database, store.blobs, settings.limits)
         self.stopped = False
         self._ended = threading.Event()

@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from radsmith.editing.dicom import Origin
@@ -25,7 +26,11 @@ _MAGIC = {
     "png": (b"\x89PNG\r\n\x1a\n",),
     "jpeg": (b"\xff\xd8\xff",),
     "tiff": (b"II*\0", b"MM\0*"),
+    "webp": (b"RIFF",),
 }
+_DECODED = ("PNG", "JPEG", "TIFF", "WEBP")
+_SOFT = 128
+"""Of alpha: below it a pixel counts as transparent. Brushes of other programs have soft edges."""
 _DICOM_AT = 128
 
 
@@ -48,23 +53,27 @@ class Uploads:
             left.unlink()
 
     def picture(self, data: bytes, param: str) -> Uploaded:
-        """A PNG, JPEG, TIFF or DICOM image. Raises Problem, naming the parameter."""
+        """A PNG, JPEG, TIFF, WebP or DICOM image. Raises Problem, naming the parameter."""
         from radsmith.editing.files import open_source  # pydicom is slow to start
 
         kind = self._checked(data, param)
         hole = None
-        if kind == "png":
+        if kind in ("png", "webp"):
             data, hole = _without_hole(data, param)
         with self._file(data, param) as path:
             found = open_source(path)
             return Uploaded(source=found.source, hole=hole, origin=found.origin)
 
     def mask(self, data: bytes, shape: tuple[int, int], param: str) -> Mask:
-        """A mask for an image of (height, width): transparent or white is to be drawn."""
+        """A mask for an image of (height, width): transparent or white is to be drawn; a soft edge
+        counts from half on."""
         from radsmith.editing.files import read_mask
 
-        if self._checked(data, param) == "dicom":
+        kind = self._checked(data, param)
+        if kind == "dicom":
             raise Problem(400, "a mask must be a PNG", param=param, code="invalid_image")
+        if kind in ("png", "webp"):
+            data = _hardened(data, param)
         with self._file(data, param) as path:
             return read_mask(path, shape)
 
@@ -78,7 +87,7 @@ class Uploads:
         if data[_DICOM_AT : _DICOM_AT + 4] == b"DICM":
             found = ["dicom"]
         if not found:
-            text = f"the {param} is no PNG, JPEG, TIFF or DICOM file"
+            text = f"the {param} is no PNG, JPEG, TIFF, WebP or DICOM file"
             raise Problem(400, text, param=param, code="invalid_image")
         pixels = _dicom_pixels(data, param) if found[0] == "dicom" else _pixels(data, param)
         if pixels > limits.upload_pixels:
@@ -106,7 +115,7 @@ def _pixels(data: bytes, param: str) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF")) as picture:
+            with Pillow.open(io.BytesIO(data), formats=_DECODED) as picture:
                 return picture.width * picture.height
     except Pillow.DecompressionBombError as error:
         raise Problem(413, f"the {param} unpacks to far too many pixels", param=param) from error
@@ -130,23 +139,50 @@ def _dicom_pixels(data: bytes, param: str) -> int:
         raise Problem(400, text, param=param, code="invalid_image") from error
 
 
+def _hardened(data: bytes, param: str) -> bytes:
+    """A mask whose soft edges are made hard; unchanged where it has none."""
+    found = _with_alpha(data, param)
+    if found is None or np.isin(found[..., 3], (0, 255)).all():
+        return data
+    found[..., 3] = np.where(found[..., 3] < _SOFT, 0, 255)
+    return _as_png(found)
+
+
 def _without_hole(data: bytes, param: str) -> tuple[bytes, Mask | None]:
-    """A PNG made opaque, and where it was transparent; unchanged where it was nowhere."""
-    try:
-        with Pillow.open(io.BytesIO(data), formats=("PNG",)) as picture:
-            if "A" not in picture.getbands() and "transparency" not in picture.info:
-                return data, None
-            if picture.mode.startswith("I"):
-                return data, None  # 16 bit with a transparent gray: told by the reader
-            channels = np.array(picture.convert("RGBA"))
-    except Exception as error:
-        text = f"the {param} cannot be read: {type(error).__name__}"
-        raise Problem(400, text, param=param, code="invalid_image") from error
-    hole = channels[..., 3] == 0
+    """A picture made opaque, and where it was transparent; unchanged where it was nowhere."""
+    channels = _with_alpha(data, param)
+    if channels is None:
+        return data, None
+    hole = channels[..., 3] < _SOFT
     if not hole.any():
         return data, None
     channels[hole, :3] = 0
     channels[..., 3] = 255
+    return _as_png(channels), np.asarray(hole)
+
+
+def _with_alpha(data: bytes, param: str) -> NDArray[np.uint8] | None:
+    """(height, width, 4) of a picture with transparency; None for one without."""
+    try:
+        with Pillow.open(io.BytesIO(data), formats=("PNG", "WEBP")) as picture:
+            if "A" not in picture.getbands() and "transparency" not in picture.info:
+                return None
+            if picture.mode.startswith("I"):
+                return None  # 16 bit with a transparent gray: told by the reader
+            return np.array(picture.convert("RGBA"))
+    except Exception as error:
+        text = f"the {param} cannot be read: {type(error).__name__}"
+        raise Problem(400, text, param=param, code="invalid_image") from error
+
+
+def mask_png(mask: Mask) -> bytes:
+    """A mask as OpenAI has it: transparent where it is True."""
+    channels = np.zeros((*mask.shape, 4), np.uint8)
+    channels[..., 3] = np.where(mask, 0, 255)
+    return _as_png(channels)
+
+
+def _as_png(channels: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     Pillow.fromarray(channels).save(stream, "PNG")
-    return stream.getvalue(), np.asarray(hole)
+    return stream.getvalue()

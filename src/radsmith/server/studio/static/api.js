@@ -41,6 +41,18 @@ export async function post(path, body) {
   return answerOf(await reach(path, options));
 }
 
+export async function remove(path) {
+  return answerOf(await reach(path, { method: "DELETE", headers: { "X-Radsmith-Request": token } }));
+}
+
+// A picture that the server answers a form with.
+export async function pictureOf(path, form) {
+  const options = { method: "POST", headers: { "X-Radsmith-Request": token }, body: form };
+  const response = await reach(path, options);
+  if (!response.ok) await answerOf(response);
+  return response.blob();
+}
+
 // { levels, black, white, unit }: levels are 0-65535, which stand for black to white in the unit.
 export async function pixels(image) {
   const response = await reach(`/studio/images/${image.id}/pixels`);
@@ -54,6 +66,8 @@ export const previewOf = (image) => `/studio/images/${image.id}/preview`;
 
 export const fileOf = (image, form, save = false) =>
   `/studio/images/${image.id}/file/${form}${save ? "?save=true" : ""}`;
+
+export const zipOf = (batch) => `/studio/batches/${batch}/zip`;
 
 // Calls `seen` with the batch at each change until it is closed; returns a function that stops.
 export function follow(batch, seen) {

@@ -51,6 +51,14 @@ export class Compare {
     }
   }
 
+  // Nothing is shown any more.
+  close() {
+    this.parent = null;
+    $("compare").disabled = $("side-by-side").disabled = true;
+    if (!$("grid").hidden) this.#all(false);
+    this.#set(false);
+  }
+
   // The split begins in the middle of what there was before.
   toggle() {
     if ($("compare").disabled) return;

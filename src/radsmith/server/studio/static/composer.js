@@ -22,8 +22,11 @@ export function setPrompt(text) {
   read();
 }
 
-export function reuse(record, side) {
-  $("size").value = side ? `${side}x${side}` : "auto";
+// size: [width, height] that was asked for, or null.
+export function reuse(record, size) {
+  const words = size ? size.join("x") : "auto";
+  if (![...$("size").options].some((option) => option.value === words)) $("size").append(make("option", {}, words));
+  $("size").value = words;
   setPrompt(record.prompt);
   $("seed").value = record.seed;
   $("steps").value = record.num_steps;

@@ -33,9 +33,21 @@ function rows(image) {
   ];
 }
 
+// No image is shown.
+export function clear() {
+  $("no-details").hidden = false;
+  $("record-actions").hidden = true;
+  $("record").replaceChildren();
+  for (const form of Object.keys(FORMS)) {
+    $(`save-${form}`).removeAttribute("href");
+    $(`save-${form}`).setAttribute("aria-disabled", "true");
+  }
+}
+
 export function show(image) {
   $("no-details").hidden = true;
   $("record-actions").hidden = false;
+  $("reuse").hidden = !image.record.synthetic;
   const nodes = [];
   for (const [name, value, kind] of rows(image)) {
     const lines = Array.isArray(value) ? value : [String(value)];

@@ -1,9 +1,9 @@
 // Edits of the image that is shown: a brush for masks, a frame for extending, and their settings.
 
-import { post } from "./api.js";
-import { $ } from "./dom.js";
+import { pictureOf, post } from "./api.js";
+import { $, give } from "./dom.js";
+import { Mask } from "./mask.js";
 
-const INK = "#ff7a59";
 const SIDES = ["left", "right", "top", "bottom"];
 const GRIP = 14; // CSS pixels around an edge of the frame that take it
 
@@ -16,10 +16,8 @@ export class Editor {
     this.kind = "inpaint";
     this.open = false;
     this.erasing = false;
-    this.ink = document.createElement("canvas");
-    this.painted = false;
+    this.mask = new Mask();
     this.used = false; // the mask was sent: it is hidden, and the next stroke begins a new one
-    this.last = null;
     this.grip = null;
     viewer.hands.brush = (phase, event) => this.#brush(phase, event);
     viewer.hands.frame = (phase, event) => this.#frame(phase, event);
@@ -28,8 +26,11 @@ export class Editor {
       button.addEventListener("click", () => this.choose(button.dataset.kind));
     }
     $("erase").addEventListener("click", () => this.toggleErase());
-    $("wipe").addEventListener("click", () => this.wipe());
-    $("whole").addEventListener("click", () => this.#fill());
+    const steps = { undo: "undo", redo: "redo", wipe: "clear", whole: "fill" };
+    for (const [name, step] of Object.entries(steps)) $(name).addEventListener("click", () => this.step(step));
+    $("mask-save").addEventListener("click", () => this.#save());
+    $("mask-load").addEventListener("click", () => $("mask-file").click());
+    $("mask-file").addEventListener("change", () => this.#load());
     $("strength").addEventListener("input", () => this.#strength(Number($("strength").value)));
     for (const side of SIDES) $(side).addEventListener("input", () => this.#framed());
     $("target").addEventListener("change", () => {
@@ -42,19 +43,27 @@ export class Editor {
   }
 
   // Another image is shown: masks and margins begin anew where it is of another size.
+  // Null: none is shown any more.
   source(image) {
+    if (!image) {
+      this.image = null;
+      this.mask.reset(1, 1);
+      $("no-edit").hidden = false;
+      $("editor").hidden = true;
+      return;
+    }
     const same = this.image && this.image.width === image.width && this.image.height === image.height;
     this.image = image;
     $("no-edit").hidden = true;
     $("editor").hidden = false;
     $("edit-prompt").value = image.record.canonical_prompt;
     if (!same) {
-      this.ink.width = image.width;
-      this.ink.height = image.height;
-      this.painted = this.used = false;
+      this.mask.reset(image.width, image.height);
+      this.used = false;
       for (const side of SIDES) $(side).value = 0;
     }
     this.#framed();
+    this.#steps();
   }
 
   show(open) {
@@ -99,60 +108,66 @@ export class Editor {
     $("erase").setAttribute("aria-pressed", String(this.erasing));
   }
 
-  wipe() {
-    this.ink.getContext("2d").clearRect(0, 0, this.ink.width, this.ink.height);
-    this.painted = this.used = false;
+  // undo, redo, clear or fill; what was hidden since it was sent is shown again.
+  step(name) {
+    if (!this.image) return;
+    if (this.used && name === "fill") this.mask.clear();
+    this.mask[name]();
+    this.used = false;
+    this.#steps();
+  }
+
+  #steps() {
+    $("undo").disabled = !this.mask.undoable;
+    $("redo").disabled = !this.mask.redoable;
+    $("wipe").disabled = $("mask-save").disabled = !this.mask.painted;
     this.viewer.draw();
   }
 
-  #fill() {
-    const context = this.ink.getContext("2d");
-    context.globalCompositeOperation = "source-over";
-    context.fillStyle = INK;
-    context.fillRect(0, 0, this.ink.width, this.ink.height);
-    this.painted = true;
-    this.used = false;
-    this.viewer.draw();
+  async #save() {
+    give(await this.mask.saved(), `mask-${this.image.id.slice(0, 8)}.png`);
+  }
+
+  // The server reads masks, here as for the API: white or transparent is drawn.
+  async #load() {
+    const [file] = $("mask-file").files;
+    $("mask-file").value = "";
+    if (!file || !this.image) return;
+    const form = new FormData();
+    form.append("source", this.image.id);
+    form.append("mask", file);
+    try {
+      this.mask.load(await createImageBitmap(await pictureOf("/studio/masks", form)));
+      this.used = false;
+      this.#say("");
+      this.#steps();
+    } catch (error) {
+      this.#say(error.message);
+    }
+  }
+
+  #say(problem) {
+    $("edit-problem").textContent = problem;
+    $("edit-problem").hidden = !problem;
   }
 
   get #radius() {
-    return (Number($("brush").value) / 512) * Math.max(this.ink.width, this.ink.height);
+    return (Number($("brush").value) / 512) * Math.max(this.mask.canvas.width, this.mask.canvas.height);
   }
 
   #brush(phase, event) {
     const at = this.viewer.toImage(event.clientX, event.clientY);
     if (phase === "down") {
-      this.last = at;
-      if (this.used) this.wipe();
-    }
-    if (phase === "down" || phase === "drag") {
-      const context = this.ink.getContext("2d");
-      context.globalCompositeOperation = this.erasing || event.altKey ? "destination-out" : "source-over";
-      context.strokeStyle = INK;
-      context.lineWidth = 2 * this.#radius;
-      context.lineCap = context.lineJoin = "round";
-      context.beginPath();
-      context.moveTo(...this.last);
-      context.lineTo(at[0] + 0.01, at[1]);
-      context.stroke();
-      this.last = at;
-      this.painted = true;
-    }
+      if (this.used) this.mask.clear();
+      this.used = false;
+      this.mask.begin(at, this.#radius, this.erasing || event.altKey);
+      this.stroke = true;
+    } else if (phase === "drag" && this.stroke) this.mask.extend(at);
+    else if (phase === "cancel" && this.stroke) this.mask.cancel();
+    if (phase === "up" || phase === "cancel") this.stroke = false;
     this.cursor = at;
-    this.viewer.draw();
-  }
-
-  // The mask as OpenAI has it: transparent where it is to be drawn. Null where nothing is painted.
-  #mask() {
-    if (!this.painted) return Promise.resolve(null);
-    const sheet = document.createElement("canvas");
-    sheet.width = this.ink.width;
-    sheet.height = this.ink.height;
-    const context = sheet.getContext("2d");
-    context.fillRect(0, 0, sheet.width, sheet.height);
-    context.globalCompositeOperation = "destination-out";
-    context.drawImage(this.ink, 0, 0);
-    return new Promise((done) => sheet.toBlob(done, "image/png"));
+    if (phase === "hover") this.viewer.draw();
+    else this.#steps();
   }
 
   // Frame
@@ -189,7 +204,7 @@ export class Editor {
         top: Math.abs(y + m.top) < near, bottom: Math.abs(y - this.image.height - m.bottom) < near,
       } };
     }
-    if (phase === "up") {
+    if (phase === "up" || phase === "cancel") {
       this.grip = null;
       this.viewer.fit();
     }
@@ -212,7 +227,7 @@ export class Editor {
     const line = 1.5 / this.viewer.scale;
     if (this.kind === "inpaint" || this.kind === "change") {
       context.globalAlpha = this.used ? 0 : 0.45;
-      context.drawImage(this.ink, 0, 0);
+      context.drawImage(this.mask.canvas, 0, 0);
       context.globalAlpha = 1;
       if (this.cursor && this.viewer.hover && this.viewer.tool === "brush") {
         context.strokeStyle = "#fff";
@@ -250,18 +265,17 @@ export class Editor {
       if ($("severity").value) fields.severity = $("severity").value;
     }
     for (const [name, value] of Object.entries(fields)) form.append(name, value);
-    $("edit-problem").hidden = true;
+    this.#say("");
     $("apply").disabled = true;
     try {
-      const mask = this.kind === "inpaint" || this.kind === "change" ? await this.#mask() : null;
+      const mask = this.kind === "inpaint" || this.kind === "change" ? await this.mask.asked() : null;
       if (mask) form.append("mask", mask, "mask.png");
       const { batch } = await post("/studio/edits", form);
-      this.used = this.painted;
+      this.used = this.mask.painted;
       for (const side of SIDES) $(side).value = 0;
       await this.made(batch);
     } catch (error) {
-      $("edit-problem").textContent = error.message;
-      $("edit-problem").hidden = false;
+      this.#say(error.message);
     } finally {
       $("apply").disabled = false;
     }

@@ -1,6 +1,6 @@
 // The images of one batch: progress, the strip of thumbnails, the chosen image.
 
-import { follow, get, pixels, post, previewOf } from "./api.js";
+import { follow, get, pixels, post, previewOf, zipOf } from "./api.js";
 import { $, make } from "./dom.js";
 
 const WORDS = { queued: "waiting", running: "drawing", failed: "failed", cancelled: "cancelled" };
@@ -48,6 +48,13 @@ export class Results {
     $("bar").max = view.jobs.length;
     $("bar").value = made;
     $("progress-text").textContent = `${made} of ${view.jobs.length}`;
+    $("save-zip").href = zipOf(view.id);
+    const ready = view.jobs.some((job) => job.image?.record.synthetic);
+    if (ready) $("save-zip").removeAttribute("aria-disabled");
+    else {
+      $("save-zip").removeAttribute("href");
+      $("save-zip").setAttribute("aria-disabled", "true");
+    }
     this.#strip(view, first);
     if (this.at < 0 || first) {
       const ready = view.jobs.findIndex((job) => job.image);
@@ -91,6 +98,17 @@ export class Results {
     } catch (error) {
       this.failed(error.message);
     }
+  }
+
+  // Nothing is shown any more.
+  close() {
+    this.stop();
+    this.batch = null;
+    this.at = -1;
+    $("strip").replaceChildren();
+    $("progress").hidden = $("cancel").hidden = true;
+    $("save-zip").removeAttribute("href");
+    $("save-zip").setAttribute("aria-disabled", "true");
   }
 
   step(by) {

@@ -1,9 +1,9 @@
 // The page put together: composer, viewer, results, details, history, keys.
 
-import { post } from "./api.js";
+import { post, remove } from "./api.js";
 import * as composer from "./composer.js";
 import * as details from "./details.js";
-import { $ } from "./dom.js";
+import { $, small, sure } from "./dom.js";
 import { Compare } from "./compare.js";
 import { Editor } from "./editor.js";
 import * as history from "./history.js";
@@ -12,7 +12,7 @@ import { Viewer } from "./viewer.js";
 
 const viewer = new Viewer($("canvas"), readouts);
 let shown = null;
-let side = 0; // of the square that was asked for, 0 as natural
+let size = null; // [width, height] that was asked for, null as natural
 
 function readouts() {
   $("empty").hidden = Boolean(viewer.image);
@@ -24,11 +24,12 @@ const results = new Results(
   viewer,
   (image, job) => {
     shown = image;
-    side = job.side;
+    size = job.size;
     details.show(image);
     const { synthetic, seed } = image.record;
     const name = image.record.canonical_prompt || image.record.prompt;
     $("corner-name").textContent = synthetic ? `${name} · seed ${seed}` : `${name} · uploaded`;
+    document.body.classList.toggle("uploaded", !synthetic);
     $("corner-mark").textContent = `${synthetic ? "Synthetic" : "Uploaded"} · not for diagnosis`;
     $("canvas").setAttribute("aria-label", `${synthetic ? "Synthetic" : "Uploaded"} image: ${name}`);
     editor.source(image);
@@ -75,6 +76,7 @@ async function open(batch) {
 
 async function generate(body) {
   composer.say("");
+  if (small.matches) document.activeElement?.blur(); // the keyboard goes, the image is seen
   $("generate").disabled = true;
   try {
     const { batch } = await post("/studio/generate", body);
@@ -126,10 +128,50 @@ $("invert").addEventListener("click", invert);
 $("fit").addEventListener("click", () => viewer.fit());
 $("actual").addEventListener("click", () => viewer.actual());
 $("reset").addEventListener("click", () => viewer.reset());
-$("reuse").addEventListener("click", () => composer.reuse(shown.record, side));
+$("reuse").addEventListener("click", () => {
+  composer.reuse(shown.record, size);
+  if (small.matches) select($("tab-prompt"));
+});
 $("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(JSON.stringify(shown.record, null, 1));
   $("copy").textContent = "Copied";
+});
+
+// What is theirs, a person can take away
+function nothing() {
+  shown = null;
+  results.close();
+  viewer.clear();
+  details.clear();
+  editor.source(null);
+  compare.close();
+  for (const name of ["corner-name", "corner-window", "corner-zoom"]) $(name).textContent = "";
+}
+
+async function take(path, question, words) {
+  if (!(await sure(question, words))) return;
+  composer.say("");
+  try {
+    const { id } = await remove(path);
+    const left = id === "everything" ? null : results.batch?.id;
+    nothing();
+    const batches = await refresh();
+    if (left && batches.some((batch) => batch.id === left)) await open(left);
+  } catch (error) {
+    composer.say(error.message);
+    if (small.matches) select($("tab-prompt"));
+  }
+}
+$("delete").addEventListener("click", () => {
+  const what = shown.record.synthetic ? "this image" : "this uploaded image";
+  take(`/studio/images/${shown.id}`, `Delete ${what}, here and on the disk? Images made from it stay.`, "Delete");
+});
+$("delete-batch").addEventListener("click", () => {
+  const number = results.batch.jobs.length;
+  take(`/studio/batches/${results.batch.id}`, `Delete the prompt and its ${number} image${number === 1 ? "" : "s"}, here and on the disk?`, "Delete all of it");
+});
+$("delete-everything").addEventListener("click", () => {
+  take("/studio/everything", "Delete all your images, uploads and prompts, here and on the disk? What is being drawn stops.", "Delete everything");
 });
 
 // Tabs
@@ -139,16 +181,25 @@ function select(tab) {
     const on = one === tab;
     one.setAttribute("aria-selected", String(on));
     one.tabIndex = on ? 0 : -1;
-    $(one.getAttribute("aria-controls")).hidden = !on;
+    const panel = $(one.getAttribute("aria-controls"));
+    if (panel !== $("compose")) panel.hidden = !on;
   }
+  document.body.dataset.panel = tab.getAttribute("aria-controls");
   editor.show(tab.id === "tab-edit");
 }
+// On a phone the prompt is a panel like the others; on a desk it is always there.
+function arrange() {
+  if (small.matches) select($("tab-prompt"));
+  else if (document.body.dataset.panel === "compose") select($("tab-details"));
+}
+small.addEventListener("change", arrange);
 for (const tab of tabs) {
   tab.addEventListener("click", () => select(tab));
   tab.addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
-    const next = tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length];
+    const there = tabs.filter((one) => one.checkVisibility());
+    const next = there[(there.indexOf(tab) + by + there.length) % there.length];
     select(next);
     next.focus();
   });
@@ -183,15 +234,23 @@ const keys = {
   c: () => compare.toggle(),
   a: () => compare.toggleAll(),
   s: () => shown && $("save-png").click(),
+  u: () => editor.open && editor.step("undo"),
   h: () => { select($("tab-history")); $("search").focus(); },
 };
 addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && editor.open) {
+    if (event.target.matches("textarea, input:not([type=range])")) return; // of the words
+    event.preventDefault();
+    editor.step(event.shiftKey ? "redo" : "undo");
+    return;
+  }
   if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
   if ($("help").open || !keys[event.key]) return;
   event.preventDefault();
   keys[event.key]();
 });
 
+arrange();
 composer.start(generate);
 history.start(open);
 refresh().then((batches) => {

@@ -17,9 +17,10 @@ export class Viewer {
     this.tool = "window";
     this.invert = false;
     this.pointers = new Map();
+    this.pinching = false;
     this.hover = null;
     this.overlay = null; // (context, viewer) => void, drawn over the image
-    this.hands = {}; // further tools by name: (phase, event) => void; phase: down, drag, up, hover
+    this.hands = {}; // further tools by name: (phase, event) => void; phase: down, drag, up, cancel, hover
     this.before = null; // { image, pixels, x, y }: another image, shown left of the split
     this.split = 0.5;
     this.room = { left: 0, right: 0, top: 0, bottom: 0 }; // pixels around the image that `fit` shows
@@ -48,6 +49,12 @@ export class Viewer {
     if (same) this.#take(...kept);
     else { this.#forget(); this.fit(); }
     this.paint();
+  }
+
+  // Nothing is shown.
+  clear() {
+    this.image = this.pixels = this.before = null;
+    this.draw();
   }
 
   // Show another image left of the split; x, y: where its corner lies in this one.
@@ -225,7 +232,10 @@ export class Viewer {
     this.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
     this.button = event.button;
-    if (event.button === 0 && this.pointers.size === 1) this.hands[this.tool]?.("down", event);
+    if (this.pointers.size > 1) {
+      if (!this.pinching) this.hands[this.tool]?.("cancel", event); // two fingers zoom, whatever one began
+      this.pinching = true;
+    } else if (event.button === 0) this.hands[this.tool]?.("down", event);
     event.preventDefault();
   }
 
@@ -244,6 +254,8 @@ export class Viewer {
       const factor = far([event.clientX, event.clientY]) / far(before);
       this.#pan(dx / 2, dy / 2);
       this.#zoom(factor, ...this.#middle(event));
+    } else if (this.pinching) {
+      // the finger that is left of two does nothing
     } else if (this.button !== 0 || this.tool === "pan") this.#pan(dx, dy);
     else if (this.tool === "zoom") this.#zoom(Math.exp(-dy / 150), 0, 0);
     else if (this.hands[this.tool]) this.hands[this.tool]("drag", event);
@@ -252,7 +264,9 @@ export class Viewer {
   }
 
   #up(event) {
-    if (this.pointers.delete(event.pointerId) && event.button === 0) this.hands[this.tool]?.("up", event);
+    if (!this.pointers.delete(event.pointerId)) return;
+    if (!this.pinching && event.button <= 0) this.hands[this.tool]?.("up", event);
+    if (!this.pointers.size) this.pinching = false;
   }
 
   #wheel(event) {
