@@ -98,6 +98,12 @@ ROOMS = (
     ),
     Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
     Room("training", TRAINING, ALL),
+    Room(
+        "review",
+        {"numpy"},
+        {"accepted", "desk", "gathering", "log", "ratings_files", "study"},
+        {"study": {"PIL"}},
+    ),
     Room("server", SERVER, ALL),
     Room("cli", {"numpy", "click", "rich"}, ALL),
 )

@@ -14,6 +14,7 @@ from radsmith.cli import (
     importing,
     making,
     measuring,
+    reviewing,
     serving,
     training,
 )
@@ -26,7 +27,8 @@ def cli() -> None:
     """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
-_MODULES = (making, editing, importing, augmenting, finetuning, measuring, serving, training)
+_MODULES = (making, editing, importing, augmenting, finetuning, measuring, reviewing)
+_MODULES += (serving, training)
 for _module in _MODULES:
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):

@@ -1,0 +1,235 @@
+"""Commands of expert review: review new, accepted, agreement, sampling and the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radsmith.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from radsmith.review.gathering import Found
+
+PATH = click.Path(path_type=Path)
+RULE = click.option(
+    "--rule",
+    type=click.Choice(("all", "majority", "adjudicated")),
+    default="majority",
+    help="All readers accept, more than half of them, or as settled where they differ.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class _Review(click.Group):
+    """`radsmith review FOLDER` is short for `radsmith review open FOLDER`."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of this name, or `open` for anything that is a folder."""
+        if args and args[0] not in self.commands and Path(args[0]).is_dir():
+            args = ["open", *args]
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=_Review)
+def review() -> None:
+    """Have experts read images, and let in what they accept.
+
+    `radsmith review FOLDER` shows the images of any folder for reading; no model is needed.
+    """
+
+
+@review.command()
+@click.argument("study", type=PATH)
+@click.option("--images", type=PATH, required=True, help="Folder, data set or CSV to be read.")
+@click.option("--controls", type=PATH, help="Real images, hidden among them.")
+@click.option("--planted", type=PATH, help="Images with a known defect, to measure readers.")
+@click.option("--reader", "readers", multiple=True, required=True, help="A name; once for each.")
+@click.option("--reads", type=click.IntRange(1, 3), help="Readers a case; 2 if there are as many.")
+@click.option("--control-share", type=click.FloatRange(0, 0.8), default=0.2, show_default=True)
+@click.option("--repeat-share", type=click.FloatRange(0, 0.5), default=0.1, show_default=True)
+@click.option("--phases", type=click.IntRange(1, 2), default=2, help="2 asks “real?” at the end.")
+@click.option("--sample", type=click.IntRange(1), help="Read this many, drawn by chance.")
+@click.option("--lot", type=click.IntRange(1), help="Images that these were drawn from.")
+@click.option("--rubric", type=PATH, help="Questions of your own, as TOML.")
+@click.option("--name", help="What the study is called; the folder's name otherwise.")
+@click.option("--seed", type=int, default=0, help="Fixes who sees what, and in which order.")
+def new(
+    study: Path,
+    images: Path,
+    controls: Path | None,
+    planted: Path | None,
+    readers: tuple[str, ...],
+    reads: int | None,
+    control_share: float,
+    repeat_share: float,
+    phases: int,
+    sample: int | None,
+    lot: int | None,
+    rubric: Path | None,
+    name: str | None,
+    seed: int,
+) -> None:
+    """Make a study in the folder STUDY: blinded cases, hidden controls and repeats, an order."""
+    from radsmith.files import read_bytes
+    from radsmith.review.desk import now
+    from radsmith.review.design import Design
+    from radsmith.review.study import NewStudy, create_study
+
+    design = Design(
+        seed=seed,
+        controls=control_share if controls else 0.0,
+        repeats=repeat_share,
+        reads=reads or min(2, len(readers)),
+        phases=phases,
+    )
+    asked = NewStudy(
+        name=name or study.resolve().name,
+        images=_gathered(images, study, ""),
+        controls=_gathered(controls, study, "real") if controls else (),
+        planted=_gathered(planted, study, "planted") if planted else (),
+        readers=readers,
+        design=design,
+        sample=sample,
+        lot=lot,
+        rubric=read_bytes(rubric).decode("utf-8", "replace") if rubric else "",
+    )
+    with _bar("preparing pictures") as tell:
+        made = create_study(study, asked, now(), tell)
+    kinds = [case.kind for case in made.cases]
+    click.echo(
+        f"{made.name}: {kinds.count('synthetic')} images, {kinds.count('control')} hidden real"
+        f" ones, {kinds.count('planted')} planted; {len(readers)} readers, {design.reads} a case"
+    )
+    if not made.prompts:
+        click.echo("not every case has a prompt, so none is shown and agreement is not asked for")
+    if not controls:
+        click.echo("no controls: realism cannot be compared with real images (--controls)")
+    if not made.references:
+        click.echo("no real image of the same kind is left over to be shown beside a case")
+    click.echo(f"read it: radsmith serve --study {study}")
+
+
+@review.command(name="accepted")
+@click.argument("study", type=PATH)
+@RULE
+@JSON
+def accepted_command(study: Path, rule: str, as_json: bool) -> None:
+    """List the images that the study's readers accepted."""
+    from radsmith.review.accepted import accepted
+
+    found = accepted(study, rule)
+    if as_json:
+        _print(found.as_json())
+        return
+    for image in found.images:
+        click.echo(f"{image.path}  {image.reads} reads")
+    total = len(found.images) + found.rejected + found.undecided
+    click.echo(
+        f"{len(found.images)} of {total} accepted ({rule}), {found.rejected} rejected,"
+        f" {found.undecided} undecided; log {found.log_head[:16]}…",
+        err=True,
+    )
+    if found.simulated:
+        click.echo("SIMULATED readers, no experts: " + ", ".join(found.simulated), err=True)
+
+
+@review.command()
+@click.argument("ratings", type=PATH)
+@click.option(
+    "--level",
+    type=click.Choice(("nominal", "ordinal", "interval", "ratio")),
+    default="nominal",
+    help="Of measurement: names, an order, differences, or ratios that mean something.",
+)
+@JSON
+def agreement(ratings: Path, level: str, as_json: bool) -> None:
+    """Tell how far readers agree: a CSV of case, reader, value, made anywhere."""
+    from typing import cast
+
+    from radsmith.review.agreement import Level, all_coefficients, table_of
+    from radsmith.review.ratings_files import read_ratings
+
+    table = table_of(read_ratings(ratings), cast(Level, level))
+    found = all_coefficients(table)
+    if as_json:
+        cases, readers = table.values.shape
+        more = {"level": level, "cases": cases, "readers": readers}
+        _print({key: c.as_json() for key, c in found.items()} | more)
+        return
+    for key, coefficient in found.items():
+        click.echo(f"{key:20} {coefficient.in_words}  {coefficient.method}")
+
+
+@review.command()
+@click.option("--lot", type=click.IntRange(1), help="Images in all; without, a lot without end.")
+@click.option("--rate", type=float, default=0.05, show_default=True, help="Tolerated defects.")
+@click.option("--confidence", type=float, default=0.95, show_default=True)
+@click.option("--read", "n", type=click.IntRange(1), help="Already read at random …")
+@click.option("--defects", type=click.IntRange(0), default=0, help="… and defective of these.")
+@click.option("--planted", type=(int, int), help="FOUND OF: planted defects the reader found.")
+@click.option("--good", type=float, help="For reading until decided: a rate that is good …")
+@click.option("--most", type=click.IntRange(1), help="… and after how many reads to stop.")
+@JSON
+def sampling(
+    lot: int | None,
+    rate: float,
+    confidence: float,
+    n: int | None,
+    defects: int,
+    planted: tuple[int, int] | None,
+    good: float | None,
+    most: int | None,
+    as_json: bool,
+) -> None:
+    """Say how many images must be read, and what the reads so far bound."""
+    from radsmith.review.sampling_plan import sampling_plan
+
+    found = sampling_plan(
+        lot=lot,
+        rate=rate,
+        confidence=confidence,
+        read=None if n is None else (defects, n),
+        planted=planted,
+        good=good,
+        most=most,
+    )
+    if as_json:
+        _print(found.as_json())
+        return
+    for line in found.lines:
+        click.echo(line)
+
+
+def _gathered(place: Path, study: Path, source: str) -> list[Found]:
+    from radsmith.review.gathering import gather
+
+    return gather(place, source)
+
+
+def _bar(title: str) -> Any:
+    from contextlib import contextmanager
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    @contextmanager
+    def shown() -> Any:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    return shown()
+
+
+def _print(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _refuse(condition: bool, message: str) -> None:
+    if condition:
+        raise InvalidInput(message)
