@@ -76,8 +76,8 @@ def new(
 ) -> None:
     """Make a study in the folder STUDY: blinded cases, hidden controls and repeats, an order."""
     from radsmith.files import read_bytes
-    from radsmith.review.desk import now
     from radsmith.review.design import Design
+    from radsmith.review.desk import now
     from radsmith.review.study import NewStudy, create_study
 
     design = Design(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from radsmith.errors import InvalidInput
 
+T = TypeVar("T")
 Kind = Literal["synthetic", "control", "planted"]
 """Made by a model; a hidden real image; an image with a known defect, to measure readers."""
 Drawn = Literal["random", "unsure"]
@@ -115,12 +115,25 @@ def token(salt: str, *parts: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def shuffled(items: Sequence[T], *purpose: object) -> list[T]:
+    """The items in an order that hangs on the purpose and their places alone.
+
+    By hashes, so that the same seed gives the same order with any version of any library.
+    """
+    places = sorted(range(len(items)), key=lambda place: _hash(*purpose, place))
+    return [items[place] for place in places]
+
+
+def _hash(*purpose: object) -> int:
+    text = " ".join(map(str, purpose))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
 def _shares(cases: Sequence[str], readers: Sequence[str], design: Design) -> dict[str, list[str]]:
     """Which cases each reader sees: each case by `reads`, all readers as many but for one."""
-    draw = random.Random(f"{design.seed} shares")
     shares: dict[str, list[str]] = {reader: [] for reader in readers}
-    for case in draw.sample(list(cases), len(cases)):
-        free = draw.sample(list(readers), len(readers))
+    for place, case in enumerate(shuffled(cases, design.seed, "shares")):
+        free = shuffled(readers, design.seed, "readers", place)
         for reader in sorted(free, key=lambda r: len(shares[r]))[: design.reads]:
             shares[reader].append(case)
     return shares
@@ -128,10 +141,13 @@ def _shares(cases: Sequence[str], readers: Sequence[str], design: Design) -> dic
 
 def _order(share: Sequence[str], reader: str, phase: int, design: Design) -> list[tuple[str, bool]]:
     """A reader's cases shuffled, some of them again at least GAP places later."""
-    draw = random.Random(f"{design.seed} order {reader} {phase}")
-    order = [(case, False) for case in draw.sample(list(share), len(share))]
+    purpose = design.seed, reader, phase
+    order = [(case, False) for case in shuffled(share, *purpose, "order")]
     gap = min(GAP, max(1, len(share) // 2))
-    for case in draw.sample(list(share), round(len(share) * design.repeats)):
-        first = next(i for i, (known, repeat) in enumerate(order) if known == case and not repeat)
-        order.insert(draw.randint(min(first + gap + 1, len(order)), len(order)), (case, True))
+    again = shuffled(share, *purpose, "again")[: round(len(share) * design.repeats)]
+    for number, case in enumerate(again):
+        first = order.index((case, False))
+        least = min(first + gap + 1, len(order))
+        place = least + _hash(*purpose, "place", number) % (len(order) - least + 1)
+        order.insert(place, (case, True))
     return order

@@ -103,8 +103,8 @@ def _sequential(good: float, bad: float, most: int | None) -> tuple[dict[str, An
         }
     }
     line = (
-        f"reading until decided: accept at the earliest after {test.earliest} without a defect, stop"
-        f" after {cut.most}; a good lot ({good:.2%}) is rejected with {alpha:.1%}, a bad one"
+        f"reading until decided: accept at the earliest after {test.earliest} without a defect,"
+        f" stop after {cut.most}; a good lot ({good:.2%}) is rejected with {alpha:.1%}, a bad one"
         f" ({bad:.2%}) accepted with {beta:.1%}. No interval of a fixed sample holds after it."
     )
     return figures, [line]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from PIL import Image as Pillow
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.review.blinding import blinded, native_side
-from radsmith.review.design import Case, Design, Drawn, Kind, Read, planned_reads, token
+from radsmith.review.design import Case, Design, Drawn, Kind, Read, planned_reads, shuffled, token
 from radsmith.review.gathering import Found, same_files, shown
 from radsmith.review.log import LOG_NAME, START, Log, check_line
 from radsmith.review.rubric import Rubric, default_rubric, read_rubric
@@ -155,7 +154,7 @@ class _Picked:
 
 def _picked(new: NewStudy) -> tuple[list[_Picked], list[Found]]:
     """The images to be read, and the real ones left over to be shown beside them."""
-    draw = random.Random(f"{new.design.seed} pick")
+    seed = new.design.seed
     drawn = new.drawn or ("random",) * len(new.images)
     images = [
         _Picked("synthetic", found, how) for found, how in zip(new.images, drawn, strict=True)
@@ -163,10 +162,10 @@ def _picked(new: NewStudy) -> tuple[list[_Picked], list[Found]]:
     if new.sample is not None:
         if not 1 <= new.sample <= len(images):
             raise InvalidInput(f"cannot read {new.sample} of {len(images)} images")
-        images = draw.sample(images, new.sample)
+        images = shuffled(images, seed, "images")[: new.sample]
     planted = [_Picked("planted", found) for found in new.planted]
     wanted = new.design.controls_for(len(images) + len(planted)) if new.controls else 0
-    real = draw.sample(list(new.controls), len(new.controls))
+    real = shuffled(new.controls, seed, "controls")
     if wanted > len(real):
         raise InvalidInput(
             f"{wanted} real images make up {new.design.controls:.0%} of what is read and there are"
@@ -210,8 +209,7 @@ def _drawn(
         beside_it = references.get(item.found.group)
         cases.append(_case(folder, item, case_id, digest, beside_it.id if beside_it else ""))
         progress(len(sizes) + len(references) + number + 1, total)
-    random.Random(f"{seed} cases").shuffle(cases)
-    return native, cases, list(references.values())
+    return native, shuffled(cases, seed, "cases"), list(references.values())
 
 
 def _write(folder: Path, case_id: str, found: Found, native: int) -> str:
