@@ -101,7 +101,7 @@ ROOMS = (
     Room(
         "review",
         {"numpy"},
-        {"accepted", "desk", "gathering", "log", "ratings_files", "study"},
+        {"accepted", "desk", "gathering", "log", "ratings_files", "report_page", "study"},
         {"study": {"PIL"}},
     ),
     Room("server", SERVER, ALL),

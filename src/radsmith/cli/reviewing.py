@@ -233,3 +233,22 @@ def _print(value: Any) -> None:
 def _refuse(condition: bool, message: str) -> None:
     if condition:
         raise InvalidInput(message)
+
+
+@review.command()
+@click.argument("study", type=PATH)
+@click.option("-o", "folder", type=PATH, help="Where to; STUDY/report otherwise.")
+@RULE
+def report(study: Path, folder: Path | None, rule: str) -> None:
+    """Write what a study came to: report.html, report.json, ratings.csv."""
+    from typing import cast
+
+    from radsmith.review.report_page import write_report
+    from radsmith.review.study import read_study
+    from radsmith.review.summary import summary
+    from radsmith.review.verdicts import Rule
+
+    opened, state, head = read_study(study)
+    found = summary(opened, state, head, cast(Rule, rule))
+    for path in write_report(folder or study / "report", found, opened, state):
+        click.echo(path)

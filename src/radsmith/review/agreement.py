@@ -210,11 +210,19 @@ def cohen_kappa(ratings: Ratings, *, weighted: bool = False) -> Coefficient:
         both = ~np.isnan(ratings.values).any(1)
         table = np.einsum("ni,nj->ij", ratings.given[both, 0], ratings.given[both, 1])
         return kappa_of_table(table, weights)
-    given = ratings.given[ratings.counts.sum(1) >= 1]
-    value = _conger(given, weights)
-    rest = (_conger(np.delete(given, i, 0), weights) for i in range(len(given)))
+    given = ratings.given[ratings.counts.sum(1) >= 2]
+    counts = given.sum(1)
+    readers = counts.sum(1)
+    agreed = (counts * (counts @ weights - 1)).sum(1) / (readers * (readers - 1))
+    alone = ratings.given[ratings.counts.sum(1) == 1].sum(0)
+    n, total, of_reader = len(given), float(agreed.sum()), given.sum(0) + alone
+    value = _conger(total / n, of_reader, weights)
+    rest: Iterable[float] = ()
+    if n > 1:
+        parts = zip(agreed, given, strict=True)
+        rest = (_conger((total - a) / (n - 1), of_reader - g, weights) for a, g in parts)
     method = "Conger's generalisation of Cohen's; jackknife over cases"
-    return _coefficient(value, _jackknifed(value, rest, len(given)), method)
+    return _coefficient(value, _jackknifed(value, rest, n), method)
 
 
 def kappa_of_table(table: Array, weights: Array | None = None) -> Coefficient:
@@ -235,16 +243,8 @@ def kappa_of_table(table: Array, weights: Array | None = None) -> Coefficient:
     return _coefficient(value, (value - spread, value + spread), method)
 
 
-def _conger(given: Array, weights: Array) -> float:
-    """Conger's kappa (1980), with the shares of each reader from what that reader rated."""
-    counts = given.sum(1)
-    readers = counts.sum(1)
-    rated = readers >= 2
-    if not rated.any():
-        return math.nan
-    some = counts[rated]
-    agreed = (some * (some @ weights - 1)).sum(1) / (readers * (readers - 1))[rated]
-    of_reader = given.sum(0)
+def _conger(observed: float, of_reader: Array, weights: Array) -> float:
+    """Conger's kappa (1980). of_reader: (readers, categories), how often each gave each."""
     of_reader = of_reader[of_reader.sum(1) > 0]
     of_reader = of_reader / of_reader.sum(1, keepdims=True)
     r, mean = len(of_reader), of_reader.mean(0)
@@ -252,7 +252,7 @@ def _conger(given: Array, weights: Array) -> float:
         return math.nan
     covariance = (of_reader.T @ of_reader - r * np.outer(mean, mean)) / (r - 1)
     expected = float((weights * (np.outer(mean, mean) - covariance / r)).sum())
-    return math.nan if 1 - expected < 1e-12 else (float(agreed.mean()) - expected) / (1 - expected)
+    return math.nan if 1 - expected < 1e-12 else (observed - expected) / (1 - expected)
 
 
 def all_coefficients(ratings: Ratings) -> dict[str, Coefficient]:

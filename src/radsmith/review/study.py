@@ -216,7 +216,7 @@ def _write(folder: Path, case_id: str, found: Found, native: int) -> str:
     pixels, digest = shown(found.path)
     square = blinded(pixels, native)
     path = folder / PICTURES / f"{case_id}.png"
-    Pillow.fromarray(np.asarray(square)).save(path, "PNG")
+    Pillow.fromarray(np.asarray(square)).save(path, "PNG", compress_level=1)
     os.utime(path, (0, 0))
     return digest
 

@@ -13,6 +13,7 @@ from radsmith.review.log import Event
 Rule = Literal["all", "majority", "adjudicated"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 Outcome = Literal["accept", "reject", "undecided"]
+VERDICT_ORDER = {"reject": 0.0, "unsure": 1.0, "accept": 2.0}
 APART = 2
 """Scores this far apart are a difference that somebody must settle."""
 
@@ -90,6 +91,10 @@ class State:
     def planned(self, case: str, phase: int = 1) -> list[Read]:
         """First looks at a case that were planned."""
         return self._by_case.get((case, phase), [])
+
+    def complete(self, case: str) -> bool:
+        """Whether every planned reader has looked at a case."""
+        return len(self.of_case(case)) == len(self.planned(case)) > 0
 
     def outcome(self, case: str, rule: Rule) -> Outcome:
         """What the case is by a rule; "undecided" where too little was said.
