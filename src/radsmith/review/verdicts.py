@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from radsmith.errors import InvalidInput
@@ -50,6 +50,16 @@ class State:
         for read in self.reads.values():
             if not read.repeat:
                 self._by_case.setdefault((read.case, read.phase), []).append(read)
+
+    def copy(self) -> State:
+        """Another state that is the same now."""
+        return replace(
+            self,
+            answers=dict(self.answers),
+            adjudicated=dict(self.adjudicated),
+            history={reader: list(ids) for reader, ids in self.history.items()},
+            acknowledged=set(self.acknowledged),
+        )
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take in events in the order of the log."""

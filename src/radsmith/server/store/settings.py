@@ -49,7 +49,8 @@ class ServerSettings:
 
     port 0 takes a free one.  engine: what draws.  keys: every request needs an API key.
     public_url: how the server is reached from outside, such as https://images.example.org; ""
-    takes the request's own host.
+    takes the request's own host.  studies: folders of what is to be reviewed.  workers 0:
+    nothing is drawn here.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class ServerSettings:
     engine: Choice = None
     keys: bool = False
     public_url: str = ""
+    studies: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     @property
