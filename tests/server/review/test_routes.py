@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -162,9 +163,10 @@ def test_bad_answers_are_refused_in_words(clinic):
 def test_passwords_sessions_and_limits(clinic, reader):
     _, running, _ = clinic
     stranger = reader(running.url)
-    answers = [stranger.post("/login", name="nobody here", password="guess") for _ in range(12)]
-    assert {a.status_code for a in answers[:4]} == {401}
-    assert answers[-1].status_code == 429
+    with ThreadPoolExecutor(9) as tries:
+        told = {"name": "nobody here", "password": "guess"}
+        answers = list(tries.map(lambda _: stranger.post("/login", **told).status_code, range(9)))
+    assert set(answers) == {401, 429}
     ann = clinic[2]["ann"]
     cookie = ann.http.cookies["radsmith_review"]
     assert ann.post("/logout").status_code == 200
@@ -194,7 +196,7 @@ def test_a_killed_server_loses_no_acknowledged_answer(tmp_path, serve, reader):
     data = tmp_path / "data"
     passwords = {name: account(data, name, "reader") for name in readers}
     acknowledged = set()
-    for round_ in range(4):
+    for round_ in range(3):
         running = serve("--study", study.folder)
         people = [reader(running.url, name, word) for name, word in passwords.items()]
         killed = threading.Event()
@@ -222,6 +224,6 @@ def test_a_killed_server_loses_no_acknowledged_answer(tmp_path, serve, reader):
         running.stop(signal.SIGKILL)
         kept = read_study(study.folder)[1].answers
         assert acknowledged <= set(kept)
-    assert len(acknowledged) >= 44
+    assert len(acknowledged) >= 33
     assert len(kept) <= 90
     assert open_study(study.folder)
