@@ -101,7 +101,8 @@ ROOMS = (
     Room(
         "review",
         {"numpy"},
-        {"accepted", "desk", "gathering", "log", "ratings_files", "report_page", "study"},
+        {"accepted", "data_sets", "desk", "gathering", "log", "ratings_files", "report_page"}
+        | {"scoring", "study"},
         {"study": {"PIL"}},
     ),
     Room("server", SERVER, ALL),

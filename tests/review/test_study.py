@@ -150,7 +150,7 @@ def test_an_answer_counts_once_and_may_be_changed_or_undone(make, ids):
     assert len(Log(desk.study.folder).news()) == 2
     desk.answer("ann", first.id, REJECT, request=ids())
     assert desk.state.answers[first.id].answer["verdict"] == "reject"
-    assert desk.undo("ann", request=ids()) == first
+    assert desk.undo("ann", request=ids())[0] == first
     assert desk.coming("ann")[0] == first
     with pytest.raises(InvalidInput, match="nothing to undo"):
         desk.undo("ann", request=ids())

@@ -11,6 +11,7 @@ import click
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from radsmith.review.design import Drawn
     from radsmith.review.gathering import Found
 
 PATH = click.Path(path_type=Path)
@@ -55,6 +56,8 @@ def review() -> None:
 @click.option("--phases", type=click.IntRange(1, 2), default=2, help="2 asks “real?” at the end.")
 @click.option("--sample", type=click.IntRange(1), help="Read this many, drawn by chance.")
 @click.option("--lot", type=click.IntRange(1), help="Images that these were drawn from.")
+@click.option("--gate", type=PATH, help="Read --sample images where this gate is unsure …")
+@click.option("--random-share", type=float, default=0.1, help="… and this share by chance.")
 @click.option("--rubric", type=PATH, help="Questions of your own, as TOML.")
 @click.option("--name", help="What the study is called; the folder's name otherwise.")
 @click.option("--seed", type=int, default=0, help="Fixes who sees what, and in which order.")
@@ -70,6 +73,8 @@ def new(
     phases: int,
     sample: int | None,
     lot: int | None,
+    gate: Path | None,
+    random_share: float,
     rubric: Path | None,
     name: str | None,
     seed: int,
@@ -87,11 +92,19 @@ def new(
         reads=reads or min(2, len(readers)),
         phases=phases,
     )
+    given = _gathered(images, "", study, seed)
+    real = _gathered(controls, "real", study, seed) if controls else []
+    drawn: list[Drawn] = []
+    if gate is not None:
+        lot = max(lot or 0, len(given))
+        given, drawn = _where_unsure(gate, given, real, sample, (seed, random_share))
+        sample = None
     asked = NewStudy(
         name=name or study.resolve().name,
-        images=_gathered(images, study, ""),
-        controls=_gathered(controls, study, "real") if controls else (),
-        planted=_gathered(planted, study, "planted") if planted else (),
+        images=given,
+        drawn=drawn,
+        controls=real,
+        planted=_gathered(planted, "planted") if planted else (),
         readers=readers,
         design=design,
         sample=sample,
@@ -137,7 +150,7 @@ def open_command(folder: Path, port: int, data: Path | None) -> None:
     if not (study / KEY_NAME).exists():
         asked = NewStudy(
             name=folder.resolve().name,
-            images=_gathered(folder, study, ""),
+            images=_gathered(folder, ""),
             readers=("local",),
             design=Design(controls=0, reads=1, phases=1),
         )
@@ -239,6 +252,28 @@ def accepted_command(study: Path, rule: str, as_json: bool) -> None:
 
 
 @review.command()
+@click.argument("study", type=PATH)
+@click.option("-o", "out", type=PATH, required=True, help="A new folder.")
+@click.option("--data", type=PATH, help="A data set; without, the accepted files are copied.")
+@click.option("--unreviewed", is_flag=True, help="Keep what was not accepted too, and say so.")
+@RULE
+def admit(study: Path, out: Path, data: Path | None, unreviewed: bool, rule: str) -> None:
+    """Make the set that experts let in: of what a model made, only what the study accepted."""
+    from radsmith.review.data_sets import admit as admit_into
+    from radsmith.review.data_sets import export_accepted
+
+    if data is None:
+        if unreviewed:
+            raise InvalidInput("--unreviewed is for a data set: name it with --data")
+        click.echo(f"{len(export_accepted(study, out, rule).images)} accepted images in {out}")
+        return
+    told = admit_into(data, study, out, rule, unreviewed=unreviewed)
+    click.echo(f"{told.real} real and {told.kept} accepted images, {told.left_out} left out: {out}")
+    if told.unreviewed:
+        click.echo(f"{told.unreviewed} images WITHOUT an accepting verdict, as asked for")
+
+
+@review.command()
 @click.argument("ratings", type=PATH)
 @click.option(
     "--level",
@@ -305,10 +340,36 @@ def sampling(
         click.echo(line)
 
 
-def _gathered(place: Path, study: Path, source: str) -> list[Found]:
+def _gathered(place: Path, source: str, into: Path | None = None, seed: int = 0) -> list[Found]:
+    """From a folder or list, or from a data set by way of a folder within the study."""
+    from radsmith.review.data_sets import gather_data_set
     from radsmith.review.gathering import gather
 
+    if into is not None and (place / "train.csv").is_file():
+        folder = into / "sources" / (source or "synthetic")
+        return gather_data_set(place, folder, real=source == "real", seed=seed)
     return gather(place, source)
+
+
+def _where_unsure(
+    gate: Path,
+    images: list[Found],
+    real: list[Found],
+    sample: int | None,
+    chance: tuple[int, float],
+) -> tuple[list[Found], list[Drawn]]:
+    """The images to be read, and how each was drawn. chance: the seed and the random share."""
+    from radsmith.evaluation.judge_files import load_judge
+    from radsmith.review.gate import choose_reads
+    from radsmith.review.scoring import doubt, score_all, thresholds_of
+
+    if sample is None:
+        raise InvalidInput("say how many images are to be read where the gate is unsure: --sample")
+    thresholds = thresholds_of(gate)
+    with _bar("checking images") as tell:
+        scores = score_all(images, real, load_judge(), tell)
+    chosen = choose_reads(doubt(scores, thresholds), 0.0, sample, *chance)
+    return [images[i] for i, _ in chosen], [how for _, how in chosen]
 
 
 def _bar(title: str) -> Any:
@@ -330,11 +391,6 @@ def _print(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def _refuse(condition: bool, message: str) -> None:
-    if condition:
-        raise InvalidInput(message)
-
-
 @review.command()
 @click.argument("study", type=PATH)
 @click.option("-o", "folder", type=PATH, help="Where to; STUDY/report otherwise.")
@@ -352,3 +408,38 @@ def report(study: Path, folder: Path | None, rule: str) -> None:
     found = summary(opened, state, head, cast(Rule, rule))
     for path in write_report(folder or study / "report", found, opened, state):
         click.echo(path)
+
+
+@review.command()
+@click.argument("study", type=PATH)
+@click.option("-o", "out", type=PATH, help="The gate, for `radsmith review new --gate`.")
+@click.option("--goal", type=float, default=0.8, show_default=True, help="Least sensitivity.")
+@RULE
+def gate(study: Path, out: Path | None, goal: float, rule: str) -> None:
+    """Fit the automatic checks on a study's verdicts, and tell what each is worth.
+
+    Thresholds are fitted on half of the verdicts; sensitivity and specificity come from the rest.
+    """
+    from typing import cast
+
+    from radsmith.evaluation.judge_files import load_judge
+    from radsmith.review.scoring import fit_gate, write_gate
+    from radsmith.review.study import read_study
+    from radsmith.review.verdicts import Rule
+
+    opened, state, head = read_study(study)
+    with _bar("checking images") as tell:
+        fitted = fit_gate(opened, state, cast(Rule, rule), load_judge(), goal, tell)
+    for one in fitted:
+        if one.threshold is None:
+            click.echo(f"{one.check:10} {one.why}")
+            continue
+        click.echo(
+            f"{one.check:10} from {one.threshold:.4g}: finds {one.sensitivity.in_words};"
+            f" lets good ones pass: {one.specificity.in_words}"
+        )
+        for group, (finds, passes) in one.by_group.items():
+            click.echo(f"{'':10}   {group}: {finds.in_words}; {passes.in_words}")
+    if out is not None:
+        about = {"study": opened.name, "log_head": head, "rule": rule, "goal": goal}
+        write_gate(out, fitted, about)

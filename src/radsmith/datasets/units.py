@@ -283,6 +283,7 @@ def _of_shard(path: Path, options: Options) -> Iterator[Made]:
                     model_digest=row.get("model_digest") or "",
                     seed=int(seed) if seed.isdecimal() else None,
                     prompt=row.get("prompt") or "",
+                    review=row.get("review") or "",
                 )
                 yield _checked(name, _labelled(entry, row), pixels, options)
             except InvalidInput as error:

@@ -1,5 +1,6 @@
 """What experts say of images, and what may enter a data set because of it.
 
-Pure: rubric, design, verdicts, figures of agreement and acceptance. Touches files and the clock in
-`accepted`, `desk`, `gathering`, `log`, `ratings_files`, `report_page`, `study`. Knows no server.
+Pure: rubric, design, verdicts, figures of agreement and acceptance, the gate. Touches files and the
+clock in `accepted`, `data_sets`, `desk`, `gathering`, `log`, `ratings_files`, `report_page`,
+`scoring`, `study`. Knows no server.
 """

@@ -143,18 +143,20 @@ class Desk:
             }
             self.state.apply(held.add([event]))
 
-    def undo(self, reader: str, *, request: str) -> Read:
-        """Take back the reader's last answer of this phase; the read is the next again."""
+    def undo(self, reader: str, *, request: str) -> tuple[Read, Mapping[str, Any]]:
+        """Take back the reader's last answer of this phase; the read, the next again, and what was
+        said of it."""
         with self._held() as held:
             if request in self.state.acknowledged:
-                return self.coming(reader, 1)[0]
+                return self.coming(reader, 1)[0], {}
             last = self.progress(reader).last
             if last is None:
                 raise InvalidInput("there is nothing to undo in this phase")
             read = self.state.reads[last]
+            answer = self.state.answers[last].answer
             told = {"reader": reader, "read": read.id, "case": read.case}
             self.state.apply(held.add([self._event("undo", request, reader) | told]))
-            return read
+            return read, answer
 
     def disputed(self, adjudicator: str) -> list[str]:
         """Cases for an adjudicator to settle, none of which he read himself."""

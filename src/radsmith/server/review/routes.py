@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -58,7 +60,12 @@ class Undo(BaseModel):
 @router.get("")
 def page() -> Response:
     """The page; it asks for everything else."""
-    return HTMLResponse(asset_of(_PACKAGE, "review.html").body)
+    return HTMLResponse(_page())
+
+
+@cache
+def _page() -> bytes:
+    return (files(_PACKAGE) / "static" / "review.html").read_bytes()
 
 
 @router.get("/static/{name}")
@@ -205,12 +212,12 @@ def answer(study: str, body: Answer, person: Caller, reviews: ReviewsDep) -> dic
 
 @router.post("/api/studies/{study}/undo")
 def undo(study: str, body: Undo, person: Caller, reviews: ReviewsDep) -> dict[str, Any]:
-    """Take back my last answer; its case is the next again."""
+    """Take back my last answer, which is told; its case is the next again."""
     desk = reviews.desk(study)
-    read = desk.undo(person.name, request=body.request)
+    read, answer = desk.undo(person.name, request=body.request)
     found = _queue(desk, person)
     rest = [one for one in found["coming"] if one["read"] != read.id]
-    return found | {"coming": [_coming(desk, read.id, read.case), *rest]}
+    return found | {"coming": [_coming(desk, read.id, read.case), *rest], "answer": answer}
 
 
 @router.get("/api/studies/{study}/pictures/{read}")

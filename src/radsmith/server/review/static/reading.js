@@ -221,8 +221,9 @@ export class Reading {
       }
       await this.outbox.sending;
       if (!this.progress.undo) { $("problem").textContent = "There is nothing to undo in this part."; return; }
-      this.#take(await post(`${this.base}/undo`, { request: crypto.randomUUID() }));
-      await this.#next();
+      const reply = await post(`${this.base}/undo`, { request: crypto.randomUUID() });
+      this.#take(reply);
+      await this.#next(reply.answer);
     } catch (error) {
       $("problem").textContent = `Undo: ${error.message}`;
     }
