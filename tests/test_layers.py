@@ -101,9 +101,13 @@ ROOMS = (
     Room(
         "review",
         {"numpy"},
-        {"accepted", "data_sets", "desk", "gathering", "log", "ratings_files", "report_page"}
-        | {"scoring", "study"},
-        {"study": {"PIL"}},
+        {"accepted", "data_sets", "desk", "dicom_verdicts", "exchange", "gathering", "log"}
+        | {"ratings_files", "report_page", "scoring", "study"},
+        {
+            "dicom_verdicts": {"highdicom", "pydicom"},
+            "exchange": {"pyarrow"},
+            "study": {"PIL"},
+        },
     ),
     Room("server", SERVER, ALL),
     Room("cli", {"numpy", "click", "rich"}, ALL),

@@ -443,3 +443,57 @@ def gate(study: Path, out: Path | None, goal: float, rule: str) -> None:
     if out is not None:
         about = {"study": opened.name, "log_head": head, "rule": rule, "goal": goal}
         write_gate(out, fitted, about)
+
+
+@review.command()
+@click.argument("study", type=PATH)
+@click.option("-o", "out", type=PATH, required=True, help=".csv, .parquet, .json, or a folder.")
+@click.option("--dicom", is_flag=True, help="Key object selections and reports in a folder.")
+@click.option("--for", "use", type=click.Choice(("research", "teaching")), default="research")
+@RULE
+def export(study: Path, out: Path, dicom: bool, use: str, rule: str) -> None:
+    """Write the ratings for other programs: CSV, Parquet, Label Studio's JSON, DICOM."""
+    from typing import cast
+
+    from radsmith.files import write_atomically
+    from radsmith.review.dicom_verdicts import write_dicom_verdicts
+    from radsmith.review.exchange import label_studio, parquet_bytes
+    from radsmith.review.report_page import rating_rows, ratings_csv
+    from radsmith.review.study import read_study
+    from radsmith.review.verdicts import Rule
+
+    opened, state, _ = read_study(study)
+    if dicom:
+        written = write_dicom_verdicts(out, opened, state, cast(Rule, rule), use)
+        click.echo(f"{len(written.files)} DICOM files in {out}")
+        if written.left_out:
+            click.echo(f"{written.left_out} images are no DICOM files and were left out")
+        return
+    if out.suffix == ".csv":
+        data = ratings_csv(rating_rows(opened, state)).encode()
+    elif out.suffix == ".parquet":
+        data = parquet_bytes(opened, state)
+    elif out.suffix == ".json":
+        data = (json.dumps(label_studio(opened, state), indent=1) + "\n").encode()
+    else:
+        raise InvalidInput(f"{out} ends in none of .csv, .parquet, .json; or add --dicom")
+    write_atomically(out, data)
+    click.echo(f"{len(state.answers)} answers in {out}")
+
+
+@review.command(name="import")
+@click.argument("study", type=PATH)
+@click.argument("ratings", type=PATH)
+def import_command(study: Path, ratings: Path) -> None:
+    """Take in ratings made elsewhere: a CSV of case, reader, verdict, or Label Studio's JSON."""
+    from radsmith.review.desk import Desk
+    from radsmith.review.exchange import import_ratings, read_label_studio, read_rating_table
+    from radsmith.review.study import open_study
+
+    desk = Desk(open_study(study))
+    if ratings.suffix == ".json":
+        found = read_label_studio(ratings)
+    else:
+        names = tuple(item.id for item in desk.study.rubric.scores)
+        found = read_rating_table(ratings, names)
+    click.echo(f"{import_ratings(desk, found, ratings.name)} ratings taken in")

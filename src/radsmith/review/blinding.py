@@ -37,3 +37,25 @@ def blinded(intensity: NDArray[np.floating], native: int, side: int = SIDE) -> N
 def native_side(sizes: list[tuple[int, int]], side: int = SIDE) -> int:
     """The longer side that all pictures of these (height, width) have at least; at most `side`."""
     return min(side, min(max(size) for size in sizes))
+
+
+def on_original(point: tuple[float, float], shape: tuple[int, int]) -> tuple[float, float]:
+    """A point of the square, as fractions of its side, in pixels of the original: x, y.
+
+    shape: (height, width) of the original.  What lies on a bar is moved to the nearest edge.
+    """
+    height, width = shape
+    longest = max(shape)
+    x = (point[0] - (1 - width / longest) / 2) * longest
+    y = (point[1] - (1 - height / longest) / 2) * longest
+    return min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))
+
+
+def on_square(point: tuple[float, float], shape: tuple[int, int]) -> tuple[float, float]:
+    """A point in pixels of the original, as fractions of the square's side: x, y."""
+    height, width = shape
+    longest = max(shape)
+    return (
+        point[0] / longest + (1 - width / longest) / 2,
+        point[1] / longest + (1 - height / longest) / 2,
+    )
