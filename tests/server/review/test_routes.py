@@ -227,3 +227,23 @@ def test_a_killed_server_loses_no_acknowledged_answer(tmp_path, serve, reader):
     assert len(acknowledged) >= 33
     assert len(kept) <= 90
     assert open_study(study.folder)
+
+
+def test_any_folder_may_be_read_without_a_model(tmp_path, reader):
+    from tests.review.conftest import pictures
+
+    images = pictures(tmp_path / "any", 3, 1)
+    process = subprocess.Popen(
+        command("review", images, "--port", 0), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        told = [process.stdout.readline() for _ in range(3)]
+        url = told[1].removeprefix("studio: ").strip().rstrip("/")
+        me = reader(url, study="any-review")
+        assert me.http.get("/me").json()["studies"][0]["reads"]
+        assert me.answer(me.queue()["coming"][0]["read"], ACCEPT).status_code == 200
+    finally:
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()
+    assert (tmp_path / "any-review" / "review-log.jsonl").is_file()
