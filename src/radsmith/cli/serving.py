@@ -12,7 +12,7 @@ from radsmith.cli.options import ENGINE
 from radsmith.errors import InvalidInput, RadsmithError, Unavailable
 
 if TYPE_CHECKING:
-    from radsmith.server.store.settings import ServerSettings
+    from radsmith.server.store.settings import ServerSettings, SignOn
 
 DEFAULT_PORT = 8400
 MOST_WORKERS = 4
@@ -37,6 +37,12 @@ MOST_WORKERS = 4
     type=click.Path(path_type=Path),
     help="A study to be reviewed at /review; once for each.",
 )
+@click.option(
+    "--sso",
+    nargs=2,
+    help="ISSUER CLIENT of OpenID Connect, for people who review; its"
+    " secret comes from $RADSMITH_SSO_SECRET.",
+)
 @ENGINE
 @click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 def serve(
@@ -52,6 +58,7 @@ def serve(
     rate: int,
     deadline: int,
     studies: tuple[Path, ...],
+    sso: tuple[str, str] | None,
     engine: str | None,
     model: Path | None,
 ) -> None:
@@ -76,6 +83,7 @@ def serve(
         keys=keys,
         public_url=public_url,
         studies=studies,
+        sign_on=_sign_on(sso),
         limits=Limits(queue=queue, per_key=per_key, requests_per_minute=rate, deadline_s=deadline),
     )
     run_server(settings)
@@ -135,6 +143,17 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
                 click.echo(f"{known.id}  {day}  {state}  {known.name}")
     finally:
         database.close()
+
+
+def _sign_on(sso: tuple[str, str] | None) -> SignOn | None:
+    from radsmith.server.store.settings import SignOn
+
+    if sso is None:
+        return None
+    secret = os.environ.get("RADSMITH_SSO_SECRET", "")
+    if not sso[0].startswith(("https://", "http://")) or not secret:
+        raise InvalidInput("--sso needs an issuer's address, a client, and $RADSMITH_SSO_SECRET")
+    return SignOn(issuer=sso[0], client=sso[1], secret=secret)
 
 
 def _usual_workers(engine: str | None) -> int:

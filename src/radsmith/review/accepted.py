@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes
 from radsmith.review.study import read_study
-from radsmith.review.verdicts import RULES, Rule
+from radsmith.review.verdicts import RULES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def accepted(study: Path, rule: str = "majority") -> Accepted:
     opened, state, head = read_study(study)
     images, counts = [], {"accept": 0, "reject": 0, "undecided": 0}
     for case in opened.synthetic:
-        outcome = state.outcome(case.id, cast(Rule, rule))
+        outcome = state.outcome(case.id, rule)
         counts[outcome] += 1
         if outcome == "accept":
             path = opened.path_of(case)

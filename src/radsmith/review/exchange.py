@@ -229,8 +229,9 @@ def import_ratings(desk: Desk, ratings: list[Rating], source: str) -> int:
             raise InvalidInput(f"{source}, {rating.where}: {error}") from error
         reads.append(read)
     for rating, read in zip(ratings, reads, strict=True):
-        told = {"request": f"import-{read.id}-{len(ratings)}", "by": f"import of {source}"}
-        desk.answer(rating.reader, read.id, rating.answer, **told)
+        request = f"import-{read.id}-{len(ratings)}"
+        by = f"import of {source}"
+        desk.answer(rating.reader, read.id, rating.answer, request=request, by=by)
     return len(reads)
 
 

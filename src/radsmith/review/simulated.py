@@ -72,7 +72,7 @@ def simulate(desk: Desk, reader: SimulatedReader, defective: Mapping[str, bool])
         read = left[0]
         case = desk.study.by_id[read.case]
         answer, seconds = reader.answer(read, case, defective.get(case.id, False))
-        told = {"request": f"{reader.name}-{read.id}"[-64:], "seconds": seconds}
-        desk.answer(reader.name, read.id, answer, **told)
+        request = f"{reader.name}-{read.id}"[-64:]
+        desk.answer(reader.name, read.id, answer, request=request, seconds=seconds)
         count += 1
     return count

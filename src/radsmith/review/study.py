@@ -155,7 +155,8 @@ class _Picked:
 def _picked(new: NewStudy) -> tuple[list[_Picked], list[Found]]:
     """The images to be read, and the real ones left over to be shown beside them."""
     seed = new.design.seed
-    drawn = new.drawn or ("random",) * len(new.images)
+    by_chance: Drawn = "random"
+    drawn = new.drawn or [by_chance] * len(new.images)
     images = [
         _Picked("synthetic", found, how) for found, how in zip(new.images, drawn, strict=True)
     ]

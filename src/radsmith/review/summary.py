@@ -192,7 +192,7 @@ def _realism(study: Study, state: State) -> dict[str, Any]:
         "real_called_real": right(lambda c, r: c.kind == "control"),
         "synthetic_called_synthetic": right(lambda c, r: c.kind != "control"),
         "kappa_with_truth": kappa,
-        "by_reader": {who: right(lambda c, r, who=who: r == who) for who in study.readers},
+        "by_reader": {who: right(_read_by(who)) for who in study.readers},
         "by_class": _by(told, lambda case: case.group, right),
         "by_source": _by(told, lambda case: case.source, right),
     }
@@ -204,7 +204,15 @@ def _by(
     right: Callable[[Callable[[Case, str], bool]], dict[str, Any]],
 ) -> dict[str, Any]:
     names = sorted({name(case) for case, _, _ in told} - {""})
-    return {one: right(lambda c, r, one=one: name(c) == one) for one in names}
+    return {one: right(_named(name, one)) for one in names}
+
+
+def _read_by(reader: str) -> Callable[[Case, str], bool]:
+    return lambda case, who: who == reader
+
+
+def _named(name: Callable[[Case], str], wanted: str) -> Callable[[Case, str], bool]:
+    return lambda case, who: name(case) == wanted
 
 
 def _first_looks(study: Study, state: State) -> list[tuple[Case, Answered]]:

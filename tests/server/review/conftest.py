@@ -27,12 +27,13 @@ def new_study(folder, images=6, controls=0, readers=("ann", "bob"), **design):
     return create_study(folder, asked, AT, lambda done, total: None)
 
 
-def account(data, name, role, db=""):
+def account(data, name, role, db="", subject=None):
     """Make an account as the command does; its password."""
     data.mkdir(exist_ok=True)
     database = Database(db or f"sqlite:///{data / 'radsmith.sqlite3'}")
     try:
-        People(database).add(name, role, f"the password of {name}")
+        password = None if subject else f"the password of {name}"
+        People(database).add(name, role, password, subject)
     finally:
         database.close()
     return f"the password of {name}"

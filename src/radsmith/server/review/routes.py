@@ -74,12 +74,6 @@ def static(name: str) -> Response:
     return asset_of(_PACKAGE, name)
 
 
-@router.get("/sso/offered")
-def offered(reviews: ReviewsDep) -> bool:
-    """Whether people may sign on elsewhere."""
-    return False
-
-
 @router.post("/api/login")
 def login(body: Login, request: Request, reviews: ReviewsDep) -> Response:
     """Open a session; its cookie is for this server's own pages alone."""

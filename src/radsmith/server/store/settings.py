@@ -44,6 +44,15 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignOn:
+    """Where people who review sign on: an OpenID Connect provider, and what it knows us by."""
+
+    issuer: str
+    client: str
+    secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """folder: database, images and secret.  database: URL, "" for SQLite in the folder.
 
@@ -62,6 +71,7 @@ class ServerSettings:
     keys: bool = False
     public_url: str = ""
     studies: tuple[Path, ...] = ()
+    sign_on: SignOn | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
