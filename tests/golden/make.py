@@ -33,7 +33,7 @@ from radsmith.cli import cli
 STORED = Path(__file__).with_name("pixels.json")
 SIDE = 16
 """Cells of a thumbnail a side."""
-VOLATILE = ("created", "radsmith_version", "pixels_sha256", "untouched_sha256", "parents")
+VOLATILE = ("created", "radsmith_version", "pixels_sha256", "untouched_sha256", "parents", "review")
 SUFFIXES = (".png", ".npy", ".dcm")
 
 PROMPTS = (  # prompt, and if wanted steps, guidance, sampler; the seed is the place in the list

@@ -32,13 +32,13 @@ from radsmith.files import read_bytes, write_atomically
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.marks import RECORD_KEY
-from radsmith.images.provenance import Generation
+from radsmith.images.provenance import UNREVIEWED, Generation
 from radsmith.tables import read_table
 
 SOURCE = "radsmith-synthetic"
 """Of all synthetic rows; it gives them a style of their own in training."""
 SUMMARY = "augment.json"
-_OWN = ("synthetic", "model_digest", "seed", "prompt", "digest", "alike", "origin")
+_OWN = ("synthetic", "model_digest", "seed", "prompt", "digest", "alike", "origin", "review")
 _SHARD = "train-synthetic-"
 _SHOWN_CLASSES, _SHOWN = 8, 6
 
@@ -90,6 +90,7 @@ class Manifests:
             "source": SOURCE,
             "origin": f"labels of {labels['key']}",
             "synthetic": "1",
+            "review": UNREVIEWED,
         }
         return dict.fromkeys(self.columns, "") | kept | own
 

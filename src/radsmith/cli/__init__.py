@@ -16,6 +16,9 @@ from radsmith.cli import (
     importing,
     making,
     measuring,
+    review_demo,
+    review_results,
+    reviewing,
     serving,
     training,
 )
@@ -29,11 +32,13 @@ def cli() -> None:
     """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
+_PARTS = (review_demo, review_results)  # of the group `review`: importing them is enough
 _MODULES = (making, editing, importing, augmenting, finetuning, measuring, serving, training)
 for _module in _MODULES:
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):
             cli.add_command(_command)
+cli.add_command(reviewing.review)
 
 
 def main() -> None:

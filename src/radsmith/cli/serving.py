@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from radsmith.cli.options import ENGINE, MODEL
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
+
+if TYPE_CHECKING:
+    from radsmith.server.store.settings import ServerSettings, SignOn
 
 DEFAULT_PORT = 8400
 MOST_WORKERS = 4
@@ -32,6 +36,19 @@ MOST_WORKERS = 4
 @click.option(
     "--deadline", type=click.IntRange(1, 10**6), default=300, help="Seconds for a request."
 )
+@click.option(
+    "--study",
+    "studies",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A study to be reviewed at /review; once for each.",
+)
+@click.option(
+    "--sso",
+    nargs=2,
+    help="ISSUER CLIENT of OpenID Connect, for people who review; its"
+    " secret comes from $RADSMITH_SSO_SECRET.",
+)
 @ENGINE
 @MODEL
 def serve(
@@ -46,21 +63,19 @@ def serve(
     per_key: int,
     rate: int,
     deadline: int,
+    studies: tuple[Path, ...],
+    sso: tuple[str, str] | None,
     engine: str | None,
     model: Path | None,
 ) -> None:
-    """Serve OpenAI's Images API at /v1 and the studio at /, on this machine.
+    """Serve OpenAI's Images API at /v1, the studio at / and studies at /review, on this machine.
 
     Nothing leaves it, unless --engine is elsewhere. Stop with Ctrl-C: images at work are finished,
     waiting ones are kept and made at the next start.
     """
-    _require()
+    require_server()
     from radsmith.engines.choice import chosen
-    from radsmith.server.front import address_of, listen
-    from radsmith.server.front import serve as run
     from radsmith.server.store.settings import Limits, ServerSettings, data_folder
-    from radsmith.server.store.store import open_store
-    from radsmith.server.web.door import Door
 
     if public_url and not public_url.startswith(("https://", "http://")):
         raise InvalidInput(f"--public-url must begin with https:// or http://, got {public_url!r}")
@@ -73,8 +88,20 @@ def serve(
         engine=chosen(engine, model),
         keys=keys,
         public_url=public_url,
+        studies=studies,
+        sign_on=_sign_on(sso),
         limits=Limits(queue=queue, per_key=per_key, requests_per_minute=rate, deadline_s=deadline),
     )
+    run_server(settings)
+
+
+def run_server(settings: ServerSettings) -> None:
+    """Serve until stopped, after saying where."""
+    from radsmith.server.front import address_of, listen
+    from radsmith.server.front import serve as run
+    from radsmith.server.store.store import open_store
+    from radsmith.server.web.door import Door
+
     store = open_store(settings)
     try:
         door = Door(settings, store)
@@ -85,6 +112,8 @@ def serve(
     address = address_of(settings, bound)
     click.echo(f"studio: {address}/")
     click.echo(f"API:    {address}/v1 (OpenAI's client: base_url); described at {address}/docs")
+    if settings.studies:
+        click.echo(f"review: {address}/review")
     click.echo(f"data:   {settings.folder}; stop with Ctrl-C")
     run(door, bound)
 
@@ -96,7 +125,7 @@ def serve(
 @click.option("--db", default="", help="The server's database, where it is not SQLite.")
 def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> None:
     """List, make or end the API keys of `radsmith serve --keys`."""
-    _require()
+    require_server()
     from datetime import UTC, datetime
 
     from radsmith.files import prepare_folder
@@ -131,13 +160,24 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
         database.close()
 
 
+def _sign_on(sso: tuple[str, str] | None) -> SignOn | None:
+    from radsmith.server.store.settings import SignOn
+
+    if sso is None:
+        return None
+    secret = os.environ.get("RADSMITH_SSO_SECRET", "")
+    if not sso[0].startswith(("https://", "http://")) or not secret:
+        raise InvalidInput("--sso needs an issuer's address, a client, and $RADSMITH_SSO_SECRET")
+    return SignOn(issuer=sso[0], client=sso[1], secret=secret)
+
+
 def _usual_workers(engine: str | None) -> int:
     """A process a core; one where each would load a pipeline of gigabytes."""
     large = (engine or "").startswith("diffusers")
     return 1 if large else min(os.cpu_count() or 1, MOST_WORKERS)
 
 
-def _require() -> None:
+def require_server() -> None:
     """Raises Unavailable where the extra is not installed, or files cannot be locked."""
     from importlib.util import find_spec
 
@@ -145,6 +185,7 @@ def _require() -> None:
         raise Unavailable("the server runs on Linux and macOS; on Windows, use it inside WSL")
 
     needed = ("fastapi", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client", "python_multipart")
+    needed += ("argon2",)
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise Unavailable(

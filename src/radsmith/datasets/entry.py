@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Window
+from radsmith.images.provenance import UNREVIEWED
 from radsmith.language.prompt import group_of_age
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -22,6 +23,7 @@ COLUMNS = (
     "key", "shard", "width", "height", "modality", "body_part", "view", "technique", "findings",
     "caption", "patient_id", "sex", "age", "laterality", "source", "origin", "age_group",
     "spacing", "labels", "digest", "alike", "series", "synthetic", "model_digest", "seed", "prompt",
+    "review",
 )  # fmt: skip
 """Of train.csv and test.csv. The first 17 are what `radsmith train` reads."""
 
@@ -75,7 +77,7 @@ class Entry(Facts):
     labels: finding id -> 1.0 present, 0.0 absent, NaN uncertain.  severity: id, where the one
     present finding has one.  digest: SHA-256 of the stored pixels.  alike: 64 bits that near copies
     share, hexadecimal.  synthetic: made by a model; then model_digest, seed and prompt say how,
-    where that is known.
+    where that is known, and review whether experts accepted it.
     """
 
     key: str
@@ -93,6 +95,7 @@ class Entry(Facts):
     model_digest: str = ""
     seed: int | None = None
     prompt: str = ""
+    review: str = ""
 
     def __post_init__(self) -> None:
         if not self.modality or not self.key or not self.patient_id:
@@ -138,6 +141,7 @@ class Entry(Facts):
             "model_digest": self.model_digest,
             "seed": "" if self.seed is None else str(self.seed),
             "prompt": self.prompt,
+            "review": self.review or (UNREVIEWED if self.synthetic else ""),
         }
 
 

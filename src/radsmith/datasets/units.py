@@ -297,6 +297,7 @@ def _of_shard(path: Path, options: UnitOptions) -> Iterator[UnitImage]:
                     model_digest=row.get("model_digest") or "",
                     seed=int(seed) if seed.isdecimal() else None,
                     prompt=row.get("prompt") or "",
+                    review=row.get("review") or "",
                 )
                 more = [c for c in row if c not in COLUMNS]
                 yield _checked(name, labelled(entry, row, more), pixels, options)

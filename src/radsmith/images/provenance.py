@@ -10,6 +10,8 @@ from radsmith.errors import InvalidInput
 
 NOTICE = "Synthetic image made by radsmith. Not for diagnosis."
 MAX_SEED = 2**63 - 1
+UNREVIEWED = "unreviewed"
+"""Review state of what no expert has looked at; an image is made so, and never changes itself."""
 SAMPLER_NAMES = ("multistep", "euler")
 
 
@@ -63,7 +65,8 @@ class Generation:
     pixels_sha256: `Image.digest` of the pixels in the image's unit; parents: the same of the input
     images.  edit: what was done to them, in words; untouched_sha256: digest of the stored values
     outside the mask, row by row (`radsmith.editing.operations.untouched_digest`).
-    created: ISO 8601 time, given by the shell.
+    created: ISO 8601 time, given by the shell.  review: what experts had said when the file was
+    written; what they say later stands in their study, which names the file by its digest.
     """
 
     radsmith_version: str
@@ -88,6 +91,7 @@ class Generation:
     edit: str = ""
     untouched_sha256: str = ""
     synthetic: bool = True
+    review: str = UNREVIEWED
     notice: str = NOTICE
 
     def to_json(self) -> str:

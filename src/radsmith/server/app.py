@@ -12,6 +12,10 @@ from radsmith import __version__
 from radsmith.server.openai import deletes as deletes_api
 from radsmith.server.openai import edits as edits_api
 from radsmith.server.openai import images as images_api
+from radsmith.server.review import routes as review_api
+from radsmith.server.review import settling as review_settling
+from radsmith.server.review import sso as review_sso
+from radsmith.server.review.reviews import Reviews
 from radsmith.server.studio import edits as studio_edits
 from radsmith.server.studio import own as studio_own
 from radsmith.server.studio import routes as studio_api
@@ -42,6 +46,9 @@ def create_app(services: Services) -> FastAPI:
     apis = (images_api, edits_api, deletes_api, files_api, studio_api, studio_edits, studio_own)
     for module in apis:
         app.include_router(module.router)
+    app.state.reviews = Reviews(services)
+    for router in (review_api.router, review_settling.router, review_sso.router):
+        app.include_router(router)
     app.add_middleware(_Counting)
     app.add_middleware(Guard, settings=services.settings)
     _as_answered(app)

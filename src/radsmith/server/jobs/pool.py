@@ -70,7 +70,7 @@ class Pool:
         self._running: dict[str, _Worker] = {}
         self._threads: list[threading.Thread] = []
         self._ready = 0
-        self.broken = ""
+        self.broken = "" if settings.workers else "this server is for review alone"
         self.restarts = 0
         self.seconds = 1.0
 
@@ -82,7 +82,7 @@ class Pool:
     @property
     def wait_s(self) -> float:
         """A guess of the seconds one image takes, over all workers."""
-        return self.seconds / self._settings.workers
+        return self.seconds / max(1, self._settings.workers)
 
     def start(self) -> None:
         """Start the workers; returns at once."""

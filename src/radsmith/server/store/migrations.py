@@ -64,6 +64,18 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "ALTER TABLE images ADD COLUMN place_y INTEGER",
         ),
     ),
+    (
+        "people who review images, and their sessions",
+        (
+            """CREATE TABLE review_people (
+                id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
+                password TEXT, subject TEXT UNIQUE, created DOUBLE PRECISION NOT NULL,
+                ended DOUBLE PRECISION)""",
+            """CREATE TABLE review_sessions (
+                digest TEXT PRIMARY KEY, person TEXT NOT NULL REFERENCES review_people (id),
+                ends DOUBLE PRECISION NOT NULL)""",
+        ),
+    ),
 )
 
 

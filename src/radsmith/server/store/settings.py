@@ -44,12 +44,22 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignOn:
+    """Where people who review sign on: an OpenID Connect provider, and what it knows us by."""
+
+    issuer: str
+    client: str
+    secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """folder: database, images and secret.  database: URL, "" for SQLite in the folder.
 
     port 0 takes a free one.  engine: what draws.  keys: every request needs an API key.
     public_url: how the server is reached from outside, such as https://images.example.org; ""
-    takes the request's own host.
+    takes the request's own host.  studies: folders of what is to be reviewed.  workers 0:
+    nothing is drawn here.
     """
 
     folder: Path
@@ -60,6 +70,8 @@ class ServerSettings:
     engine: Choice = None
     keys: bool = False
     public_url: str = ""
+    studies: tuple[Path, ...] = ()
+    sign_on: SignOn | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property

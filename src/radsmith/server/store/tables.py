@@ -69,6 +69,24 @@ IMAGES = Table(
     Column("place_x", Integer),
     Column("place_y", Integer),
 )
+REVIEW_PEOPLE = Table(
+    "review_people",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("password", Text),
+    Column("subject", Text),
+    Column("created", Double, nullable=False),
+    Column("ended", Double),
+)
+REVIEW_SESSIONS = Table(
+    "review_sessions",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("ends", Double, nullable=False),
+)
 AUDIT = Table(
     "audit",
     METADATA,

@@ -79,7 +79,9 @@ def healthz() -> dict[str, str]:
 def readyz(services: ServicesDep) -> dict[str, Any]:
     """Whether images can be made now: database there, a worker with its model loaded."""
     services.jobs.counts()
-    if services.pool.broken or not services.pool.ready or services.stopped:
+    drawing = services.settings.workers > 0
+    unable = drawing and (services.pool.broken or not services.pool.ready)
+    if unable or services.stopped:
         reason = services.pool.broken or "the workers are starting or stopping"
         raise Problem(503, reason, code="not_ready", headers={"Retry-After": "1"})
     return {"status": "ready", "workers": services.pool.ready}

@@ -108,9 +108,14 @@ async def logout(request: Request) -> Response:
 async def asset(request: Request) -> Response:
     """A script, style or icon of the package: by name from a table, never by path."""
     name = request.path_params["name"]
-    if name not in _assets():
-        raise Problem(404, "no such file of the studio")
-    data, kind = _assets()[name]
+    return asset_of("radsmith.server.studio", name)
+
+
+def asset_of(package: str, name: str) -> Response:
+    """A file of a package's folder `static`. Raises Problem for any other name."""
+    if name not in _assets(package):
+        raise Problem(404, f"no such file of the {package.rpartition('.')[2]}")
+    data, kind = _assets(package)[name]
     return Response(data, media_type=kind, headers={"Cache-Control": "no-cache"})
 
 
@@ -134,8 +139,8 @@ def _set_session(response: Response, session: str, door: Door) -> None:
 
 
 @cache
-def _assets() -> dict[str, tuple[bytes, str]]:
-    folder = files("radsmith.server.studio") / "static"
+def _assets(package: str) -> dict[str, tuple[bytes, str]]:
+    folder = files(package) / "static"
     return {
         entry.name: (entry.read_bytes(), _TYPES[entry.name.rpartition(".")[2]])
         for entry in folder.iterdir()
