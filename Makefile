@@ -14,7 +14,7 @@ $(VENV)/serve: pyproject.toml constraints.txt
 $(VENV)/dev: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install torch==2.13.0
-	$(PIP) install -c constraints.txt -e ".[train,serve,postgres,import,diffusers,privacy,dev]" && touch $@
+	$(PIP) install -c constraints.txt -e ".[train,serve,postgres,import,diffusers,privacy,release,dev]" && touch $@
 
 demo: $(VENV)/demo
 	$(VENV)/bin/radsmith demo

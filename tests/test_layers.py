@@ -42,6 +42,15 @@ ROOMS = (
         {"pictures": {"PIL"}, "contact_sheet": {"PIL"}, "dicom": {"pydicom", "gdcm"}},
     ),
     Room(
+        "marks",
+        {"numpy"},
+        {"keys"},
+        {
+            "credentials": {"c2pa"},
+            "keys": {"cryptography"},
+        },
+    ),
+    Room(
         "deidentification",
         world={"attributes", "run", "surroundings"},
         more={
@@ -98,6 +107,22 @@ ROOMS = (
     ),
     Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),
     Room("training", TRAINING, ALL),
+    Room(
+        "release",
+        {"numpy"},
+        {
+            "bag", "choosing", "contents", "delivery", "gates", "integrity", "request", "run",
+            "sources", "verify", "withdrawal", "writing",
+        },
+        {
+            "contents": {"pydicom"},
+            "delivery": {"pydicom", "pynetdicom", "requests"},
+            "dicom_rules": {"pydicom"},
+            "renditions": {"pydicom"},
+            "stacks": {"nibabel", "pydicom"},
+            "statement": {"securesystemslib"},
+        },
+    ),  # fmt: skip
     Room("server", SERVER, ALL),
     Room("cli", {"numpy", "click", "rich"}, ALL),
 )

@@ -14,6 +14,7 @@ from radsmith.cli import (
     importing,
     making,
     measuring,
+    releasing,
     serving,
     training,
 )
@@ -26,10 +27,13 @@ def cli() -> None:
     """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
-_MODULES = (making, editing, importing, augmenting, finetuning, measuring, serving, training)
+_MODULES = (making, editing, importing, augmenting, finetuning, measuring, training)
+_MODULES += (releasing, serving)
 for _module in _MODULES:
-    for _command in vars(_module).values():
-        if isinstance(_command, click.Command):
+    _own = [c for c in vars(_module).values() if isinstance(c, click.Command)]
+    _inner = [c for group in _own if isinstance(group, click.Group) for c in group.commands.values()]
+    for _command in _own:
+        if _command not in _inner:
             cli.add_command(_command)
 
 

@@ -83,13 +83,18 @@ def serve(
     run(door, bound)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--add", "name", help="Make a key for NAME and show it, this once.")
 @click.option("--revoke", "key_id", help="End the key of this id.")
 @click.option("--data", type=click.Path(path_type=Path), help="The server's folder.")
 @click.option("--db", default="", help="The server's database, where it is not SQLite.")
-def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> None:
-    """List, make or end the API keys of `radsmith serve --keys`."""
+@click.pass_context
+def key(
+    context: click.Context, name: str | None, key_id: str | None, data: Path | None, db: str
+) -> None:
+    """List, make or end the API keys of `radsmith serve --keys`; release: a signing key."""
+    if context.invoked_subcommand is not None:
+        return
     _require()
     from datetime import UTC, datetime
 
@@ -114,6 +119,20 @@ def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> Non
                 click.echo(f"{known.id}  {day}  {state}  {known.name}")
     finally:
         database.close()
+
+
+@key.command("release")
+@click.option("--signer", required=True, help="Who signs: name and institution, shown to all.")
+@click.option("-o", "path", type=click.Path(path_type=Path), help="Default: ~/.config/radsmith.")
+def key_release(signer: str, path: Path | None) -> None:
+    """Make the key that signs releases and content credentials; show its fingerprint."""
+    from radsmith.marks.keys import default_key, make_key, public_path
+
+    path = path or default_key()
+    made = make_key(path, signer)
+    click.echo(f"{path}: keep it secret; it has no password")
+    click.echo(f"{public_path(path)}: give it to whoever gets bundles")
+    click.echo(f"{made.public.fingerprint}  {made.public.signer}")
 
 
 def _usual_workers(engine: str | None) -> int:
