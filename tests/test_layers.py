@@ -111,8 +111,18 @@ ROOMS = (
         "release",
         {"numpy"},
         {
-            "bag", "choosing", "contents", "delivery", "gates", "integrity", "request", "run",
-            "sources", "verify", "withdrawal", "writing",
+            "bag",
+            "choosing",
+            "contents",
+            "delivery",
+            "gates",
+            "integrity",
+            "request",
+            "run",
+            "sources",
+            "verify",
+            "withdrawal",
+            "writing",
         },
         {
             "contents": {"pydicom"},
@@ -122,7 +132,7 @@ ROOMS = (
             "stacks": {"nibabel", "pydicom"},
             "statement": {"securesystemslib"},
         },
-    ),  # fmt: skip
+    ),
     Room("server", SERVER, ALL),
     Room("cli", {"numpy", "click", "rich"}, ALL),
 )

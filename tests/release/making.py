@@ -84,7 +84,7 @@ def source(folder, n=6):
 def key_in(folder, name="test"):
     """The signing key of a folder, made once."""
     path = folder / f"{name}.key"
-    return load_key(path) if path.exists() else make_key(path, f"Dr {name}, Test Hospital")
+    return load_key(path) if path.exists() else make_key(path, f"Dr {name}, Anstalt")
 
 
 def bundled(folder, where, key, **asked):

@@ -60,7 +60,7 @@ def said(bundle, trust, **other):
 def test_a_whole_bundle_holds(whole, trust, key):
     verdict = verify(VerifyRequest(bundle=whole, trust=trust, sample=0))
     assert verdict.holds, verdict.findings
-    assert verdict.signer == "Dr test, Test Hospital"
+    assert verdict.signer == "Dr test, Anstalt"
     assert [w for w in verdict.warnings if w.startswith("waived: review")]
     again = verify(VerifyRequest(bundle=whole, trust=Trust(fingerprint=key.public.fingerprint)))
     assert again.holds
@@ -180,7 +180,9 @@ def test_a_signer_cannot_name_files_outside(copy, key):
     before = manifest.read_text()
     for path in ("../x", "/etc/passwd", "data/../../x", "C:/x", "data\\x", "data//x", "~/x"):
         manifest.write_text(before + f"{'0' * 64}  {path}\n")
-        kept = [p.name for p in copy.glob("*.*") if p.name not in ("signature.dsse.json", tags.name)]
+        kept = [
+            p.name for p in copy.glob("*.*") if p.name not in ("signature.dsse.json", tags.name)
+        ]
         tags.write_text(manifest_text({n: digest(copy / n) for n in kept}))
         envelope = sealed(statement(RELEASE, {tags.name: digest(tags)}, {}), key)
         (copy / "signature.dsse.json").write_bytes(envelope)
@@ -277,7 +279,9 @@ def test_images_are_drawn_again_from_their_seeds(tmp_path, key):
     for seed in (3, 4):
         request = Request(prompt=prompt, seed=seed, settings=settings)
         image, drawn = make(engine, planned, request, MADE)
-        write_png(folder, f"hand-{seed}", replace(drawn, seed=5 if seed == 4 else seed), image.pixels)
+        write_png(
+            folder, f"hand-{seed}", replace(drawn, seed=5 if seed == 4 else seed), image.pixels
+        )
     bundled(folder, tmp_path / "bundle", key, test_share=0.0)
     request = VerifyRequest(bundle=tmp_path / "bundle", trust=Trust(key=key.public), sample=2)
     verdict = verify(request)

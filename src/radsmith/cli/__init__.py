@@ -31,7 +31,9 @@ _MODULES = (making, editing, importing, augmenting, finetuning, measuring, train
 _MODULES += (releasing, serving)
 for _module in _MODULES:
     _own = [c for c in vars(_module).values() if isinstance(c, click.Command)]
-    _inner = [c for group in _own if isinstance(group, click.Group) for c in group.commands.values()]
+    _inner = [
+        c for group in _own if isinstance(group, click.Group) for c in group.commands.values()
+    ]
     for _command in _own:
         if _command not in _inner:
             cli.add_command(_command)

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from radsmith.release.verify import Verdict
 
 FILE = click.Path(path_type=Path)
-KEY = click.option("--key", "key_file", type=FILE, help="Signing key; default: that of key release.")
+KEY = click.option(
+    "--key", "key_file", type=FILE, help="Signing key; default: that of key release."
+)
 _MOST_SHOWN = 40
 
 
 class _Release(click.Group):
-    """`release SOURCE` is `release bundle SOURCE`; other names of subcommands keep their meaning."""
+    """`release SOURCE` is `release bundle SOURCE`; names of subcommands keep their meaning."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         named = args and (args[0] in self.commands or args[0] in ("--help", "-h"))

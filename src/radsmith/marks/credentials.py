@@ -118,7 +118,6 @@ def read(data: bytes, manifest: bytes | None, key: PublicKey | None) -> Credenti
     )
 
 
-
 def _manifest(record: Generation, kept: bool) -> dict[str, Any]:
     action = {
         "action": "c2pa.edited" if kept else "c2pa.created",

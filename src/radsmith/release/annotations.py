@@ -25,9 +25,7 @@ def coco(items: Sequence[Item], masks: Sequence[NDArray[np.bool_] | None]) -> di
     images, marks = [], []
     for number, (item, mask) in enumerate(zip(items, masks, strict=True), start=1):
         width, height = item.record.width, item.record.height
-        images.append(
-            {"id": number, "file_name": item.picture, "width": width, "height": height}
-        )
+        images.append({"id": number, "file_name": item.picture, "width": width, "height": height})
         if mask is None or mask.all() or not mask.any():
             continue
         marks.append(

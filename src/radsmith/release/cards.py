@@ -30,7 +30,9 @@ def data_card(facts: Facts, counts: Mapping[str, int], limits: Mapping[str, str]
         _head(facts),
         f"# {request.title}",
         f"{len(facts.items):,} synthetic radiology images, version {request.version}. {NOTICE}",
-        waived.rstrip("\n>") if waived else "Nothing was waived: readers accepted every image, and"
+        waived.rstrip("\n>")
+        if waived
+        else "Nothing was waived: readers accepted every image, and"
         " a privacy audit no older than the images found no copy among them.",
         _gates(facts),
         f"Signed by {facts.signer}, key `{facts.fingerprint}`. Check it against a fingerprint"
@@ -42,7 +44,8 @@ def data_card(facts: Facts, counts: Mapping[str, int], limits: Mapping[str, str]
         "`images.csv` has a line an image, `provenance.jsonl` the whole record: model, digest,"
         " seed, settings. `croissant.json` and `ro-crate-metadata.json` say the same to machines."
         f"{_formats(facts, counts.get('stacks', 0))}",
-        "## Limits\n\n" + "\n\n".join(f"**{_SAID[name]}.** {text}" for name, text in limits.items()),
+        "## Limits\n\n"
+        + "\n\n".join(f"**{_SAID[name]}.** {text}" for name, text in limits.items()),
         "## Measured\n\n`scorecard.html` has the figures, and says what was not measured.",
         f"## Citation\n\n{cite(facts)} Licence: {request.licence}.",
     ]
@@ -147,7 +150,8 @@ def _head(facts: Facts) -> str:
     """The YAML head of a data card; strings as JSON, which is YAML."""
     known = facts.licence_url != "LICENSE"
     files = [
-        {"split": split, "path": f"images/{split}/**"} for split in sorted(facts.splits, reverse=True)
+        {"split": split, "path": f"images/{split}/**"}
+        for split in sorted(facts.splits, reverse=True)
     ]
     lines = [
         "---",

@@ -178,7 +178,8 @@ def cite(facts: Facts) -> str:
     """One line to cite the bundle by."""
     request = facts.request
     names = ", ".join(_creators(facts))
-    return f"{names} ({facts.made[:4]}): {request.title}, version {request.version}. Made with radsmith."
+    what = f"{request.title}, version {request.version}"
+    return f"{names} ({facts.made[:4]}): {what}. Made with radsmith."
 
 
 def _creators(facts: Facts) -> tuple[str, ...]:
@@ -188,7 +189,7 @@ def _creators(facts: Facts) -> tuple[str, ...]:
 def _version(text: str) -> str:
     """Croissant asks for MAJOR.MINOR.PATCH."""
     parts = text.split(".")
-    return ".".join((parts + ["0", "0"])[:3]) if all(p.isdigit() for p in parts) else "1.0.0"
+    return ".".join([*parts, "0", "0"][:3]) if all(p.isdigit() for p in parts) else "1.0.0"
 
 
 def _kind(path: str) -> str:

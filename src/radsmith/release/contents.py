@@ -153,7 +153,9 @@ def _counted(contents: Contents) -> Iterator[Finding]:
     """Count again what the statement counts."""
     rows = [contents.rows.get(name, {}) for name in contents.pictures]
     again = {"images": len(rows)}
-    again |= {f"split {n}": k for n, k in Counter(p.split("/")[1] for p in contents.pictures).items()}
+    again |= {
+        f"split {n}": k for n, k in Counter(p.split("/")[1] for p in contents.pictures).items()
+    }
     again["edited images"] = sum(
         bool(line["record"].get("parents")) for line in contents.lines.values()
     )

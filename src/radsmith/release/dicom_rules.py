@@ -33,7 +33,7 @@ _ALLOWED = frozenset(
     RegionDataType RegionFlags RegionLocationMinX0 RegionLocationMinY0 RegionLocationMaxX1
     RegionLocationMaxY1 PhysicalUnitsXDirection PhysicalUnitsYDirection PhysicalDeltaX
     PhysicalDeltaY
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words is read as words
 )
 _OWN_UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 _EMPTY = ("PatientBirthDate", "AccessionNumber", "ReferringPhysicianName")

@@ -60,9 +60,7 @@ def drawn_again(
                 yield Again(name=name, reason=str(error))
 
 
-def _apart(
-    record: Generation, line: Mapping[str, Any], engine: Engine, there: Image
-) -> float:
+def _apart(record: Generation, line: Mapping[str, Any], engine: Engine, there: Image) -> float:
     planned = plan(record.prompt or record.canonical_prompt, engine.facts)
     best = np.inf
     for size in (None, (record.width, record.height)):

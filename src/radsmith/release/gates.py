@@ -66,8 +66,8 @@ def read_review(source: Path, accepted: Path | None, rule: str) -> Review:
         return _from_file(accepted)
     if not is_study(source):
         raise InvalidInput(
-            f"nobody accepted the images of {source}: release a review study, give its verdicts with"
-            " --accepted FILE.json, or waive review by name with --without-review"
+            f"nobody accepted the images of {source}: release a review study, give its verdicts"
+            " with --accepted FILE.json, or waive review by name with --without-review"
         )
     return _from_study(source, rule)
 

@@ -103,9 +103,14 @@ def check_integrity(bundle: Path, trust: Trust) -> Integrity:
         except InvalidInput as error:
             findings.append(Finding(kind="signature", path=SIGNATURE, text=str(error)))
     elif SIGNATURE not in listing.files:
-        findings.append(Finding(kind="removed", path=SIGNATURE, text="nothing vouches for the rest"))
+        findings.append(
+            Finding(kind="removed", path=SIGNATURE, text="nothing vouches for the rest")
+        )
     signed, wrong = _signed_files(bundle, found, statement)
-    findings += [*wrong, *compared(bundle, signed, {n: d for n, d in found.items() if n != SIGNATURE})]
+    findings += [
+        *wrong,
+        *compared(bundle, signed, {n: d for n, d in found.items() if n != SIGNATURE}),
+    ]
     return Integrity(
         findings=tuple(findings),
         files=signed,
@@ -142,9 +147,7 @@ def compared(
         yield Finding(kind="removed", path=name, text="")
 
 
-def _signer(
-    bundle: Path, listing: Listing, trust: Trust
-) -> tuple[PublicKey | None, list[Finding]]:
+def _signer(bundle: Path, listing: Listing, trust: Trust) -> tuple[PublicKey | None, list[Finding]]:
     """The key that must have signed: the one that is trusted, or the bundle's own."""
     if trust.key is not None:
         return trust.key, []

@@ -52,9 +52,7 @@ class Seen:
             self.sample = [*self.sample, (item, levels)][:MOST_JUDGED]
 
 
-def measured(
-    facts: Facts, seen: Seen, judge: Judge | None, real: RealSet | None
-) -> list[Measure]:
+def measured(facts: Facts, seen: Seen, judge: Judge | None, real: RealSet | None) -> list[Measure]:
     """Every measure of the scorecard, those that could not be taken included."""
     return [
         *_judged(seen, judge, real),

@@ -60,9 +60,7 @@ def dicom(seen: Shown, record: Generation, place: Slice | None) -> bytes:
     place: where in its stack the slice lies.
     """
     if seen.opened is not None and seen.opened.origin is not None:
-        data = edited_dicom(
-            seen.opened.source, record, seen.opened.origin, record.canonical_prompt
-        )
+        data = edited_dicom(seen.opened.source, record, seen.opened.origin, record.canonical_prompt)
     else:
         codes = codes_of(read_prompt(record.canonical_prompt or "image").prompt)
         data = dicom_bytes(seen.image, record, codes)

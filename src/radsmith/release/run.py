@@ -146,7 +146,9 @@ def predicate(facts: Facts, numbers: Mapping[str, int]) -> dict[str, Any]:
         "waived": list(facts.waived),
         "formats": ["png", *request.formats],
         "bits": request.bits,
-        "marks": [m for m, on in (("C2PA", request.credentials), ("watermark", request.watermark)) if on],
+        "marks": [
+            m for m, on in (("C2PA", request.credentials), ("watermark", request.watermark)) if on
+        ],
         "models": [{"name": n, "digest": d, "images": k} for (n, d), k in facts.models.items()],
         "review": None
         if review is None

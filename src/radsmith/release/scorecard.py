@@ -141,9 +141,7 @@ def doubles(digests: Sequence[str], alike: Sequence[str]) -> Iterator[Measure]:
     yield share("consistency", "near doubles", method, near, len(alike), sample=False)
 
 
-def gap(
-    criterion: str, name: str, method: str, groups: Mapping[str, tuple[int, int]]
-) -> Measure:
+def gap(criterion: str, name: str, method: str, groups: Mapping[str, tuple[int, int]]) -> Measure:
     """Largest difference of a share between subgroups of 20 images or more: (hits, n) each."""
     kept = {g: (h, n) for g, (h, n) in groups.items() if n >= 20}
     if len(kept) < 2:

@@ -141,9 +141,7 @@ def _draw_again(request: VerifyRequest, contents: Contents, verdict: Verdict) ->
         verdict.checked.append(f"{same} images drawn again from their seeds: the same")
 
 
-def _credentials(
-    request: VerifyRequest, contents: Contents, verdict: Verdict, key: Any
-) -> None:
+def _credentials(request: VerifyRequest, contents: Contents, verdict: Verdict, key: Any) -> None:
     """Content credentials of the sample; the hashes above vouch for the rest."""
     if "C2PA" not in contents.said.get("marks", ()):
         return

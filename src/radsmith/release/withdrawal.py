@@ -53,7 +53,9 @@ def withdraw(
     for name in names:
         stem = Path(name).name.partition(".")[0]
         matching = {n: d for n, d in held.files.items() if Path(n).name.partition(".")[0] == stem}
-        matching = {n: d for n, d in matching.items() if n.startswith(("data/images/", "data/dicom/"))}
+        matching = {
+            n: d for n, d in matching.items() if n.startswith(("data/images/", "data/dicom/"))
+        }
         if not any(n.endswith(".png") for n in matching):
             raise NotFound(f"{bundle} holds no image {name}; its images.csv lists them")
         files |= matching
