@@ -44,9 +44,10 @@ ROOMS = (
     Room(
         "marks",
         {"numpy"},
-        {"keys"},
+        {"credentials", "detection", "keys", "signing"},
         {
             "credentials": {"c2pa"},
+            "detection": {"pydicom"},
             "keys": {"cryptography"},
         },
     ),

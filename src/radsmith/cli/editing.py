@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.cli.options import ENGINE, GUIDANCE, SIGN, STEPS, WATERMARK
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--force", is_flag=True, help="Overwrite files that are there."),
             click.option("--keep-reference", is_flag=True, help="DICOM: name the source's UIDs."),
             click.option("--strict", is_flag=True, help="Refuse what was weakly learned."),
+            SIGN,
+            WATERMARK,
             ENGINE,
             click.option("--model", type=click.Path(path_type=Path), help="Another model."),
         )
@@ -271,9 +273,11 @@ def _stem(opened: Opened, options: dict[str, Any], operation: str, number: int) 
 
 
 def _check(opened: Opened, options: dict[str, Any], operation: str) -> None:
-    """Refuse before any work what would overwrite a file."""
+    """Refuse before any work what would overwrite a file, and a key that is none."""
     from radsmith.editing.files import refuse_present
+    from radsmith.marks.signing import Marks
 
+    Marks(key=options["sign"]).check()
     if options["force"]:
         return
     stems = [
@@ -306,6 +310,10 @@ def _write(
         write_pair,
     )
 
+    if options["watermark"]:
+        from radsmith.editing.marking import watermarked
+
+        edits = [(number, watermarked(edited, opened.source)) for number, edited in edits]
     written = []
     first = _stem(opened, options, operation, edits[0][0])
     for number, edited in edits:
@@ -313,6 +321,10 @@ def _write(
         path = stem.with_name(stem.name + opened.suffix)
         words = edited.record.canonical_prompt
         write_edited(edited, opened, path, words, keep_reference=options["keep_reference"])
+        if options["sign"] is not None:
+            from radsmith.marks.signing import sign_file
+
+            sign_file(path, edited.record, options["sign"], opened.path.read_bytes())
         written.append((path, edited, label or "drawn"))
         if not edited.mask.all():
             write_mask(edited.mask, stem.with_name(f"{stem.name}-mask.png"))

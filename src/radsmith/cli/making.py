@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.cli.options import ENGINE, GUIDANCE, SIGN, STEPS, WATERMARK
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from radsmith.generation.prompt_list import Row
     from radsmith.generation.run import Job
     from radsmith.images.provenance import Settings
+    from radsmith.marks.signing import Marks
 
 FORMATS = ("png", "png16", "dicom", "npy")
 INTERRUPTED = 130
@@ -37,6 +38,8 @@ INTERRUPTED = 130
 @click.option("--strict", is_flag=True, help="Refuse what is not understood or weakly learned.")
 @click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
 @click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
+@SIGN
+@WATERMARK
 @ENGINE
 @click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
 def generate(
@@ -54,6 +57,8 @@ def generate(
     strict: bool,
     force: bool,
     sheet: bool,
+    sign: Path | None,
+    watermark: bool,
     engine: str | None,
     model: Path | None,
 ) -> None:
@@ -67,6 +72,7 @@ def generate(
     from radsmith.files import prepare_folder
     from radsmith.generation.plan import plan
     from radsmith.generation.prompt_list import Row, parse_size, read_list
+    from radsmith.marks.signing import Marks
 
     if (prompt is None) == (list_file is None):
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
@@ -91,12 +97,16 @@ def generate(
                 raise
             plans.append(None)
             failed.append((row.line, row.prompt, str(error)))
+    marks = Marks(key=sign, watermark=watermark)
+    marks.check()
     prepare_folder(folder)
-    jobs = _jobs(rows, plans, folder, format_)
+    jobs = _jobs(rows, plans, folder, format_, marks)
     _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice)
 
 
-def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str) -> list[Job]:
+def _jobs(
+    rows: list[Row], plans: list[Plan | None], folder: Path, format_: str, marks: Marks
+) -> list[Job]:
     from radsmith.generation.run import Job
     from radsmith.images.provenance import Request
 
@@ -107,7 +117,7 @@ def _jobs(rows: list[Row], plans: list[Plan | None], folder: Path, format_: str)
         for number in range(row.seed, row.seed + row.count):
             request = Request(prompt=row.prompt, seed=number, settings=row.settings)
             path = folder / f"{row.name or planned.stem}-{number}"
-            job = Job(plan=planned, request=request, path=path, formats=(format_,))
+            job = Job(plan=planned, request=request, path=path, formats=(format_,), marks=marks)
             jobs.setdefault((path, row.settings, planned.canonical), job)
     return list(jobs.values())
 
@@ -191,14 +201,22 @@ def explain(prompt: str, model: Path | None) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-def inspect(file: Path) -> None:
-    """Print the provenance record of FILE (PNG, DICOM or NPY) as JSON."""
+@click.option("--key", "key_file", type=click.Path(path_type=Path),
+              help="The signer's .pub file: whose credentials to trust.")  # fmt: skip
+def inspect(file: Path, key_file: Path | None) -> None:
+    """Say whether FILE is marked as synthetic, by which mark, and print its record as JSON.
+
+    Looks for content credentials, the watermark (in JPEG and WebP too), the record, and what DICOM
+    and IPTC declare. That no mark is found does not show that an image is real.
+    """
     import json
 
-    from radsmith.images.pictures import read_record
+    from radsmith.marks.detection import look
+    from radsmith.marks.keys import load_public
 
-    record = json.loads(read_record(file).to_json())
-    click.echo(json.dumps(record, indent=1, ensure_ascii=False))
+    found = look(file, load_public(key_file) if key_file else None)
+    said = json.loads(found.record.to_json()) if found.record else {}
+    click.echo(json.dumps(said | {"marks": found.to_dict()}, indent=1, ensure_ascii=False))
 
 
 @click.command()

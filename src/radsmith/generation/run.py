@@ -7,7 +7,7 @@ that was stopped goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -21,6 +21,8 @@ from radsmith.generation.plan import Plan, make
 from radsmith.images.image import Image
 from radsmith.images.pictures import npy_bytes, png_bytes, read_record
 from radsmith.images.provenance import Generation, Request
+from radsmith.marks.signing import NONE, Marks, sign_file
+from radsmith.marks.watermark import marked
 from radsmith.tasks import over_tasks
 
 EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".npy"}
@@ -28,12 +30,16 @@ EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".n
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One image to make. formats: keys of EXTENSIONS; path: without extension."""
+    """One image to make. formats: keys of EXTENSIONS; path: without extension.
+
+    marks: to put on its files beside the record.
+    """
 
     plan: Plan
     request: Request
     path: Path
     formats: tuple[str, ...]
+    marks: Marks = NONE
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -75,8 +81,13 @@ def _run(job: Job, model: Choice, force: bool) -> Outcome:
             )
         created = datetime.now(UTC).isoformat(timespec="seconds")
         image, record = make(engine, job.plan, job.request, created)
+        if job.marks.watermark:
+            image = replace(image, pixels=marked(image.pixels))
+            record = replace(record, pixels_sha256=image.digest())
         for name, path in zip(job.formats, job.files, strict=True):
             _write(name, path, image, record, job.plan)
+            if job.marks.key is not None:
+                sign_file(path, record, job.marks.key)
     except InvalidInput as error:
         return Outcome(job=job, error=error)
     return Outcome(job=job, image=image, record=record)

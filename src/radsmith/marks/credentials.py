@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from radsmith.errors import InvalidInput, Unavailable
@@ -44,6 +45,16 @@ class Credentials:
     signer: str
     source_type: str
     problems: tuple[str, ...] = ()
+
+
+def require() -> None:
+    """Raise Unavailable where the extra is not installed."""
+    _library()
+
+
+def sidecar(path: Path) -> Path:
+    """Where the credentials of a file that cannot hold them lie."""
+    return path.with_name(path.name + SIDECAR)
 
 
 def embeds(data: bytes) -> bool:

@@ -55,12 +55,12 @@ def drawn_again(
             )
         else:
             try:
-                yield Again(name=name, apart=_apart(record, line, engine, read(name)))
+                yield Again(name=name, apart=_apart(record, engine, read(name)))
             except RadsmithError as error:
                 yield Again(name=name, reason=str(error))
 
 
-def _apart(record: Generation, line: Mapping[str, Any], engine: Engine, there: Image) -> float:
+def _apart(record: Generation, engine: Engine, there: Image) -> float:
     planned = plan(record.prompt or record.canonical_prompt, engine.facts)
     best = np.inf
     for size in (None, (record.width, record.height)):
@@ -73,21 +73,20 @@ def _apart(record: Generation, line: Mapping[str, Any], engine: Engine, there: I
         request = Request(prompt=record.prompt, seed=record.seed, settings=settings)
         image, _ = make(engine, planned, request, record.created)
         if image.pixels.shape == there.pixels.shape:
-            best = min(best, _difference(image.pixels, line, there.pixels))
+            best = min(best, _difference(image.pixels, there.pixels))
         if best <= LEVELS:
             break
     return best
 
 
-def _difference(
-    drawn: NDArray[np.generic], line: Mapping[str, Any], there: NDArray[np.generic]
-) -> float:
-    pixels = drawn.astype(np.float64)
-    if "watermark" in line.get("marks", ()):
-        pixels = watermark.marked(pixels).astype(np.float64)
+def _difference(drawn: NDArray[np.generic], there: NDArray[np.generic]) -> float:
     bits = 8 * there.dtype.itemsize
-    levels = quantize(pixels, bits).astype(np.float64) - there.astype(np.float64)
-    return float(np.percentile(np.abs(levels), _SHARE)) / (257 if bits == 16 else 1)
+    plain = drawn.astype(np.float64)
+    apart = []
+    for pixels in (plain, watermark.marked(plain).astype(np.float64)):  # it may have been marked
+        levels = quantize(pixels, bits).astype(np.float64) - there.astype(np.float64)
+        apart.append(float(np.percentile(np.abs(levels), _SHARE)) / (257 if bits == 16 else 1))
+    return min(apart)
 
 
 def _json(record: Mapping[str, Any]) -> str:

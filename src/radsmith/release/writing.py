@@ -88,7 +88,8 @@ def _write_one(
     mask = _mask(item, found.image)
     image, marks = found.image, []
     if request.watermark and not (item.record.parents and mask is None):
-        image = replace(image, pixels=watermark.marked(image.pixels, mask))
+        if not watermark.detect(image.pixels).present:  # it may have been marked when it was made
+            image = replace(image, pixels=watermark.marked(image.pixels, mask))
         marks.append("watermark")
     data = picture(image, item.record, request.bits)
     if request.credentials:
