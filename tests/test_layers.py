@@ -127,7 +127,7 @@ ROOMS = (
         },
         {
             "contents": {"pydicom"},
-            "delivery": {"pydicom", "pynetdicom", "requests"},
+            "delivery": {"dicomweb_client", "pydicom", "pynetdicom", "requests"},
             "dicom_rules": {"pydicom"},
             "renditions": {"pydicom"},
             "stacks": {"nibabel", "pydicom"},

@@ -142,6 +142,43 @@ def withdraw(
     )
 
 
+@release.command()
+@click.argument("bundle", type=FILE)
+@click.argument("to")
+@click.option("--report", type=FILE, help="Default: BUNDLE.delivered.jsonl.")
+def send(bundle: Path, to: str, report: Path | None) -> None:
+    """Send a bundle's DICOM TO an archive; run it again to go on after a stop.
+
+    TO: pacs:CALLED@host:port?aet=OURS (C-STORE) or dicomweb:http://host/path (STOW-RS).
+    """
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+
+    from radsmith.release.delivery import deliver, report_path
+
+    path = report or report_path(bundle)
+    console = Console(stderr=True, highlight=False, markup=False)
+    with console.status("sending") as status:
+        done = deliver(
+            bundle,
+            to,
+            path,
+            lambda: datetime.now(UTC).isoformat(timespec="seconds"),
+            lambda number, of: status.update(f"sending {number + 1} of {of}"),
+        )
+    click.echo(path)
+    lines = [f"{done.sent:,} objects stored, {done.before:,} were there before"]
+    if done.withdrawn:
+        lines.append(f"! {done.withdrawn:,} are withdrawn and were not sent")
+    lines += [f"✗ {name}: {said}" for name, said in list(done.refused.items())[:_MOST_SHOWN]]
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    if done.refused:
+        console.print(f"{len(done.refused):,} were refused: see {path}", soft_wrap=True)
+        sys.exit(1)
+
+
 @click.command()
 @click.argument("bundle", type=FILE)
 @click.option("--key", "key_file", type=FILE, help="The signer's .pub file.")
