@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from typing import ClassVar
 
 import pydicom
 import pytest
@@ -205,9 +206,9 @@ def test_what_is_no_archive_is_said(bundle, images, tmp_path, key):
 class Web(http.server.BaseHTTPRequestHandler):
     """STOW-RS as PS3.18 10.5 has it: keeps what comes, refuses the second object."""
 
-    kept: list = []
+    kept: ClassVar[list] = []
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         head = f"Content-Type: {self.headers['Content-Type']}\n\n".encode()
         (part,) = email.message_from_bytes(head + body).get_payload()

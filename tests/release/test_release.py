@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,8 @@ import pydicom
 import pytest
 from PIL import Image as Picture
 
+from radsmith import cli
+from radsmith.cli import release_demo
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.images.pictures import read_image, read_record
 from radsmith.release.facts import LICENCES
@@ -410,3 +413,28 @@ def test_the_depth_of_dicom_values_survives(tmp_path, key):
     for keyword in ("WindowCenter", "WindowWidth", "RescaleSlope", "Modality", "SOPClassUID"):
         assert before.get(keyword) == after.get(keyword), keyword
     assert before.SOPInstanceUID != after.SOPInstanceUID
+
+
+def test_the_demo_walks_to_a_bundle_that_loads(tmp_path, monkeypatch, capsys):
+    """generate, a simulated reader, a waived audit, release, verify, load."""
+    monkeypatch.setattr(release_demo, "EACH", 1)
+    monkeypatch.setattr(sys, "argv", ["radsmith", "demo", "--release", "-o", str(tmp_path / "d")])
+    monkeypatch.setattr(release_demo, "_load", lambda bundle: _load_apart(bundle, tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    out = capsys.readouterr().out
+    assert "no person looked" in out and "! waived: privacy audit" in out
+    assert "the bundle holds" in out and "drawn again from their seeds: the same" in out
+    assert "6. loaded by Hugging Face's datasets: " in out
+    said = json.loads((tmp_path / "d/bundle/data/release.json").read_bytes())
+    assert said["review"]["rule"].startswith("simulated") and len(said["waived"]) == 1
+
+
+def _load_apart(bundle, cache):
+    """As the demo loads it, in a process of its own: the library warns when it is imported."""
+    script = "import sys; from radsmith.cli import release_demo as d; from pathlib import Path; "
+    script += "print(d._load(Path(sys.argv[1])))"
+    command = [sys.executable, "-c", script, str(bundle)]
+    env = {**os.environ, "HF_HOME": str(cache / "hf")}
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=True).stdout

@@ -222,8 +222,14 @@ def inspect(file: Path, key_file: Path | None) -> None:
 @click.command()
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("demo-output"))
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
-def demo(folder: Path, workers: int) -> None:
+@click.option("--release", is_flag=True, help="The walk to a signed bundle, checked and loaded.")
+def demo(folder: Path, workers: int, release: bool) -> None:
     """Make four images of each of 25 prompts as PNG and DICOM, with sheets to look at."""
+    if release:
+        from radsmith.cli.release_demo import run_release_demo
+
+        run_release_demo(folder, workers)
+        return
     from radsmith.cli.demo import run_demo
 
     run_demo(folder, workers)

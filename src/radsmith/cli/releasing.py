@@ -235,7 +235,7 @@ def verify(
     if as_json:
         _as_json(verdict)
     else:
-        _say(verdict)
+        say_verdict(verdict)
     if not verdict.holds:
         sys.exit(1)
 
@@ -256,7 +256,8 @@ def _as_json(verdict: Verdict) -> None:
     click.echo(json.dumps(said, indent=1, ensure_ascii=False))
 
 
-def _say(verdict: Verdict) -> None:
+def say_verdict(verdict: Verdict) -> None:
+    """What was found, what was looked at and what was not."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)

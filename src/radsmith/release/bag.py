@@ -71,18 +71,28 @@ def outside(path: str) -> bool:
 
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of files, hexadecimal; read by a few threads, as hashing lets go of Python's lock."""
-    ordered = sorted(names)
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        return dict(zip(ordered, pool.map(lambda n: digest(folder / n), ordered), strict=True))
+    ordered, root = sorted(names), str(folder)
+    workers = min(4, os.cpu_count() or 1)
+    parts = [ordered[k::workers] for k in range(workers)]
+
+    def of(part: list[str]) -> dict[str, str]:
+        return {name: digest(f"{root}/{name}") for name in part}
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = {n: d for part in pool.map(of, parts) for n, d in part.items()}
+    return {name: found[name] for name in ordered}
 
 
-def digest(path: Path) -> str:
+def digest(path: Path | str) -> str:
     """SHA-256 of one file, hexadecimal; a link is not followed."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    found = hashlib.sha256()
-    with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
-        while block := file.read(_CHUNK):
+    found, descriptor = hashlib.sha256(), os.open(path, flags)
+    try:
+        size = min(_CHUNK, os.fstat(descriptor).st_size + 1)  # no megabyte for a small file
+        while block := os.read(descriptor, size):
             found.update(block)
+    finally:
+        os.close(descriptor)
     return found.hexdigest()
 
 
