@@ -15,8 +15,9 @@ from radsmith.images.provenance import Generation
 from radsmith.language.reading import read_prompt
 from radsmith.marks.keys import load_key, make_key
 from radsmith.release.bag import INFO, TAG_MANIFEST, close_bag
+from radsmith.release.layout import FIRST_PAGE, PUBLIC_KEY, SIGNATURE
 from radsmith.release.request import ReleaseRequest
-from radsmith.release.run import FIRST_PAGE, PUBLIC_KEY, SIGNATURE, release
+from radsmith.release.run import release
 from radsmith.release.statement import RELEASE, sealed, statement
 
 MADE = "2026-05-01T12:00:00+00:00"

@@ -102,7 +102,7 @@ def _judge(files: list[Path], path: Path) -> int:
         verdict = "accept" if right else "reject"
         images.append({"file": file.name, "sha256": digest, "verdict": verdict, "reads": 1})
     accepted = sum(image["verdict"] == "accept" for image in images)
-    study = {"study": "demo", "rule": READER, "log_head": "", "images": images}
+    study: dict[str, Any] = {"study": "demo", "rule": READER, "log_head": "", "images": images}
     study |= {"rejected": len(images) - accepted, "undecided": 0}
     write_atomically(path, json.dumps(study, indent=1).encode() + b"\n")
     return accepted

@@ -220,6 +220,7 @@ def _signed(
     subject: Any, issuer: Any, key: Any, issuing: Any, now: datetime, *, anchor: bool
 ) -> Certificate:
     from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     usage = dict.fromkeys(
         ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
@@ -244,7 +245,7 @@ def _signed(
         )
     )
     if not anchor:
-        purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.EMAIL_PROTECTION])
+        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
         builder = builder.add_extension(purpose, critical=False)
     return builder.sign(issuing, None)
 

@@ -22,7 +22,8 @@ def coco(items: Sequence[Item], masks: Sequence[NDArray[np.bool_] | None]) -> di
     A mask that covers the whole image marks nothing and gives no box.
     """
     names = sorted({item.finding or DRAWN for item in items})
-    images, marks = [], []
+    images: list[dict[str, Any]] = []
+    marks: list[dict[str, Any]] = []
     for number, (item, mask) in enumerate(zip(items, masks, strict=True), start=1):
         width, height = item.record.width, item.record.height
         images.append({"id": number, "file_name": item.picture, "width": width, "height": height})

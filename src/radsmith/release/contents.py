@@ -19,11 +19,10 @@ import numpy as np
 
 from radsmith.errors import InvalidInput
 from radsmith.images.pictures import read_picture
-from radsmith.release.gates import REVIEW_LOG, broken_link
+from radsmith.release.gates import broken_link
 from radsmith.release.integrity import Finding
-from radsmith.release.run import DESCRIPTION, SCORECARD
+from radsmith.release.layout import DESCRIPTION, PROVENANCE, REVIEW_LOG, SCORECARD, TABLE
 from radsmith.release.webdataset import entries
-from radsmith.release.writing import PROVENANCE, TABLE
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _RECORD = b"radsmith\0\0\0\0\0"

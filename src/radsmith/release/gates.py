@@ -16,8 +16,8 @@ from typing import Any
 
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.files import read_bytes
+from radsmith.release.layout import REVIEW_LOG
 
-REVIEW_LOG = "review-log.jsonl"
 AUDIT = "audit.json"
 _ACCEPTING = ("accept", "accepted", "yes")
 

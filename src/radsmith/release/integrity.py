@@ -26,7 +26,7 @@ from radsmith.release.bag import (
     manifest_text,
     read_manifest,
 )
-from radsmith.release.run import FIRST_PAGE, PUBLIC_KEY, SIGNATURE
+from radsmith.release.layout import FIRST_PAGE, PUBLIC_KEY, SIGNATURE
 from radsmith.release.statement import RELEASE, opened
 
 Kind = Literal[

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -77,7 +78,7 @@ def dicom(seen: Shown, record: Generation, place: Slice | None) -> bytes:
 
 
 def _intensity(image: Image) -> Image:
-    pixels: NDArray[np.generic] = image.pixels
+    pixels: NDArray[Any] = image.pixels
     if image.unit == "intensity":
         return image
     least, top = np.iinfo(pixels.dtype).min, np.iinfo(pixels.dtype).max

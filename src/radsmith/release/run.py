@@ -26,15 +26,21 @@ from radsmith.release import cards, catalogue, scorecard
 from radsmith.release.bag import PAYLOAD, TAG_MANIFEST, close_bag, listed
 from radsmith.release.choosing import Tell, choose
 from radsmith.release.facts import Facts
-from radsmith.release.gates import REVIEW_LOG
 from radsmith.release.items import WITHHELD
+from radsmith.release.layout import (
+    DESCRIPTION,
+    FIRST_PAGE,
+    PUBLIC_KEY,
+    REVIEW_LOG,
+    SCORECARD,
+    SIGNATURE,
+    TABLE,
+)
 from radsmith.release.measuring import counts, measured
 from radsmith.release.request import ReleaseRequest
 from radsmith.release.statement import RELEASE, sealed, statement
-from radsmith.release.writing import TABLE, Written, write_images
+from radsmith.release.writing import Written, write_images
 
-SIGNATURE, PUBLIC_KEY, FIRST_PAGE = "signature.dsse.json", "release.pub", "README.md"
-DESCRIPTION, SCORECARD = "release.json", "scorecard.json"
 _FILES = ("file", "files", "nearest", "path", "paths", "folder")
 """Keys of an audit whose values name files of a source."""
 

@@ -110,7 +110,8 @@ def nifti(slices: Sequence[tuple[Slice, NDArray[np.generic]]]) -> bytes:
         raise InvalidInput("slices of a stack differ in size; release them as single images")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = nibabel.Nifti1Image(volume.astype(np.float32), affine)
+        make: Any = nibabel.Nifti1Image  # it has no types
+        image = make(volume.astype(np.float32), affine)
         image.header["descrip"] = b"Synthetic, radsmith. Not for diagnosis."
         return _gzipped(image.to_bytes())
 

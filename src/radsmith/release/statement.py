@@ -35,7 +35,7 @@ def sealed(payload: bytes, key: SigningKey) -> bytes:
     """The payload in an envelope that this key signed. Raises Unavailable without the extra."""
     try:
         from securesystemslib.dsse import Envelope
-        from securesystemslib.signer import CryptoSigner, SSlibKey
+        from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
     except ImportError as error:
         raise Unavailable("signing needs the extra: pip install 'radsmith[release]'") from error
     public = SSlibKey.from_crypto(key.public.key, key.public.fingerprint)

@@ -23,12 +23,12 @@ from radsmith.release import webdataset
 from radsmith.release.annotations import coco
 from radsmith.release.choosing import Tell
 from radsmith.release.items import Item, flat, row_of
+from radsmith.release.layout import METADATA, PROVENANCE, TABLE
 from radsmith.release.measuring import Seen
 from radsmith.release.renditions import Shown, dicom, picture, shown
 from radsmith.release.request import ReleaseRequest
 from radsmith.release.stacks import Slice, nifti, stacks_of
 
-PROVENANCE, TABLE, METADATA = "provenance.jsonl", "images.csv", "metadata.jsonl"
 Mask = NDArray[np.bool_]
 
 
@@ -88,8 +88,9 @@ def _write_one(
     mask = _mask(item, found.image)
     image, marks = found.image, []
     if request.watermark and not (item.record.parents and mask is None):
-        if not watermark.detect(image.pixels).present:  # it may have been marked when it was made
-            image = replace(image, pixels=watermark.marked(image.pixels, mask))
+        pixels = image.pixels.astype(np.float64)
+        if not watermark.detect(pixels).present:  # it may have been marked when it was made
+            image = replace(image, pixels=watermark.marked(pixels, mask))
         marks.append("watermark")
     data = picture(image, item.record, request.bits)
     if request.credentials:
