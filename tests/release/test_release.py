@@ -19,6 +19,7 @@ from radsmith.cli import release_demo
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.images.pictures import read_image, read_record
 from radsmith.release.facts import LICENCES
+from radsmith.release.gates import hash_of
 from radsmith.release.integrity import Trust
 from radsmith.release.verify import VerifyRequest, verify
 from tests.release.making import (
@@ -283,14 +284,21 @@ def test_an_image_changed_after_its_verdict_stays(tmp_path, key):
 
 def test_a_log_out_of_order_shuts_the_gate(images, tmp_path, key):
     files = sorted(images.glob("*.png"))
-    accepted = verdicts(tmp_path / "v.json", {files[0]: "accept"}, log_head="b")
-    chain = [{"previous": "", "hash": "a"}, {"previous": "a", "hash": "b"}]
+    chain, previous = [], "0" * 64
+    for event in ({"event": "opened"}, {"event": "read", "case": "c1"}):
+        entry = event | {"previous": previous}
+        previous = hash_of(entry)
+        chain.append(entry | {"hash": previous})
+    accepted = verdicts(tmp_path / "v.json", {files[0]: "accept"}, log_head=previous)
     log = tmp_path / "review-log.jsonl"
     log.write_text("".join(json.dumps(e) + "\n" for e in chain))
     bundled(images, tmp_path / "b", key, accepted=accepted)
     assert (tmp_path / "b/data/review-log.jsonl").read_bytes() == log.read_bytes()
     log.write_text("".join(json.dumps(e) + "\n" for e in chain[::-1]))
     with pytest.raises(InvalidInput, match="does not follow"):
+        bundled(images, tmp_path / "c", key, accepted=accepted)
+    log.write_text("".join(json.dumps(e) + "\n" for e in chain).replace('"c1"', '"c2"'))
+    with pytest.raises(InvalidInput, match="line 2 was changed"):
         bundled(images, tmp_path / "c", key, accepted=accepted)
     log.write_text(json.dumps(chain[0]) + "\n")
     with pytest.raises(InvalidInput, match="not the head"):
@@ -322,6 +330,26 @@ def test_the_audit_must_be_of_these_images_and_not_older(images, tmp_path, key):
         bundled(images, tmp_path / "c", key, without_audit=False)
     with pytest.raises(NotFound):
         bundled(images, tmp_path / "c", key, audit=tmp_path / "gone")
+
+
+def test_what_gates_say_of_themselves_is_on_the_first_page(images, tmp_path, key):
+    files = sorted(images.glob("*.png"))
+    said = dict.fromkeys(files, "accept")
+    accepted = verdicts(tmp_path / "v.json", said, simulated_readers=["robot-1"])
+    audit = audit_in(tmp_path / "a", files)
+    report = json.loads((audit / "audit.json").read_bytes())
+    report["verdict"] |= {"status": "open", "sentence": "No statement about copies: too few."}
+    report["training"] = {"images": 9, "unread": [{"file": "DoeJane.png", "reason": "DoeJane"}]}
+    report["options"] = {"data": "/home/DoeJane"}
+    (audit / "audit.json").write_text(json.dumps(report))
+    bundled(images, tmp_path / "b", key, accepted=accepted, audit=audit)
+    for page in ("README.md", "data/README.md"):
+        text = (tmp_path / "b" / page).read_text("utf-8")
+        assert "no persons: robot-1" in text and "No statement about copies: too few." in text
+    assert "DoeJane" not in (tmp_path / "b/data/privacy.json").read_text("utf-8")
+    request = VerifyRequest(bundle=tmp_path / "b", trust=Trust(key=key.public), sample=0)
+    warnings = " ".join(verify(request).warnings)
+    assert "robot-1" in warnings and "No statement" in warnings
 
 
 def test_edits_of_images_that_stay_do_not_leave_unless_waived(tmp_path, key):

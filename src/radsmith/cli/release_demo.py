@@ -103,7 +103,7 @@ def _judge(files: list[Path], path: Path) -> int:
         images.append({"file": file.name, "sha256": digest, "verdict": verdict, "reads": 1})
     accepted = sum(image["verdict"] == "accept" for image in images)
     study: dict[str, Any] = {"study": "demo", "rule": READER, "log_head": "", "images": images}
-    study |= {"rejected": len(images) - accepted, "undecided": 0}
+    study |= {"rejected": len(images) - accepted, "undecided": 0, "simulated_readers": ["judge"]}
     write_atomically(path, json.dumps(study, indent=1).encode() + b"\n")
     return accepted
 

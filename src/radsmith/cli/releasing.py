@@ -107,6 +107,7 @@ def say_released(console: Console, done: Released) -> None:
     lines = [f"{len(facts.items):,} images ({splits}) in {', '.join(done.said['formats'])}"]
     lines += [f"  left out {n:,}: {why}" for why, n in facts.left_out.items()]
     lines += [f"  ! waived: {text}" for text in facts.waived]
+    lines += [f"  ! {text}" for text in facts.remarks]
     if "nifti" in facts.request.formats and not done.stacks:
         lines.append("  ! no NIfTI: none of these images is a slice of a stack")
     lines.append(f"signed by {facts.signer}; tell receivers this fingerprint another way:")

@@ -11,6 +11,10 @@ from radsmith.release.catalogue import cite
 from radsmith.release.facts import Facts
 
 _MOST_SOURCES = 60
+_PASSED = (
+    "Nothing was waived: readers accepted every image, and a privacy audit no older than the images"
+    " looked for copies."
+)
 _SAID = {
     "dataLimitations": "What it is not good for",
     "dataBiases": "Biases",
@@ -23,17 +27,15 @@ _SAID = {
 def data_card(facts: Facts, counts: Mapping[str, int], limits: Mapping[str, str]) -> str:
     """README.md of the payload, with the head that Hugging Face's hub reads."""
     request = facts.request
-    waived = "".join(f"> **Waived:** {text}\n>\n" for text in facts.waived)
+    notes = "".join(f"> **Waived:** {text}\n>\n" for text in facts.waived)
+    notes += "".join(f"> **Note:** {text}\n>\n" for text in facts.remarks)
     rows = "\n".join(f"| {name} | {n:,} |" for name, n in counts.items())
     left = "\n".join(f"- {n:,} {why}" for why, n in facts.left_out.items()) or "- nothing"
     parts = [
         _head(facts),
         f"# {request.title}",
         f"{len(facts.items):,} synthetic radiology images, version {request.version}. {NOTICE}",
-        waived.rstrip("\n>")
-        if waived
-        else "Nothing was waived: readers accepted every image, and"
-        " a privacy audit no older than the images found no copy among them.",
+        notes.rstrip("\n>") if notes else _PASSED,
         _gates(facts),
         f"Signed by {facts.signer}, key `{facts.fingerprint}`. Check it against a fingerprint"
         " that came another way: `radsmith verify BUNDLE --fingerprint sha256:…`.",

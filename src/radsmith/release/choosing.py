@@ -57,9 +57,9 @@ def choose(request: ReleaseRequest, tell: Tell) -> Chosen:
                 " waive it by name with --without-audit"
             )
         audit = read_audit(request.audit)
-        sets = [[c.sha256 for c in some] for some in (gathered.images, kept)]
+        sets = [[c.audited for c in some] for some in (gathered.images, kept)]
         check_audit(audit, sets, max(_created(c) for c in kept))
-        clean = [c for c in kept if c.path.name not in audit.copies]
+        clean = [c for c in kept if not {c.path.name, c.path.stem} & audit.copies]
         left_out["near a training image, by the audit"] += len(kept) - len(clean)
         kept = clean
     kept, stored = _readable(kept, left_out, tell)

@@ -50,6 +50,17 @@ class Facts:
         return tuple(text for waived, text in said if waived)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else the first page must say: readers that are none, an audit that says little."""
+        said = []
+        if self.review is not None and self.review.simulated:
+            names = ", ".join(self.review.simulated)
+            said.append(f"review: these readers are programs, no persons: {names}")
+        if self.audit is not None and self.audit.status not in ("", "none"):
+            said.append(f"privacy audit: {self.audit.sentence}")
+        return tuple(said)
+
+    @property
     def edited_sources(self) -> int:
         """Edits that hold pixels of an image outside the bundle."""
         return sum(WITHHELD in item.record.parents for item in self.items)

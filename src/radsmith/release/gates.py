@@ -19,6 +19,7 @@ from radsmith.files import read_bytes
 from radsmith.release.layout import REVIEW_LOG
 
 AUDIT = "audit.json"
+_START = "0" * 64
 _ACCEPTING = ("accept", "accepted", "yes")
 
 
@@ -26,7 +27,8 @@ _ACCEPTING = ("accept", "accepted", "yes")
 class Review:
     """What readers decided. accepted: SHA-256 of a file to its verdict and reads.
 
-    log: the lines of the hash-chained review log, "" where none lay there.
+    log: the lines of the hash-chained review log, "" where none lay there.  simulated: readers that
+    are programs.
     """
 
     rule: str
@@ -36,11 +38,15 @@ class Review:
     rejected: int
     undecided: int
     log: bytes = b""
+    simulated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """A privacy audit. copies: file names of images found near a training image."""
+    """A privacy audit. copies: names of images found near a training image.
+
+    status: copies, none, or open where nothing can be said; "" where the audit has none.
+    """
 
     made: datetime
     digest: str
@@ -49,6 +55,7 @@ class Audit:
     sentence: str
     rule: str
     said: Mapping[str, Any]
+    status: str = ""
 
 
 def is_study(source: Path) -> bool:
@@ -86,6 +93,7 @@ def read_audit(folder: Path) -> Audit:
             sentence=str(said["verdict"]["sentence"]),
             rule=str(said["verdict"]["rule"]),
             said=said,
+            status=str(said["verdict"].get("status", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"{path} is not a radsmith audit: {error}; run it again") from error
@@ -116,20 +124,29 @@ def digest_of(files: Iterable[str]) -> str:
 def broken_link(log: bytes) -> str:
     """Where the lines of a hash-chained log do not follow each other; "" where they do.
 
-    Each line is JSON with its own "hash" and, as "previous", the hash of the line before. How a
-    line's own hash is taken is the review's to know and to check.
+    Each line is JSON with, as "previous", the hash of the line before (64 zeros for the first) and
+    its own "hash", the SHA-256 of the rest with sorted keys and no spaces.
     """
-    before: str | None = None
+    before = _START
     for number, line in enumerate(log.splitlines(), start=1):
         try:
             entry = json.loads(line)
             own, previous = str(entry["hash"]), str(entry["previous"])
         except (ValueError, KeyError, TypeError):
             return f"line {number} is not an entry of a review log"
-        if before is not None and previous != before:
+        if previous != before:
             return f"line {number} does not follow the line before it"
+        if hash_of(entry) != own:
+            return f"line {number} was changed"
         before = own
     return ""
+
+
+def hash_of(entry: Mapping[str, Any]) -> str:
+    """The hash of a line of the review log."""
+    told = {key: value for key, value in entry.items() if key != "hash"}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _from_file(path: Path) -> Review:
@@ -146,6 +163,7 @@ def _from_file(path: Path) -> Review:
             rejected=int(said.get("rejected", 0)),
             undecided=int(said.get("undecided", 0)),
             log=log,
+            simulated=tuple(str(name) for name in said.get("simulated_readers", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInput(f"{path} is not a list of verdicts: {error}; export it again") from error
@@ -173,6 +191,7 @@ def _from_study(source: Path, rule: str) -> Review:
         rejected=int(getattr(told, "rejected", 0)),
         undecided=int(getattr(told, "undecided", 0)),
         log=read_bytes(source / REVIEW_LOG),
+        simulated=tuple(getattr(told, "simulated", ())),
     )
     _check_log(review, source / REVIEW_LOG)
     return review

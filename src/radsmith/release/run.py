@@ -41,8 +41,13 @@ from radsmith.release.request import ReleaseRequest
 from radsmith.release.statement import RELEASE, sealed, statement
 from radsmith.release.writing import Written, write_images
 
-_FILES = ("file", "files", "nearest", "path", "paths", "folder")
+_FILES = ("file", "files", "nearest", "path", "paths", "folder", "unread")
 """Keys of an audit whose values name files of a source."""
+_AUDITED = (
+    "made", "model", "synthetic", "training", "held_out", "spaces", "verdict", "flagged",
+    "false_alarms", "controls", "kinds", "copies", "not_tested",
+)  # fmt: skip
+"""Parts of an audit that leave."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +128,8 @@ def _describe(
         DESCRIPTION: _json(said),
     }
     if facts.audit is not None:
-        files["privacy.json"] = _json(_audit_without_names(facts.audit.said))
+        parts = {k: v for k, v in facts.audit.said.items() if k in _AUDITED}
+        files["privacy.json"] = _json(_audit_without_names(parts))
     if facts.review is not None:
         verdicts = {"study": facts.review.study, "rule": facts.review.rule}
         verdicts |= {"log_head": facts.review.log_head}
@@ -150,6 +156,7 @@ def predicate(facts: Facts, numbers: Mapping[str, int]) -> dict[str, Any]:
         "signer": facts.signer,
         "counts": dict(numbers),
         "waived": list(facts.waived),
+        "remarks": list(facts.remarks),
         "formats": ["png", *request.formats],
         "bits": request.bits,
         "marks": [
@@ -167,6 +174,7 @@ def predicate(facts: Facts, numbers: Mapping[str, int]) -> dict[str, Any]:
 
 def _sign(facts: Facts, said: Mapping[str, Any], work: Path, key: SigningKey) -> None:
     waived = "".join(f"- WAIVED: {text}\n" for text in facts.waived) or "- nothing was waived\n"
+    waived += "".join(f"- NOTE: {text}\n" for text in facts.remarks)
     first = (
         f"# {facts.request.title}\n\n{len(facts.items):,} synthetic radiology images. Not for"
         f" diagnosis.\n\n{waived}\nStart at [data/README.md](data/README.md). Check the bundle"

@@ -33,6 +33,7 @@ class Candidate:
     """An image that may be released. sha256: of the file.  mask, pair: files beside an edit.
 
     data: the file's bytes where it lies in a shard, else None.  split: of a data set, else "".
+    digest: of the pixels, as a data set's manifest has it.
     """
 
     path: Path
@@ -42,6 +43,12 @@ class Candidate:
     split: str = ""
     mask: Path | None = None
     pair: Path | None = None
+    digest: str = ""
+
+    @property
+    def audited(self) -> str:
+        """What an audit knows it by: a data set's own digest of the pixels, else `sha256`."""
+        return self.digest or self.sha256
 
     def bytes(self) -> bytes:
         """The file."""
@@ -112,10 +119,10 @@ def _of_data_set(source: Path, found: Gathered) -> Iterator[Candidate]:
         path = source / f"{split}.csv"
         if not path.is_file():
             continue
-        wanted: dict[str, set[str]] = {}
+        wanted: dict[str, dict[str, str]] = {}
         for row in csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8"))):
             if is_synthetic(row):
-                wanted.setdefault(row["shard"], set()).add(row["key"])
+                wanted.setdefault(row["shard"], {})[row["key"]] = row.get("digest") or ""
             else:
                 found.left_out["real, of the data set"] += 1
         for shard, keys in sorted(wanted.items()):
@@ -124,7 +131,7 @@ def _of_data_set(source: Path, found: Gathered) -> Iterator[Candidate]:
             yield from _of_shard(source / shard, keys, split, found)
 
 
-def _of_shard(path: Path, keys: set[str], split: str, found: Gathered) -> Iterator[Candidate]:
+def _of_shard(path: Path, keys: dict[str, str], split: str, found: Gathered) -> Iterator[Candidate]:
     if not path.is_file():
         raise NotFound(f"no shard {path}, which the manifest names")
     with tarfile.open(path) as tar:
@@ -141,7 +148,12 @@ def _of_shard(path: Path, keys: set[str], split: str, found: Gathered) -> Iterat
                 continue
             sha256 = hashlib.sha256(data).hexdigest()
             yield Candidate(
-                path=Path(member.name), sha256=sha256, record=record, data=data, split=split
+                path=Path(member.name),
+                sha256=sha256,
+                record=record,
+                data=data,
+                split=split,
+                digest=keys[key],
             )
 
 

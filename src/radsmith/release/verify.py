@@ -76,6 +76,7 @@ def verify(request: VerifyRequest, tell: Tell = lambda _: None) -> Verdict:
     except InvalidInput as error:
         verdict.findings.append(Finding(kind="record", path="", text=str(error)))
     verdict.warnings += [f"waived: {text}" for text in found.said.get("waived", ())]
+    verdict.warnings += found.said.get("remarks", ())
     if not request.trust.known:
         verdict.warnings.append(
             f"whose bundle this is was not checked: ask the signer for the fingerprint, and compare"
