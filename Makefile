@@ -21,7 +21,7 @@ $(VENV)/dev: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install -U "pip>=25.1"
 	$(PIP) install torch==2.13.0
-	$(PIP) install -c constraints.txt -e ".[train,serve,review,sso,postgres,import,diffusers,privacy]" --group dev && touch $@
+	$(PIP) install -c constraints.txt -e ".[train,serve,review,sso,postgres,import,diffusers,privacy,release]" --group dev && touch $@
 
 demo: $(VENV)/demo
 	$(VENV)/bin/radsmith demo

@@ -25,12 +25,17 @@ def commands() -> str:
     """Every command's help."""
     parts = ["# Commands\n\nWritten by `make docs` from the commands themselves."]
     for name, command in sorted(cli.commands.items()):
-        context = click.Context(command, info_name=f"radsmith {name}", max_content_width=88)
-        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```")
-        for part, below in sorted(getattr(command, "commands", {}).items()):
-            inner = click.Context(below, info_name=f"radsmith {name} {part}", max_content_width=88)
-            parts.append(f"### {name} {part}\n\n```text\n{below.get_help(inner)}\n```")
+        parts += _helps(name, command)
     return "\n\n".join(parts) + "\n"
+
+
+def _helps(name: str, command: click.Command) -> list[str]:
+    """A command's help, then that of its own commands."""
+    context = click.Context(command, info_name=f"radsmith {name}", max_content_width=88)
+    parts = [f"## {name}\n\n```text\n{command.get_help(context)}\n```"]
+    for own, part in sorted(getattr(command, "commands", {}).items()):
+        parts += _helps(f"{name} {own}", part)
+    return parts
 
 
 def model_card() -> str:

@@ -18,18 +18,18 @@ MAX_BYTES = 2 * 1024**3
 """Largest file `read_bytes` takes into memory."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write `data` to `path` so that no reader, crash or Ctrl-C ever meets half a file.
 
     A temporary file in the same folder is filled, fsynced and renamed over `path`; on any
-    failure it is removed and an older `path` is untouched.
+    failure it is removed and an older `path` is untouched. mode: of the file, less the umask.
 
     Raises Unavailable (disk full, device error) or InvalidInput (folder missing or read-only).
     """
     temporary = path.with_name(f".{path.name[:64]}.{uuid4().hex}.part")
     try:
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()

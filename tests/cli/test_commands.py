@@ -29,6 +29,8 @@ GONE = {  # a command, asked of what is not there
     "inspect": ["gone.png"],
     "interpolate": ["gone.png", "gone.png"],
     "judge": ["gone", "-o", "out"],
+    "release": ["gone", "-o", "out", "--title", "x", "--without-review", "--without-audit"],
+    "verify": ["gone", "--any-signer"],
     "outpaint": ["gone.png", "--left", "9"],
     "report": ["gone.txt"],
     "simulate": ["gone", "-o", "out"],

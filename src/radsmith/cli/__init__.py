@@ -16,6 +16,7 @@ from radsmith.cli import (
     importing,
     making,
     measuring,
+    releasing,
     review_demo,
     review_results,
     reviewing,
@@ -33,10 +34,15 @@ def cli() -> None:
 
 
 _PARTS = (review_demo, review_results)  # of the group `review`: importing them is enough
-_MODULES = (making, editing, importing, augmenting, finetuning, measuring, serving, training)
+_MODULES = (making, editing, importing, augmenting, finetuning, measuring, training)
+_MODULES += (releasing, serving)
 for _module in _MODULES:
-    for _command in vars(_module).values():
-        if isinstance(_command, click.Command):
+    _own = [c for c in vars(_module).values() if isinstance(c, click.Command)]
+    _inner = [
+        c for group in _own if isinstance(group, click.Group) for c in group.commands.values()
+    ]
+    for _command in _own:
+        if _command not in _inner:
             cli.add_command(_command)
 cli.add_command(reviewing.review)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, model_of, out
+from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, SIGN, STEPS, WATERMARK, model_of, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class _Shared:
     force: bool
     keep_reference: bool
     strict: bool
+    sign: Path | None
+    watermark: bool
     engine: str | None
     model: Path | None
 
@@ -97,6 +99,8 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--force", is_flag=True, help="Overwrite files that are there."),
         click.option("--keep-reference", is_flag=True, help="DICOM: name the source's UIDs."),
         click.option("--strict", is_flag=True, help="Refuse what was weakly learned."),
+        SIGN,
+        WATERMARK,
         ENGINE,
         MODEL,
     )
@@ -248,10 +252,12 @@ def _run(
     from radsmith.cli.edit_names import marked
     from radsmith.cli.terminal import terminal
     from radsmith.files import prepare_folder
+    from radsmith.marks.signing import Marks
 
     numbers = (
         range(1, len(shares) + 1) if shares else range(shared.seed, shared.seed + shared.count)
     )
+    Marks(key=shared.sign).check()
     stems, mark = _named(opened, shared, name, numbers)
     prepare_folder(shared.folder)
     model = _model(shared)
@@ -322,11 +328,19 @@ def _write(
         write_pair,
     )
 
+    if shared.watermark:
+        from radsmith.editing.marking import watermarked
+
+        edits = [(stem, watermarked(edited, opened.source)) for stem, edited in edits]
     written = []
     first = edits[0][0]
     for stem, edited in edits:
         path = stem.with_name(stem.name + opened.suffix)
         write_edited(edited, opened, path, keep_reference=shared.keep_reference)
+        if shared.sign is not None:
+            from radsmith.marks.signing import sign_file
+
+            sign_file(path, edited.record, shared.sign, opened.path.read_bytes())
         written.append((path, edited, label or "drawn"))
         if not edited.mask.all():
             write_mask(edited.mask, stem.with_name(f"{stem.name}-mask.png"))

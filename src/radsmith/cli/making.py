@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, WORKERS, model_of, out
+from radsmith.cli.options import (
+    ENGINE,
+    GUIDANCE,
+    MODEL,
+    SIGN,
+    STEPS,
+    WATERMARK,
+    WORKERS,
+    model_of,
+    out,
+)
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,6 +27,7 @@ if TYPE_CHECKING:
     from radsmith.generation.plan import Plan
     from radsmith.generation.prompt_list import Row
     from radsmith.generation.run import ImageJob
+    from radsmith.marks.signing import Marks
 
 FORMATS = ("png", "png16", "dicom", "npy")
 INTERRUPTED = 130
@@ -41,6 +52,8 @@ MOST_IMAGES = 100_000
 @click.option("--strict", is_flag=True, help="Refuse what is not understood or weakly learned.")
 @click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
 @click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
+@SIGN
+@WATERMARK
 @ENGINE
 @MODEL
 def generate(
@@ -58,6 +71,8 @@ def generate(
     strict: bool,
     force: bool,
     sheet: bool,
+    sign: Path | None,
+    watermark: bool,
     engine: str | None,
     model: Path | None,
 ) -> None:
@@ -70,6 +85,7 @@ def generate(
     from radsmith.engines.engine import check_size
     from radsmith.files import prepare_folder
     from radsmith.generation.prompt_list import Row, parse_size, read_list
+    from radsmith.marks.signing import Marks
 
     if prompt is not None and list_file is not None:
         raise InvalidInput(
@@ -97,23 +113,28 @@ def generate(
                 raise
             plans.append(None)
             failed.append((row.line, row.prompt, str(error)))
+    marks = Marks(key=sign, watermark=watermark)
+    marks.check()
     prepare_folder(folder)
-    jobs = _jobs(rows, plans, folder, format_, failed)
+    jobs = _jobs(rows, plans, (folder, format_, marks), failed)
     _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice)
 
 
 def _jobs(
     rows: list[Row],
     plans: list[Plan | None],
-    folder: Path,
-    format_: str,
+    where: tuple[Path, str, Marks],
     failed: list[tuple[int, str, str]],
 ) -> list[ImageJob]:
-    """A job an image; what two rows would write under one name fails by its line."""
+    """A job an image; what two rows would write under one name fails by its line.
+
+    where: folder, format, and marks to put on files.
+    """
     from radsmith.generation.prompt_list import told_apart
     from radsmith.generation.run import ImageJob
     from radsmith.images.provenance import Request
 
+    folder, format_, marks = where
     jobs: dict[str, ImageJob] = {}
     for row, planned in zip(rows, plans, strict=True):
         if planned is None:
@@ -122,7 +143,12 @@ def _jobs(
             request = Request(prompt=row.prompt, seed=number, settings=row.settings)
             path = folder / f"{row.name or planned.stem}-{number}"
             job = ImageJob(
-                plan=planned, request=request, path=path, formats=(format_,), line=row.line
+                plan=planned,
+                request=request,
+                path=path,
+                formats=(format_,),
+                line=row.line,
+                marks=marks,
             )
             first = jobs.setdefault(path.name, job)
             if first.plan.canonical == planned.canonical and first.request.settings == row.settings:
@@ -210,25 +236,41 @@ def explain(prompt: str, model: Path | None) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-def inspect(file: Path) -> None:
-    """Print the provenance record of FILE (PNG, JPEG, WebP, DICOM or NPY) as JSON.
+@click.option("--key", "key_file", type=click.Path(path_type=Path),
+              help="The signer's .pub file: whose credentials to trust.")  # fmt: skip
+def inspect(file: Path, key_file: Path | None) -> None:
+    """Say whether FILE is marked as synthetic, by which mark, and print its record as JSON.
 
-    Of a contact sheet: a list of the records of its images.
+    Looks for content credentials, the watermark (in JPEG and WebP too), the record, and what DICOM
+    and IPTC declare. That no mark is found does not show that an image is real. Of a contact sheet:
+    a list of the records of its images.
     """
     import json
 
-    from radsmith.images.pictures import read_record, read_sheet
+    from radsmith.images.pictures import read_sheet
+    from radsmith.marks.detection import look
+    from radsmith.marks.keys import load_public
 
     listed = [json.loads(record.to_json()) for record in read_sheet(file)]
-    record = listed or json.loads(read_record(file).to_json())
-    click.echo(json.dumps(record, indent=1, ensure_ascii=False))
+    if listed:
+        click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        return
+    found = look(file, load_public(key_file) if key_file else None)
+    said = json.loads(found.record.to_json()) if found.record else {}
+    click.echo(json.dumps(said | {"marks": found.to_dict()}, indent=1, ensure_ascii=False))
 
 
 @click.command()
 @out("demo-output")
 @WORKERS
-def demo(folder: Path, workers: int) -> None:
+@click.option("--release", is_flag=True, help="The walk to a signed bundle, checked and loaded.")
+def demo(folder: Path, workers: int, release: bool) -> None:
     """Make four images of each of 25 prompts as PNG and DICOM, with sheets to look at."""
+    if release:
+        from radsmith.cli.release_demo import run_release_demo
+
+        run_release_demo(folder, workers)
+        return
     from radsmith.cli.demo import run_demo
 
     run_demo(folder, workers)

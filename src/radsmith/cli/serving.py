@@ -118,13 +118,18 @@ def run_server(settings: ServerSettings) -> None:
     run(door, bound)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--add", "name", help="Make a key for NAME and show it, this once.")
 @click.option("--revoke", "key_id", help="End the key of this id.")
 @click.option("--data", type=click.Path(path_type=Path), help="The server's folder.")
 @click.option("--db", default="", help="The server's database, where it is not SQLite.")
-def key(name: str | None, key_id: str | None, data: Path | None, db: str) -> None:
-    """List, make or end the API keys of `radsmith serve --keys`."""
+@click.pass_context
+def key(
+    context: click.Context, name: str | None, key_id: str | None, data: Path | None, db: str
+) -> None:
+    """List, make or end the API keys of `radsmith serve --keys`; release: a signing key."""
+    if context.invoked_subcommand is not None:
+        return
     require_server()
     from datetime import UTC, datetime
 
@@ -169,6 +174,20 @@ def _sign_on(sso: tuple[str, str] | None) -> SignOn | None:
     if not sso[0].startswith(("https://", "http://")) or not secret:
         raise InvalidInput("--sso needs an issuer's address, a client, and $RADSMITH_SSO_SECRET")
     return SignOn(issuer=sso[0], client=sso[1], secret=secret)
+
+
+@key.command("release")
+@click.option("--signer", required=True, help="Who signs: name and institution, shown to all.")
+@click.option("-o", "path", type=click.Path(path_type=Path), help="Default: ~/.config/radsmith.")
+def key_release(signer: str, path: Path | None) -> None:
+    """Make the key that signs releases and content credentials; show its fingerprint."""
+    from radsmith.marks.keys import default_key, make_key, public_path
+
+    path = path or default_key()
+    made = make_key(path, signer)
+    click.echo(f"{path}: keep it secret; it has no password")
+    click.echo(f"{public_path(path)}: give it to whoever gets bundles")
+    click.echo(f"{made.public.fingerprint}  {made.public.signer}")
 
 
 def _usual_workers(engine: str | None) -> int:

@@ -31,6 +31,7 @@ from radsmith.editing.operations import Edited, Levels, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.image import Image, Mask
+from radsmith.images.outline import bounds, run_lengths
 from radsmith.images.pictures import (
     is_dicom,
     is_npy,
@@ -266,10 +267,10 @@ def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
                 "id": number,
                 "image_id": number,
                 "category_id": names.index(category) + 1,
-                "bbox": _bounds(edited.mask),
+                "bbox": bounds(edited.mask),
                 "area": int(edited.mask.sum()),
                 "iscrowd": 0,
-                "segmentation": {"size": [height, width], "counts": _runs(edited.mask)},
+                "segmentation": {"size": [height, width], "counts": run_lengths(edited.mask)},
             }
         )
     coco = {
@@ -344,18 +345,3 @@ def _write_gray(levels: NDArray[np.unsignedinteger[Any]], path: Path) -> None:
     stream = io.BytesIO()
     Pillow.fromarray(levels).save(stream, "PNG")
     write_atomically(path, stream.getvalue())
-
-
-def _bounds(mask: Mask) -> list[int]:
-    """x, y, width, height."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    x, y = int(columns[0]), int(rows[0])
-    return [x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y]
-
-
-def _runs(mask: Mask) -> list[int]:
-    """Run lengths down the columns, zeros first."""
-    flat = mask.ravel(order="F")
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
-    return [0, *runs] if flat[0] else runs

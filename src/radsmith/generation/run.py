@@ -7,7 +7,7 @@ that was stopped goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,8 @@ from radsmith.generation.plan import Plan, make
 from radsmith.images.image import Image
 from radsmith.images.pictures import npy_bytes, png_bytes, read_record
 from radsmith.images.provenance import Generation, Request
+from radsmith.marks.signing import NONE, Marks, sign_file
+from radsmith.marks.watermark import marked
 from radsmith.tasks import over_tasks
 
 EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".npy"}
@@ -30,7 +32,8 @@ EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".n
 class ImageJob:
     """One image to make. formats: keys of EXTENSIONS; path: without extension.
 
-    line: of the list that asks for it, 0 where there is none.
+    line: of the list that asks for it, 0 where there is none.  marks: to put on its files beside
+    the record.
     """
 
     plan: Plan
@@ -38,6 +41,7 @@ class ImageJob:
     path: Path
     formats: tuple[str, ...]
     line: int = 0
+    marks: Marks = NONE
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -81,8 +85,13 @@ def _run(job: ImageJob, model: Choice, force: bool) -> Outcome:
             )
         created = now()
         image, record = make(engine, job.plan, job.request, created)
+        if job.marks.watermark:
+            image = replace(image, pixels=marked(image.pixels))
+            record = replace(record, pixels_sha256=image.digest())
         for name, path in zip(job.formats, job.files, strict=True):
             _write(name, path, image, record, job.plan)
+            if job.marks.key is not None:
+                sign_file(path, record, job.marks.key)
     except InvalidInput as error:
         return Outcome(job=job, error=error)
     return Outcome(job=job, image=image, record=record)

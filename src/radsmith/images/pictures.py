@@ -86,7 +86,11 @@ def read_picture(path: Path) -> Image:
     read only from radsmith's own files: the dpi of other pictures is about paper.
     Raises NotFound, or InvalidInput (colour, alpha, float, several pages, too large, corrupt).
     """
-    data = read_bytes(path)
+    return picture_in(read_bytes(path), path)
+
+
+def picture_in(data: bytes, path: Path) -> Image:
+    """As `read_picture`, of a file's bytes; path: for errors."""
     if data.startswith(_PNG_MAGIC) and data[24:25] == b"\x10" and data[25:26] != b"\0":
         raise InvalidInput(  # Pillow would silently cut its 16 bits to 8
             f"{path} is a 16-bit PNG with colour or alpha; save it as 16-bit grayscale"
@@ -110,7 +114,15 @@ def read_record(path: Path) -> Generation:
     text = ""
     if is_npy(data):
         text = _text_beside(path)
-    elif data.startswith(_PNG_MAGIC):
+    if text:
+        return Generation.from_json(text)
+    return record_in(data, path)
+
+
+def record_in(data: bytes, path: Path) -> Generation:
+    """The record in a PNG's bytes; path: for errors. Raises InvalidInput where there is none."""
+    text = ""
+    if data.startswith(_PNG_MAGIC):
         with opened(data, path) as picture:
             text = str(picture.info.get(RECORD_KEY, ""))
     elif data.startswith((b"\xff\xd8\xff", b"RIFF")):

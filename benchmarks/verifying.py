@@ -1,0 +1,103 @@
+"""How long `radsmith verify` takes on a large bundle: python benchmarks/verifying.py [-n IMAGES].
+
+The bundle is made of noise with real records, so that nothing is drawn; reading all of it once, as
+`cat` does, is what it is compared with: from the disk first (the bundle's pages are evicted), then
+from the page cache.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from radsmith.engines.model_files import load_facts
+from radsmith.generation.plan import plan
+from radsmith.images.image import Image
+from radsmith.images.pictures import png_bytes
+from radsmith.images.provenance import Generation
+from radsmith.marks.keys import make_key
+from radsmith.release.integrity import Trust, check_integrity
+from radsmith.release.request import ReleaseRequest
+from radsmith.release.run import release
+from radsmith.release.verify import VerifyRequest, verify
+
+PROMPT = "chest x-ray, PA view, adult, normal"
+MADE = "2026-01-01T00:00:00+00:00"
+
+
+def write_source(folder: Path, count: int) -> None:
+    """PNGs of 256x256 that compress as radiographs do."""
+    folder.mkdir()
+    concepts = plan(PROMPT, load_facts()).concepts
+    rng = np.random.default_rng(0)
+    smooth = np.add.outer(np.linspace(0.1, 0.4, 256), np.linspace(0.1, 0.4, 256))
+    for seed in range(count):
+        pixels = np.clip(smooth + 0.02 * rng.standard_normal((256, 256)), 0, 1)
+        record = Generation(
+            radsmith_version="0.1.0", operation="generate", engine="onnx", model="none",
+            model_digest="0" * 64, prompt=PROMPT, canonical_prompt=PROMPT, concepts=concepts,
+            seed=seed, num_steps=8, guidance_scale=1.0, width=256, height=256, created=MADE,
+            pixels_sha256="0" * 64,
+        )  # fmt: skip
+        data = png_bytes(Image(pixels=pixels, spacing=(1.0, 1.0)), record)
+        (folder / f"image-{seed:06d}.png").write_bytes(data)
+
+
+def evict(folder: Path) -> None:
+    """Let go of the pages of these files, so that the next read is from the disk."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def seconds(function, *arguments, cold=False):
+    """How long a call takes, and what it returns. cold: evict the bundle first."""
+    if cold:
+        evict(cold if isinstance(cold, Path) else arguments[0])
+    start = time.perf_counter()
+    found = function(*arguments)
+    return time.perf_counter() - start, found
+
+
+def read_all(folder: Path) -> int:
+    """Every byte once."""
+    return sum(len(path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """Make a bundle, read it, verify it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-n", type=int, default=10_000)
+    parser.add_argument("--dicom", action="store_true")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_source(folder / "source", asked.n)
+        key = make_key(folder / "a.key", "benchmark")
+        request = ReleaseRequest(
+            source=folder / "source", out=folder / "bundle", title="benchmark", judged=False,
+            without_review=True, without_audit=True, credentials=False,
+            formats=("dicom",) if asked.dicom else (),
+        )  # fmt: skip
+        spent, _ = seconds(release, request, key, MADE, lambda *_: None)
+        print(f"release: {spent:.1f} s")
+        trust = Trust(key=key.public)
+        check = VerifyRequest(bundle=folder / "bundle", trust=trust, sample=0)
+        for where in ("disk", "page cache", "disk", "page cache"):
+            cold = where == "disk"
+            print(f"from the {where}:")
+            spent, size = seconds(read_all, folder / "bundle", cold=cold)
+            print(f"  read: {size / 1e6:,.0f} MB in {spent:.2f} s", flush=True)
+            spent, found = seconds(check_integrity, folder / "bundle", trust, cold=cold)
+            print(f"  signature and hashes: {spent:.2f} s, {len(found.findings)} findings")
+            spent, verdict = seconds(verify, check, cold=cold and folder / "bundle")
+            print(f"  verify: {spent:.2f} s, holds: {verdict.holds}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
