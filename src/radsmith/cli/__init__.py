@@ -34,8 +34,8 @@ def cli() -> None:
 
 
 _PARTS = (review_demo, review_results)  # of the group `review`: importing them is enough
-_MODULES = (making, editing, importing, augmenting, finetuning, measuring, training)
-_MODULES += (releasing, serving)
+_MODULES = [making, editing, importing, augmenting, finetuning, measuring, training]
+_MODULES += [releasing, serving]
 for _module in _MODULES:
     _own = [c for c in vars(_module).values() if isinstance(c, click.Command)]
     _inner = [

@@ -9,20 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from radsmith.cli.releasing import say_released, say_verdict
+from radsmith.cli.terminal import terminal
+from radsmith.clock import now
 from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.evaluation.judge_files import load_judge
 from radsmith.files import prepare_folder, write_atomically
 from radsmith.generation.plan import plan
-from radsmith.generation.run import Job, run_jobs
+from radsmith.generation.run import ImageJob, run_jobs
 from radsmith.images.pictures import read_image, read_record
 from radsmith.images.provenance import Request
 from radsmith.marks.keys import make_key
@@ -42,7 +42,7 @@ READER = "simulated: the judge in a reader's place; no person looked"
 
 def run_release_demo(folder: Path, workers: int) -> None:
     """Generate, judge, release, verify and load; every step says what it did."""
-    console = Console(highlight=False, markup=False)
+    console = terminal(results=True)
     for part in ("images", "bundle", "key"):
         shutil.rmtree(folder / part, ignore_errors=True)
     prepare_folder(folder / "images")
@@ -61,7 +61,7 @@ def run_release_demo(folder: Path, workers: int) -> None:
         without_audit=True,
         formats=("dicom", "webdataset"),
     )
-    made = datetime.now(UTC).isoformat(timespec="seconds")
+    made = now()
     done = release(request, key, made, lambda *_: None, load_judge())
     console.print(f"4. released: {folder / 'bundle'}", soft_wrap=True)
     say_released(console, done)
@@ -82,7 +82,7 @@ def _generate(folder: Path, workers: int) -> list[Path]:
         planned = plan(text, facts)
         for seed in range(EACH):
             path, request = folder / f"{planned.stem}-{seed}", Request(prompt=text, seed=seed)
-            jobs.append(Job(plan=planned, request=request, path=path, formats=("png",)))
+            jobs.append(ImageJob(plan=planned, request=request, path=path, formats=("png",)))
     for outcome in run_jobs(jobs, model=None, workers=workers, force=True):
         if outcome.error is not None:
             raise outcome.error

@@ -68,10 +68,8 @@ def release() -> None:
 @KEY
 def bundle(key_file: Path | None, bits: str, **options: Any) -> None:
     """Make a bundle of SOURCE: only images that readers accepted and an audit looked at."""
-    from datetime import UTC, datetime
 
-    from rich.console import Console
-
+    from radsmith.cli.terminal import terminal
     from radsmith.marks.keys import load_key
     from radsmith.release.request import ReleaseRequest
     from radsmith.release.run import release as make
@@ -85,11 +83,13 @@ def bundle(key_file: Path | None, bits: str, **options: Any) -> None:
 
         judge = load_judge()
     if request.real is not None:
-        from radsmith.cli.measuring import real_images
+        from radsmith.evaluation.real_files import real_images
 
         real = real_images(request.real, "test")
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    console = Console(stderr=True, highlight=False, markup=False)
+    from radsmith.clock import now
+
+    made = now()
+    console = terminal()
     with console.status("reading") as status:
 
         def tell(what: str, done: int, of: int) -> None:
@@ -126,14 +126,15 @@ def withdraw(
     bundle: Path, images: tuple[str, ...], reason: str, out: Path | None, key_file: Path | None
 ) -> None:
     """Recall IMAGES of a bundle: a signed list that `radsmith verify` warns by."""
-    from datetime import UTC, datetime
 
     from radsmith.marks.keys import load_key
     from radsmith.release.withdrawal import list_path
     from radsmith.release.withdrawal import withdraw as recall
 
     path = out or list_path(bundle)
-    made = datetime.now(UTC).isoformat(timespec="seconds")
+    from radsmith.clock import now
+
+    made = now()
     found = recall(bundle, images, reason, load_key(key_file), made, path)
     click.echo(path)
     click.echo(
@@ -152,20 +153,19 @@ def send(bundle: Path, to: str, report: Path | None) -> None:
 
     TO: pacs:CALLED@host:port?aet=OURS (C-STORE) or dicomweb:http://host/path (STOW-RS).
     """
-    from datetime import UTC, datetime
 
-    from rich.console import Console
-
+    from radsmith.cli.terminal import terminal
+    from radsmith.clock import now
     from radsmith.release.delivery import deliver, report_path
 
     path = report or report_path(bundle)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     with console.status("sending") as status:
         done = deliver(
             bundle,
             to,
             path,
-            lambda: datetime.now(UTC).isoformat(timespec="seconds"),
+            now,
             lambda number, of: status.update(f"sending {number + 1} of {of}"),
         )
     click.echo(path)
@@ -204,8 +204,7 @@ def verify(
     model: Path | None,
 ) -> None:
     """Check a BUNDLE offline: whole, by whom, and what it says. Exit 1 where it is not."""
-    from rich.console import Console
-
+    from radsmith.cli.terminal import terminal
     from radsmith.engines.choice import chosen
     from radsmith.errors import InvalidInput
     from radsmith.marks.keys import checked_fingerprint, load_public
@@ -230,7 +229,7 @@ def verify(
         choice=chosen(engine, model),
         withdrawn=withdrawn,
     )
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     with console.status("hashing files") as status:
         verdict = check(request, status.update)
     if as_json:
@@ -259,9 +258,9 @@ def _as_json(verdict: Verdict) -> None:
 
 def say_verdict(verdict: Verdict) -> None:
     """What was found, what was looked at and what was not."""
-    from rich.console import Console
+    from radsmith.cli.terminal import terminal
 
-    console = Console(highlight=False, markup=False)
+    console = terminal(results=True)
     for finding in verdict.findings[:_MOST_SHOWN]:
         console.print(f"✗ {finding}", soft_wrap=True, style="red")
     if len(verdict.findings) > _MOST_SHOWN:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 
 from radsmith.cli.reviewing import PATH, bar, review
 from radsmith.errors import InvalidInput, RadsmithError
@@ -76,7 +75,7 @@ def _draw(folder: Path) -> None:
     from radsmith.engines.model_files import load_facts
     from radsmith.files import prepare_folder
     from radsmith.generation.plan import plan
-    from radsmith.generation.run import Job, run_jobs
+    from radsmith.generation.run import ImageJob, run_jobs
     from radsmith.images.provenance import Request
 
     prepare_folder(folder)
@@ -86,7 +85,7 @@ def _draw(folder: Path) -> None:
         for seed in range(EACH):
             path = folder / f"{planned.stem}-{seed}"
             request = Request(prompt=text, seed=seed)
-            jobs.append(Job(plan=planned, request=request, path=path, formats=("png",)))
+            jobs.append(ImageJob(plan=planned, request=request, path=path, formats=("png",)))
     with bar("drawing") as tell:
         for number, outcome in enumerate(run_jobs(jobs, model=None, workers=1, force=True)):
             if outcome.error:
@@ -96,6 +95,7 @@ def _draw(folder: Path) -> None:
 
 def _plant(images: Path, folder: Path) -> None:
     """Every fourth image again with a patch of its middle turned round: a known defect."""
+    import numpy as np
     from PIL import Image
 
     from radsmith.files import prepare_folder

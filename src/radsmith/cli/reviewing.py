@@ -263,12 +263,13 @@ def bar(title: str) -> Any:
     """A progress bar: a context whose value is told (done, total)."""
     from contextlib import contextmanager
 
-    from rich.console import Console
     from rich.progress import Progress
+
+    from radsmith.cli.terminal import terminal
 
     @contextmanager
     def shown() -> Any:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Progress(console=terminal(), transient=True) as bar:
             task = bar.add_task(title)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -86,7 +86,7 @@ def _run(job: ImageJob, model: Choice, force: bool) -> Outcome:
         created = now()
         image, record = make(engine, job.plan, job.request, created)
         if job.marks.watermark:
-            image = replace(image, pixels=marked(image.pixels))
+            image = replace(image, pixels=marked(image.pixels.astype("float32")))
             record = replace(record, pixels_sha256=image.digest())
         for name, path in zip(job.formats, job.files, strict=True):
             _write(name, path, image, record, job.plan)

@@ -34,7 +34,7 @@ def lossy_bytes(image: Image, record: Generation, kind: Lossy, quality: int = QU
         raise InvalidInput(f"a {kind} cannot hold {image.unit}; apply a window first")
     pixels = image.pixels
     if image.unit != "intensity":
-        pixels = pixels / np.float64(np.iinfo(pixels.dtype).max)
+        pixels = pixels.astype(np.float64) / (2.0 ** (8 * pixels.dtype.itemsize) - 1)
     most = 16383 if kind == "webp" else 65500
     if max(pixels.shape) > most:
         raise InvalidInput(f"a {kind} has at most {most} pixels a side; ask for png")

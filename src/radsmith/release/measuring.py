@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.datasets.entry import alike
-from radsmith.evaluation.features import Stored
 from radsmith.evaluation.judge import Judge
 from radsmith.evaluation.real_set import RealSet
 from radsmith.images.image import Image, quantize
+from radsmith.images.stored import Stored
 from radsmith.release import scorecard
 from radsmith.release.facts import Facts
 from radsmith.release.items import WITHHELD, Item, labels_of

@@ -130,9 +130,9 @@ def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, byte
 
 def size_of(payload: Mapping[str, Any]) -> tuple[int, int] | None:
     """Width and height that a payload asks for; older ones name the side of a square."""
-    side = payload.get("side")
+    side = payload.get("side") or 0
     width, height = payload.get("size") or (side, side)
-    return (width, height) if width else None
+    return (int(width), int(height)) if width else None
 
 
 def made_from(
