@@ -109,7 +109,7 @@ def _separator(text: str, name: str, wanted: Sequence[str]) -> tuple[int, str]:
     """Lines before the header, and what separates its cells."""
     first = text[: len(text) - len(text.lstrip("\r\n"))].count("\n")
     said = next(_lines(text, first)).strip().lower()
-    given = SEPARATORS
+    given: Sequence[str] = SEPARATORS
     if said.startswith("sep=") and len(said.removeprefix("sep=")) <= 1:
         given, first = (said.removeprefix("sep=") or "\t",), first + 1
     best: list[str] = []
@@ -147,9 +147,9 @@ def _rows(
         line = first + told + 1
         try:
             cells = next(reader, None)
-        except csv.Error as error:
+        except csv.Error as broken:
             told = reader.line_num
-            yield Row(line=line, error=_broken(str(error)))
+            yield Row(line=line, error=_broken(str(broken)))
             continue
         told = reader.line_num
         if cells is None:
