@@ -127,8 +127,8 @@ def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, byte
 def size_of(payload: Mapping[str, Any]) -> tuple[int, int] | None:
     """Width and height that a payload asks for; older ones name the side of a square."""
     side = payload.get("side")
-    width, height = payload.get("size") or (side, side)
-    return (width, height) if width else None
+    size = payload.get("size") or ((side, side) if side else None)
+    return (int(size[0]), int(size[1])) if size else None
 
 
 def made_from(
