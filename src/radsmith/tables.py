@@ -109,7 +109,7 @@ def _separator(text: str, name: str, wanted: Sequence[str]) -> tuple[int, str]:
     """Lines before the header, and what separates its cells."""
     first = text[: len(text) - len(text.lstrip("\r\n"))].count("\n")
     said = next(_lines(text, first)).strip().lower()
-    given: tuple[str, ...] = SEPARATORS
+    given: Sequence[str] = SEPARATORS
     if said.startswith("sep=") and len(said.removeprefix("sep=")) <= 1:
         given, first = (said.removeprefix("sep=") or "\t",), first + 1
     best: list[str] = []

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 
 from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.labels import concepts_of
+from radsmith.errors import InvalidInput
 from radsmith.evaluation.judge_files import load_judge
 from radsmith.images.letterbox import letterboxed
 from radsmith.training.judge import (
@@ -95,3 +97,11 @@ def test_an_imagenet_encoder_is_written_for_evaluation(tmp_path):
     features = space([np.zeros((30, 30)), np.random.default_rng(0).random((60, 40))])
     assert features.shape == (2, 1280) and np.isfinite(features).all()
     assert features[1].std() > 0 and not np.allclose(*features)
+
+
+def test_a_set_that_is_too_small_is_refused_before_any_work(tmp_path):
+    make_data(tmp_path)
+    rows = (tmp_path / "train.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "train.csv").write_text("".join(rows[:7]))
+    with pytest.raises(InvalidInput, match="the judge needs 16 images"):
+        make_judge(tmp_path, tmp_path / "judge", tmp_path / "cache", JudgeRecipe(samples=32))

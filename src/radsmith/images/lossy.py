@@ -6,9 +6,10 @@ The record lies in EXIF (UserComment) and the mark for machines in XMP. Measure 
 from __future__ import annotations
 
 import io
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from radsmith.errors import InvalidInput
@@ -32,7 +33,7 @@ def lossy_bytes(image: Image, record: Generation, kind: Lossy, quality: int = QU
     """
     if image.unit == "HU" or image.pixels.dtype.kind not in "fu":
         raise InvalidInput(f"a {kind} cannot hold {image.unit}; apply a window first")
-    pixels = image.pixels
+    pixels: NDArray[Any] = image.pixels
     if image.unit != "intensity":
         pixels = pixels.astype(np.float64) / (2.0 ** (8 * pixels.dtype.itemsize) - 1)
     most = 16383 if kind == "webp" else 65500

@@ -130,9 +130,9 @@ def made_of(engine: Engine, payload: Mapping[str, Any], parts: Mapping[str, byte
 
 def size_of(payload: Mapping[str, Any]) -> tuple[int, int] | None:
     """Width and height that a payload asks for; older ones name the side of a square."""
-    side = payload.get("side") or 0
-    width, height = payload.get("size") or (side, side)
-    return (int(width), int(height)) if width else None
+    side = payload.get("side")
+    size = payload.get("size") or ((side, side) if side else None)
+    return (int(size[0]), int(size[1])) if size else None
 
 
 def made_from(
