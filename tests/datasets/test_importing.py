@@ -37,6 +37,7 @@ from radsmith.datasets.units import UnitOptions, own_vocabulary, pictures_of, re
 from radsmith.deidentification.attributes import Policy
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
+from tests.common import tiny_training
 
 POLICY = Policy(secret=b"0123456789abcdef")
 DICOM = Path(get_testdata_file("CT_small.dcm")).parent
@@ -220,15 +221,19 @@ def test_open_i_reports_find_the_images_they_name_and_keep_them_together(tmp_pat
     assert b"CXR" not in (out / "train.csv").read_bytes()
 
 
+def write_listed(source, columns, said):
+    """Pictures and a list that says something of each, as it is read."""
+    source.mkdir()
+    for n in range(len(said)):
+        write_picture(source / f"{n}.png", n)
+    lines = [f"file,{columns}", *(f"{n}.png,{words}" for n, words in enumerate(said))]
+    (source / "list.csv").write_text("\n".join(lines))
+    return read_labels(source / "list.csv")
+
+
 def test_patients_of_a_list_lie_on_one_side(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    lines = ["file,patient_id"]
-    for n in range(24):
-        write_picture(source / f"{n}.png", n)
-        lines.append(f"{n}.png,p{n % 8}")
-    (source / "list.csv").write_text("\n".join(lines))
-    labels = read_labels(source / "list.csv")
+    labels = write_listed(source, "patient_id", [f"p{n % 8}" for n in range(24)])
     run_on(source, out, modality="ultrasound", labels=labels, test_share=0.5)
     sides = [{row["patient_id"] for row in rows_of(out, split)} for split in ("train", "test")]
     assert len(sides[0] | sides[1]) == 8 and all(sides) and not sides[0] & sides[1]
@@ -367,14 +372,9 @@ def test_training_takes_the_folder(tmp_path):
     from radsmith.training.run import run
 
     source, out = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    lines = ["file,modality,body_part,view,findings,patient_id"]
-    for n in range(40):
-        write_picture(source / f"{n}.png", n)
-        finding = "pneumonia" if n % 2 else "normal"
-        lines.append(f"{n}.png,x-ray,chest,PA,{finding},p{n}")
-    (source / "list.csv").write_text("\n".join(lines))
-    run_on(source, out, labels=read_labels(source / "list.csv"), test_share=0.2)
+    said = [f"x-ray,chest,PA,{'pneumonia' if n % 2 else 'normal'},p{n}" for n in range(40)]
+    labels = write_listed(source, "modality,body_part,view,findings,patient_id", said)
+    run_on(source, out, labels=labels, test_share=0.2)
     corpus = load_corpus([out], tmp_path / "cache", concepts_of)
     assert len(corpus) == len(rows_of(out)) > 20
     wanted = {"modality:x-ray", "body_part:chest", "view:pa", "finding:pneumonia"}
@@ -382,14 +382,7 @@ def test_training_takes_the_folder(tmp_path):
     test = load_corpus([out], tmp_path / "cache", concepts_of, "test")
     assert len(test) + len(corpus) == 40
     assert not set(test.patients) & set(corpus.patients)
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f'data = "{out}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
-        "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave]\nchannels = 8\n"
-        "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
-        "batch_size = 4\nmax_steps = 1\n"
-    )
+    config = tiny_training(tmp_path, out)
     model = run(config)
     assert model.is_dir()
 
@@ -461,13 +454,14 @@ def test_two_hundred_broken_files_cost_nothing_but_themselves(tmp_path):
     assert "deflated" in left[str(source / "deflated.dcm")]
 
 
-def dying(place, job, reports, options):
+def dying(task):
     """A reader that one file brings down, as a broken decoder would."""
-    for unit in job.units:
+    place = task.place
+    for unit in task.job.units:
         place.now.write_bytes(os.fsencode(unit.path))
         if unit.path.endswith("evil.png") and unit.path not in shards.read_bad(place):
             os.kill(os.getpid(), signal.SIGKILL)
-    shards.make_shard(place, job, reports, options)
+    shards.make_shard(task)
 
 
 def test_a_file_that_brings_its_reader_down_is_listed_alone(tmp_path, monkeypatch):

@@ -7,10 +7,10 @@ removed when the import is complete.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,12 +19,13 @@ from radsmith.datasets.entry import VOCABULARY
 from radsmith.datasets.manifest import SUMMARY, Summary, finish
 from radsmith.datasets.remote import fetch
 from radsmith.datasets.scan import scan_file, shard_folders, walk
-from radsmith.datasets.shards import FAILED, ShardPlace, blame, make_shard_apart
-from radsmith.datasets.state import ShardJob, State
+from radsmith.datasets.shards import FAILED, ShardPlace, ShardTask, blame, make_shard_apart
+from radsmith.datasets.state import State
 from radsmith.datasets.units import UnitOptions
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import prepare_folder, write_atomically
 from radsmith.language.vocabulary import learn_concepts
+from radsmith.tasks import one_process_each
 
 STUCK = 900.0
 """Seconds after which a file that is still being read is given up."""
@@ -141,69 +142,43 @@ def _paths(request: ImportRequest) -> Iterator[Path]:
 def _make_shards(request: ImportRequest, state: State, progress: Progress) -> None:
     """Keep `workers` processes busy until every shard has its part."""
     names = state.names()
-    waiting = _unfinished(request, state)
-    running: dict[str, tuple[BaseProcess, ShardPlace, ShardJob]] = {}
     done = sum((request.state / f"{name}.json").exists() for name in names)
-    try:
-        while True:
-            while len(running) < request.workers:
-                following = next(waiting, None)
-                if following is None:
-                    break
-                running[following[1].name] = _start(request, state, *following)
-            if not running:
-                return
-            for name, (process, place, job) in list(running.items()):
-                if _ended(process, place):
-                    del running[name]
-                    if place.part.exists():
-                        done += 1
-                    else:
-                        running[name] = _start(request, state, place, job)
+    shards = _unfinished(request, state)
+    apart = one_process_each(make_shard_apart, shards, request.workers, _ended, _POLL)
+    with closing(apart) as ends:
+        for made in ends:
+            done += len(made)
             progress("importing", done, len(names))
-            time.sleep(_POLL)
-    finally:
-        for process, _, _ in running.values():
-            process.kill()
-            process.join()
 
 
-def _unfinished(request: ImportRequest, state: State) -> Iterator[tuple[ShardPlace, ShardJob]]:
+def _unfinished(request: ImportRequest, state: State) -> Iterator[ShardTask]:
     for name in state.names():
         place = ShardPlace(out=request.out, state=request.state, name=name)
         if not place.part.exists():
-            yield place, state.job(name)
+            job = state.job(name)
+            reports = {u.path: state.report(u.study, u.path) for u in job.units}
+            kept = {path: text for path, text in reports.items() if text}
+            yield ShardTask(place=place, job=job, reports=kept, options=request.options)
 
 
-def _start(
-    request: ImportRequest, state: State, place: ShardPlace, job: ShardJob
-) -> tuple[BaseProcess, ShardPlace, ShardJob]:
-    reports = {u.path: state.report(u.study, u.path) for u in job.units}
-    process = multiprocessing.get_context("spawn").Process(
-        target=make_shard_apart,
-        args=(place, job, {p: t for p, t in reports.items() if t}, request.options),
-        daemon=True,
-    )
-    process.start()
-    return process, place, job
-
-
-def _ended(process: BaseProcess, place: ShardPlace) -> bool:
-    """Whether a shard's process is over; a file that hung or crashed it is blamed.
+def _ended(task: ShardTask, process: BaseProcess) -> bool | None:
+    """None while a shard's process runs, then whether it is made; a file that hung or crashed it
+    is blamed.
 
     Raises Unavailable where it gave up for another reason.
     """
+    place = task.place
     if process.is_alive():
         try:
             stuck = time.time() - place.now.stat().st_mtime > STUCK
         except OSError:
-            return False
+            return None
         if not stuck:
-            return False
+            return None
         process.kill()
         process.join()
         blame(place, f"took more than {STUCK:.0f} seconds to read")
-        return True
+        return place.part.exists()
     process.join()
     if place.part.exists():
         return True
@@ -211,4 +186,4 @@ def _ended(process: BaseProcess, place: ShardPlace) -> bool:
         raise Unavailable(place.error.read_text(encoding="utf-8"))
     if not blame(place, f"brought its reader down (exit status {process.exitcode})"):
         raise Unavailable(f"the process for {place.name} ended with status {process.exitcode}")
-    return True
+    return False

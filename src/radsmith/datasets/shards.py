@@ -62,10 +62,19 @@ class ShardPlace:
         return self.state / f"{self.name}.error"
 
 
-def make_shard(
-    place: ShardPlace, job: ShardJob, reports: Mapping[str, str], options: UnitOptions
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """A shard to be made. reports: text by source file."""
+
+    place: ShardPlace
+    job: ShardJob
+    reports: Mapping[str, str]
+    options: UnitOptions
+
+
+def make_shard(task: ShardTask) -> None:
     """Write the shard, then its part. Raises what disk and missing extras raise."""
+    place, options = task.place, task.options
     learn_concepts(options.vocabulary)
     blamed = read_bad(place)
     rows: list[dict[str, str]] = []
@@ -73,11 +82,11 @@ def make_shard(
     temporary = place.tar.with_name(f".{place.name}.part")
     with temporary.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for unit in job.units:
+            for unit in task.job.units:
                 if unit.path in blamed:
                     continue
                 place.now.write_bytes(os.fsencode(unit.path))
-                for made in pictures_of(unit, reports.get(unit.path, ""), options):
+                for made in pictures_of(unit, task.reports.get(unit.path, ""), options):
                     if made.entry is None:
                         problems.append((made.path, made.reason))
                     else:
@@ -90,14 +99,12 @@ def make_shard(
     place.now.unlink(missing_ok=True)
 
 
-def make_shard_apart(
-    place: ShardPlace, job: ShardJob, reports: Mapping[str, str], options: UnitOptions
-) -> None:
+def make_shard_apart(task: ShardTask) -> None:
     """`make_shard` as the whole of a process: what goes wrong is left in the error file."""
     try:
-        make_shard(place, job, reports, options)
+        make_shard(task)
     except (RadsmithError, OSError) as error:
-        place.error.write_text(str(error), encoding="utf-8")
+        task.place.error.write_text(str(error), encoding="utf-8")
         sys.exit(FAILED)
 
 

@@ -11,9 +11,7 @@ import io
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,6 @@ from scipy import ndimage
 
 from radsmith.datasets.projection import (
     SKIN,
-    Array,
     Beam,
     Detector,
     Display,
@@ -36,7 +33,9 @@ from radsmith.datasets.projection import (
 )
 from radsmith.datasets.simulated_regions import EXPOSURES, REGIONS, VolumeField
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.images.image import Array
 from radsmith.language.vocabulary import slug
+from radsmith.tasks import in_order, over_tasks
 
 SOURCE = "ct_projection"
 COLUMNS = (
@@ -132,18 +131,17 @@ Drawn = tuple[VolumeField, str, int, NDArray[np.uint8]]
 
 
 def _images(tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Drawn]:
-    if workers == 1:
-        for task in tasks:
-            yield from _region_images(task)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for images in pool.map(_region_images, tasks):
-            yield from images
+    for images in in_order(over_tasks(_numbered, list(enumerate(tasks)), workers)):
+        yield from images
 
 
 def _name(region: VolumeField, view: str) -> str:
     parts = (region.volume, slug(region.body_part), region.laterality, view)
     return "-".join(part for part in parts if part)
+
+
+def _numbered(task: tuple[int, tuple[Any, ...]]) -> tuple[int, list[Drawn]]:
+    return task[0], _region_images(task[1])
 
 
 def _region_images(task: tuple[Any, ...]) -> list[Drawn]:
