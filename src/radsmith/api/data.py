@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from radsmith.api.model import Model
 from radsmith.clock import today
-from radsmith.datasets.corpus import Contents, Corpus, Row, load_corpus, read_manifest
+from radsmith.datasets.corpus import Corpus, Row, contents, load_corpus, read_manifest
 from radsmith.datasets.entry import is_synthetic
 from radsmith.datasets.labels import concepts_of
 from radsmith.errors import InvalidInput
@@ -21,8 +21,9 @@ from radsmith.evaluation.fidelity import Evaluation, FidelityOptions
 from radsmith.evaluation.fidelity import evaluate as compare
 from radsmith.evaluation.real_files import real_images
 from radsmith.evaluation.report_page import write_evaluation
-from radsmith.files import cache_folder
+from radsmith.files import cache_folder, prepare_folder
 from radsmith.images.provenance import Settings
+from radsmith.language.vocabulary import shipped_vocabulary, speaking
 
 Split = Literal["train", "test"]
 
@@ -45,12 +46,13 @@ class Dataset:
     @cached_property
     def corpus(self) -> Corpus:
         """The decoded images with their concepts, as training has them."""
-        return load_corpus([self.folder], cache_folder(), concepts_of, self.split)
+        with speaking(shipped_vocabulary()):  # its own words are for itself
+            return load_corpus([self.folder], cache_folder(), concepts_of, self.split)
 
     @cached_property
     def images(self) -> Sequence[NDArray[np.floating]]:
         """(height, width) each, in 0-1, read when asked for."""
-        return Contents(self.corpus)
+        return contents(self.corpus)
 
     @property
     def concepts(self) -> Sequence[tuple[str, ...]]:
@@ -95,6 +97,7 @@ def evaluate(
     """
     place = data.folder if isinstance(data, Dataset) else Path(data)
     eyes = judge_files.load_judge(Path(judge) if judge else None)
+    spaces = judge_files.load_spaces(features, eyes)
     options = FidelityOptions(
         settings=settings or model.settings(),
         more_steps=tuple(more_steps),
@@ -102,16 +105,20 @@ def evaluate(
         per_finding=per_finding,
         seed=seed,
     )
-    found = compare(
-        model.engine,
-        real_images(place, split),
-        real_images(place, "train") if copies else None,
-        judge_files.load_spaces(features, eyes),
-        eyes,
-        options,
-        progress,
-    )
-    found.report.update(split=split, date=today())
+    engine = model.engine
     if folder is not None:
-        write_evaluation(Path(folder), found)
+        prepare_folder(Path(folder))
+    with speaking(model.vocabulary):  # the data's own words join it here
+        found = compare(
+            engine,
+            real_images(place, split),
+            real_images(place, "train") if copies else None,
+            spaces,
+            eyes,
+            options,
+            progress,
+        )
+        found.report.update(split=split, date=today())
+        if folder is not None:
+            write_evaluation(Path(folder), found)
     return found

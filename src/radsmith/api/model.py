@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,10 +23,18 @@ from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Request, Settings
-from radsmith.tasks import over_tasks
+from radsmith.language.vocabulary import (
+    Vocabulary,
+    default_vocabulary,
+    shipped_vocabulary,
+    speaking,
+)
+from radsmith.tasks import in_order, over_tasks
 
 Editable = Picture | Opened | Image
 """What can be edited: what a model made, what `radsmith.open` read, or pixels with their unit."""
+
+Read = TypeVar("Read")
 
 
 class Shared(TypedDict, total=False):
@@ -55,16 +63,32 @@ class Model:
 
     def __init__(self, choice: Choice = None, engine: Engine | None = None) -> None:
         self._choice, self._given = choice, engine
+        self._words = shipped_vocabulary()
 
     @cached_property
     def engine(self) -> Engine:
         """What draws."""
-        return engines.load_engine(self._choice) if self._given is None else self._given
+        return self._learning(engines.load_engine) if self._given is None else self._given
 
     @cached_property
     def facts(self) -> ModelFacts:
         """Name, digest, and what the model learned."""
-        return engines.load_facts(self._choice) if self._given is None else self._given.facts
+        if self._given is not None or "engine" in vars(self):
+            return self.engine.facts
+        return self._learning(engines.load_facts)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words that ship and those that this model brings: no other model's."""
+        if "engine" not in vars(self):
+            self.facts  # noqa: B018 - reading them tells its words
+        return self._words
+
+    def _learning(self, read: Callable[[Choice], Read]) -> Read:
+        with speaking(self._words):
+            found = read(self._choice)
+            self._words = default_vocabulary()
+        return found
 
     def settings(
         self,
@@ -86,7 +110,7 @@ class Model:
         Raises InvalidInput for one with nothing to draw.
         """
         check_size(size, self.facts.sides)
-        return plan(prompt, self.facts, strict=strict, size=size)
+        return plan(prompt, self.facts, strict=strict, size=size, vocabulary=self.vocabulary)
 
     def generate(
         self, prompt: str, *, seed: int = 0, settings: Settings | None = None, strict: bool = False
@@ -125,7 +149,7 @@ class Model:
         ]
         if workers == 1:
             return (self._drawn(planned, request) for _, planned, request in tasks)
-        return _in_order(over_tasks(partial(_drawn_apart, self._choice), tasks, workers))
+        return in_order(over_tasks(partial(_drawn_apart, self._choice), tasks, workers))
 
     def inpaint(
         self, source: Editable, *, mask: ArrayLike, strength: float = 1.0, **shared: Unpack[Shared]
@@ -205,7 +229,8 @@ class Model:
 
     def plan_edit(self, request: EditRequest, source: Editable) -> EditPlan:
         """How an edit is read, of this image; nothing is drawn."""
-        return plan_edit(request, opened(source).source, self.facts)
+        with speaking(self.vocabulary):
+            return plan_edit(request, opened(source).source, self.facts)
 
     def edit(
         self,
@@ -216,7 +241,8 @@ class Model:
     ) -> Picture:
         """The edited image. progress: told each part of "extend"."""
         given = opened(source)
-        made = edit.perform(given.source, self.engine, now(), progress)
+        with speaking(self.vocabulary):
+            made = edit.perform(given.source, self.engine, now(), progress)
         return Picture(
             source=replace(given.source, image=made.image, words=made.record.canonical_prompt),
             record=made.record,
@@ -224,6 +250,7 @@ class Model:
             edited=made,
             origin=given.origin,
             uids=given.uids,
+            vocabulary=self.vocabulary,
         )
 
     def _edited(self, source: Editable, operation: str, shared: Shared, **parts: Any) -> Picture:
@@ -248,9 +275,10 @@ class Model:
         )
 
     def _drawn(self, planned: Plan, request: Request) -> Picture:
-        image, record = make(self.engine, planned, request, now())
+        with speaking(self.vocabulary):
+            image, record = make(self.engine, planned, request, now())
         source = Source(image=image, bits=16, words=record.canonical_prompt)
-        return Picture(source=source, record=record, plan=planned)
+        return Picture(source=source, record=record, plan=planned, vocabulary=self.vocabulary)
 
 
 def load_model(where: str | Path | Engine | None = None) -> Model:
@@ -303,14 +331,3 @@ def _drawn_apart(choice: Choice, task: tuple[int, Plan, Request]) -> tuple[int, 
 def _here(choice: Choice) -> Model:
     """The model of this process, read once."""
     return Model(choice)
-
-
-def _in_order(found: Iterator[tuple[int, Picture]]) -> Iterator[Picture]:
-    """As they were asked for, whichever comes first."""
-    waiting: dict[int, Picture] = {}
-    next_one = 0
-    for number, picture in found:
-        waiting[number] = picture
-        while next_one in waiting:
-            yield waiting.pop(next_one)
-            next_one += 1

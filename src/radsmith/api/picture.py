@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing.dicom import Origin
-from radsmith.editing.files import Opened, open_source, write_picture
+from radsmith.editing.files import Opened, Sourced, open_source, write_picture
 from radsmith.editing.operations import Edited, Source
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation
+from radsmith.language.vocabulary import Vocabulary, speaking
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class Picture(Sourced):
     """An image that was made or edited.
 
     record: prompt, model, seed and warnings; in every saved file, too.  plan: how the prompt was
-    read, None for an edit that went by the pixels alone.  source: the image as its file holds it.
-    edited: of an edit, the same image with its mask.  origin, uids: of what came from a DICOM file.
+    read, None for an edit that went by the pixels alone.  edited: of an edit, the image with its
+    mask.  vocabulary: that of the model.
     """
 
-    source: Source
     record: Generation
     plan: Plan | None = None
     edited: Edited | None = None
-    origin: Origin | None = None
-    uids: tuple[str, str] = ("", "")
-
-    @property
-    def image(self) -> Image:
-        """Pixels with unit, spacing and window."""
-        return self.source.image
-
-    @property
-    def pixels(self) -> NDArray[Any]:
-        """(height, width): float32 in 0-1 of a generated image, else the source's own values."""
-        return self.image.pixels
+    vocabulary: Vocabulary | None = field(default=None, repr=False)
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -63,7 +50,8 @@ class Picture:
         """
         place = Path(path)
         parents = [self.uids] if keep_reference and all(self.uids) else []
-        write_picture(place, self.source, self.record, self.origin, bits=bits, parents=parents)
+        with speaking(self.vocabulary):
+            write_picture(place, self.source, self.record, self.origin, bits=bits, parents=parents)
         return place
 
 

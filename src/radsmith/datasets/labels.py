@@ -11,7 +11,7 @@ from functools import cache
 
 from radsmith.language.prompt import OLDEST, group_of_age
 from radsmith.language.reading import read_prompt
-from radsmith.language.vocabulary import default_vocabulary, slug
+from radsmith.language.vocabulary import Vocabulary, default_vocabulary, slug
 
 FIND = {  # manifest phrase
     "normal": ["finding:normal"],
@@ -244,17 +244,23 @@ def concepts_of(row: dict[str, str]) -> tuple[str, ...]:
     return _with_implied(_one_side(ids))
 
 
-@cache
 def findings_of(phrase: str, modality: str, body_part: str) -> tuple[str, ...]:
     """Ids of what one phrase of the column `findings` says is there: findings, grade, side.
 
     None where a word is unknown: half a phrase may mean something else.
     """
+    return _findings_of(phrase, modality, body_part, default_vocabulary())
+
+
+@cache
+def _findings_of(
+    phrase: str, modality: str, body_part: str, vocabulary: Vocabulary
+) -> tuple[str, ...]:
     if phrase.startswith(("finding:", "severity:")):
         return (phrase,)
     if not phrase or phrase.lower() in FIND:
         return tuple(FIND.get(phrase.lower(), ()))
-    reading = read_prompt(f"{body_part} {modality}: {phrase}")
+    reading = read_prompt(f"{body_part} {modality}: {phrase}", vocabulary)
     if reading.unknown:
         return ()
     present = [f for f in reading.prompt.findings if f.present]

@@ -20,7 +20,7 @@ from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
 from radsmith.language.prompt import Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
-from radsmith.language.vocabulary import default_vocabulary
+from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
 
 LONGEST_STEM = 80
 WEAK = 50
@@ -88,14 +88,17 @@ def plan(
     *,
     strict: bool = False,
     size: tuple[int, int] | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> Plan:
     """Read a prompt and say what this model will make of it, at this (width, height).
 
+    vocabulary: the words that are known, by default those in use.
     strict: words not understood, contradictions and concepts with fewer than WEAK training
     images raise InvalidInput instead of a warning. So do a prompt with nothing to draw and one in
     another language than English.
     """
-    return plan_of(read_prompt(text), facts, strict=strict, size=size)
+    with speaking(vocabulary):
+        return plan_of(read_prompt(text), facts, strict=strict, size=size)
 
 
 def plan_of(

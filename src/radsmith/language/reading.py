@@ -17,7 +17,7 @@ from radsmith.language.foreign import foreign_language, only_english
 from radsmith.language.mentions import Mention
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
 from radsmith.language.rows import Row, read_row
-from radsmith.language.vocabulary import ABSENT, Vocabulary, default_vocabulary
+from radsmith.language.vocabulary import ABSENT, Vocabulary, default_vocabulary, speaking
 from radsmith.language.words import Item, items_of
 
 LONGEST_TEXT = 4000
@@ -58,16 +58,20 @@ class Reading:
 _DENIED_AS = {"technique:contrast-enhanced": "technique:non-contrast"}
 
 
-def read_prompt(text: str) -> Reading:
-    """Read free text. Raises InvalidInput for empty or overlong text; never for unknown words.
+def read_prompt(text: str, vocabulary: Vocabulary | None = None) -> Reading:
+    """Read free text in this vocabulary, by default the one in use; unknown words are no error.
 
-    Of a text in another language than English nothing is read; a warning says so.
+    Other languages are not read, a warning says so.  Raises InvalidInput for no text or too much.
     """
+    with speaking(vocabulary):
+        return _read(text, default_vocabulary())
+
+
+def _read(text: str, vocabulary: Vocabulary) -> Reading:
     if not text.strip():
         raise InvalidInput('the prompt is empty: say what to draw, such as "chest x-ray, normal"')
     if len(text) > LONGEST_TEXT:
         raise InvalidInput(f"the prompt has {len(text)} characters; at most {LONGEST_TEXT}")
-    vocabulary = default_vocabulary()
     items = items_of(text, vocabulary)
     language = foreign_language(text)
     if language:

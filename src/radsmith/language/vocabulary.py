@@ -11,7 +11,9 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache, cached_property, lru_cache
@@ -207,45 +209,75 @@ def shipped_vocabulary() -> Vocabulary:
     )
 
 
-_learned: dict[str, str] = {}
-"""TOML text of each concept that a fine-tuned model or a data set brought into this process."""
+class _InUse:
+    """The vocabulary that words are read in: it may grow, none of its words changes its meaning."""
+
+    def __init__(self, vocabulary: Vocabulary | None = None) -> None:
+        self.vocabulary = vocabulary
+
+
+_in_use: ContextVar[_InUse] = ContextVar("vocabulary", default=_InUse())  # noqa: B039
+"""That of the process, which commands use, but within `speaking`."""
 
 
 def default_vocabulary() -> Vocabulary:
-    """What ships, and what was learned since: words only ever come in, none changes its meaning."""
-    return _grown(tuple(_learned.items()))
+    """The one in use: what ships and what was learned since, or that of `speaking`."""
+    return _in_use.get().vocabulary or shipped_vocabulary()
 
 
-@cache
-def _grown(learned: tuple[tuple[str, str], ...]) -> Vocabulary:
-    grown = shipped_vocabulary()
-    for _, text in learned:
-        more = parse_vocabulary(text, grown)
-        concepts = {**grown.concepts, **more.concepts}
-        grown = Vocabulary(concepts, grown.phrases, grown.abbreviations)
-    return grown
+def use(vocabulary: Vocabulary) -> None:
+    """Make it the one in use, as a command does with its model's."""
+    _in_use.get().vocabulary = vocabulary
+
+
+@contextmanager
+def speaking(vocabulary: Vocabulary | None) -> Iterator[None]:
+    """Read and write in this vocabulary within the block, and learn for the block alone.
+
+    None: in the one that is in use.
+    """
+    if vocabulary is None:
+        yield
+        return
+    before = _in_use.set(_InUse(vocabulary))
+    try:
+        yield
+    finally:
+        _in_use.reset(before)
 
 
 def learn_concepts(text: str) -> tuple[Concept, ...]:
-    """Add concepts (in the form of `vocabulary.toml`) to this process' vocabulary.
+    """Add concepts (in the form of `vocabulary.toml`) to the vocabulary in use.
 
-    Returns those of the text. One that is known already stays as it is, so a word that ships
-    keeps its meaning, and learning twice changes nothing. Raises InvalidInput for a broken text,
-    another kind than LEARNABLE, and for a concept learned before with other words.
+    Returns those of the text; as `grown` has it, learning twice changes nothing.
     """
-    fresh = parse_vocabulary(text, default_vocabulary()).concepts.values()
-    wrong = [c.id for c in fresh if c.kind not in LEARNABLE]
+    grown_one, fresh = grown(default_vocabulary(), text)
+    use(grown_one)
+    return fresh
+
+
+def grown(vocabulary: Vocabulary, text: str) -> tuple[Vocabulary, tuple[Concept, ...]]:
+    """A vocabulary with more concepts (in the form of `vocabulary.toml`), and those of the text.
+
+    One that is known already stays as it is, so a word that ships keeps its meaning. Raises
+    InvalidInput for a broken text, another kind than LEARNABLE, and for a concept learned before
+    with other words.
+    """
+    fresh = parse_vocabulary(text, vocabulary).concepts
+    wrong = [c.id for c in fresh.values() if c.kind not in LEARNABLE]
     if wrong:
         raise InvalidInput(f"cannot learn {wrong[0]}: a new concept is a {', a '.join(LEARNABLE)}")
-    for concept in fresh:
-        alone = _toml_of(concept)
-        if _learned.get(concept.id, alone) != alone:
+    for known in (vocabulary.concepts[i] for i in fresh if i in vocabulary.concepts):
+        own = known.id not in shipped_vocabulary().concepts
+        if own and _toml_of(known) != _toml_of(fresh[known.id]):
             raise InvalidInput(
-                f"{concept.id} was learned with other words before: give one of the two another id"
+                f"{known.id} was learned with other words before: give one of the two another id"
             )
-        if concept.id not in default_vocabulary().concepts:
-            _learned[concept.id] = alone
-    return tuple(fresh)
+    new = {i: concept for i, concept in fresh.items() if i not in vocabulary.concepts}
+    if new:
+        concepts = {**vocabulary.concepts, **new}
+        vocabulary = Vocabulary(concepts, vocabulary.phrases, vocabulary.abbreviations)
+    return vocabulary, tuple(fresh.values())
 
 
 def to_toml(concepts: Iterable[Concept]) -> str:
