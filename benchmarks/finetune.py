@@ -26,16 +26,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from radsmith.datasets.corpus import Contents, load_corpus, read_manifest
+from radsmith.datasets.corpus import contents, load_corpus, read_manifest
 from radsmith.datasets.labels import concepts_of
 from radsmith.datasets.projection import body_only
 from radsmith.engines.model_files import load_engine
-from radsmith.evaluation.features import Stored
 from radsmith.evaluation.judge_files import load_judge
 from radsmith.evaluation.probe import probe
 from radsmith.files import cache_folder
 from radsmith.generation.plan import make, plan
 from radsmith.images.provenance import Request, Settings
+from radsmith.images.stored import Stored
 from radsmith.training.finetune import finetune
 from radsmith.training.tuned_model import Tuning
 
@@ -86,7 +86,7 @@ def inverted(data: Path, split: str, count: int):
         if not chest or not row["patient_id"] or row["patient_id"] in seen:
             continue
         seen.add(row["patient_id"])
-        image = Contents(corpus)[i]
+        image = contents(corpus)[i]
         kept = {k: row[k] for k in ("modality", "body_part", "view", "age_group", "patient_id")}
         yield (
             Picture.fromarray(np.uint8(255 - image * 255)),
@@ -120,7 +120,7 @@ class Head:
     def __init__(self, data: Path, concept, seed: int) -> None:
         self.judge = load_judge()
         corpus = load_corpus([data], cache_folder(), concepts_of, "test")
-        contents, kinds = Contents(corpus), {}
+        pictures, kinds = contents(corpus), {}
         for i, ids in enumerate(corpus.concepts):
             kind = " ".join(c for c in ids if c.startswith(("modality:", "body_part:")))
             kinds.setdefault(kind, []).append(i)
@@ -129,7 +129,7 @@ class Head:
         names += ["the concept"] * len(images)
         for kind, index in kinds.items():
             chosen = rng.permutation(index)[:EACH_KIND]
-            images += [contents[int(i)] for i in chosen]
+            images += [pictures[int(i)] for i in chosen]
             names += [kind] * len(chosen)
         self.classes = len(set(names))
         self.model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))

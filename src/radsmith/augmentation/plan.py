@@ -19,11 +19,12 @@ from radsmith.augmentation.classes import LabelClass, Labelled, learned_images
 from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.copies import CopyGuard
-from radsmith.evaluation.features import Images, Space, Stored
+from radsmith.evaluation.features import Images, Space
 from radsmith.evaluation.judge import Judge
 from radsmith.generation.plan import WEAK, make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import Finding, prompt_of, render, settled
 from radsmith.language.vocabulary import default_vocabulary
 

@@ -17,17 +17,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from radsmith.datasets.entry import VOCABULARY, is_synthetic
+from radsmith.datasets.holdout import held_out
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.images.letterbox import SIDE, centred, fitted_box, inside
+from radsmith.images.stored import EightBit
 from radsmith.language.vocabulary import learn_concepts
 
-SIDE = 256
 DEVICES = "devices.csv"
 Row = dict[str, str]
 PAIRS = (
@@ -89,8 +91,8 @@ class Corpus:
         return found
 
 
-class Contents(Sequence[NDArray[np.floating]]):
-    """The pictures without their letterbox bars, (height, width) in 0-1, read when asked for."""
+class _Frames(Sequence[NDArray[np.uint8]]):
+    """The pictures without their letterbox bars."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
@@ -98,22 +100,17 @@ class Contents(Sequence[NDArray[np.floating]]):
     def __len__(self) -> int:
         return len(self._corpus)
 
-    @overload
-    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[NDArray[np.floating]]: ...
-    def __getitem__(
-        self, index: int | slice
-    ) -> NDArray[np.float32] | Sequence[NDArray[np.floating]]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
+    def __getitem__(self, index: Any) -> Any:
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        pixels = self._corpus.pixels
         width, height = (int(v) for v in self._corpus.frames[index])
-        left, top = (pixels.shape[2] - width) // 2, (pixels.shape[1] - height) // 2
-        content = pixels[index][top : top + height, left : left + width]
-        return np.asarray(content, np.float32) / np.float32(255)
+        pixels = self._corpus.pixels
+        return inside(pixels[index], centred(width, height, pixels.shape[2]))
+
+
+def contents(corpus: Corpus) -> EightBit:
+    """The pictures without their letterbox bars, (height, width) in 0-1, read when asked for."""
+    return EightBit(_Frames(corpus))
 
 
 def load_corpus(
@@ -157,7 +154,7 @@ def _load_folder(
             f"{folder / split}.csv names synthetic images alone; real ones are needed"
         )
     synthetic = np.array([is_synthetic(row) for row in rows], bool)
-    drawn_lot = np.array([bucket(row["patient_id"] or row["key"]) == 0 for row in rows], bool)
+    patients = [row["patient_id"] or row["key"] for row in rows]
     keys = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:16]
     pixels_path, frames_path = cache / f"corpus-{keys}.npy", cache / f"corpus-{keys}-frames.npy"
     if not frames_path.exists():
@@ -168,8 +165,8 @@ def _load_folder(
         frames=np.load(frames_path),
         concepts=[tuple(dict.fromkeys((*label(r), f"style:{r['source']}"))) for r in rows],
         sources=[r["source"] for r in rows],
-        patients=[r["patient_id"] or r["key"] for r in rows],
-        held_out=drawn_lot & ~synthetic,
+        patients=patients,
+        held_out=held_out(patients) & ~synthetic,
         synthetic=synthetic,
     )
 
@@ -213,13 +210,11 @@ def read_manifest(path: Path, *, may_be_empty: bool = False) -> list[Row]:
 def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint8], int, int]:
     """Resize the longer side to `side`, centre on black; (pixels, content width, height)."""
     gray = picture.convert("L")
-    scale = side / max(gray.size)
-    width, height = (max(1, round(length * scale)) for length in gray.size)
-    content = gray.resize((width, height), Picture.Resampling.LANCZOS, reducing_gap=3)
+    box = fitted_box(*gray.size, side)
+    content = gray.resize(box[2:], Picture.Resampling.LANCZOS, reducing_gap=3)
     canvas = np.zeros((side, side), np.uint8)
-    left, top = (side - width) // 2, (side - height) // 2
-    canvas[top : top + height, left : left + width] = np.asarray(content)
-    return canvas, width, height
+    inside(canvas, box)[:] = np.asarray(content)
+    return canvas, *box[2:]
 
 
 def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path) -> None:
@@ -248,11 +243,6 @@ def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path)
     pixels.flush()
     partial.rename(pixels_path)
     np.save(frames_path, frames)
-
-
-def bucket(name: str, buckets: int = 32) -> int:
-    """A number below `buckets` that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % buckets
 
 
 def balance(corpus: Corpus, temperature: float = 0.5) -> NDArray[np.float64]:

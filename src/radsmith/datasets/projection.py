@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radsmith.errors import InvalidInput
+from radsmith.images.image import Array
 
-Array = NDArray[np.float32]
 WATER = 0.0195
 """Linear attenuation of water in 1/mm near 65 keV (NIST XCOM: 0.1948 per cm)."""
 AIR_HU = -1000.0

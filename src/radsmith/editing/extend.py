@@ -26,11 +26,10 @@ from radsmith.editing.operations import (
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import WEAK, field_of_view, plan, record_of
-from radsmith.images.image import Window
+from radsmith.images.image import Mask, Window
 from radsmith.language.prompt import Prompt
 from radsmith.language.vocabulary import default_vocabulary
 
-Mask = NDArray[np.bool_]
 MIRRORED = 0.75
 """How freely a limb is redrawn from its mirrored fellow."""
 LEAST = 20

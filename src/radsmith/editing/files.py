@@ -27,10 +27,10 @@ from radsmith.editing.dicom import (
     in_tenths,
 )
 from radsmith.editing.formats import Format, file_bytes
-from radsmith.editing.operations import Edited, Levels, Mask, Source
+from radsmith.editing.operations import Edited, Levels, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
-from radsmith.images.image import Image
+from radsmith.images.image import Image, Mask
 from radsmith.images.pictures import (
     is_dicom,
     is_npy,
@@ -52,12 +52,13 @@ _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
-    """A file to edit. origin: of a DICOM file; uids: its SOP Class and SOP Instance."""
+class Sourced:
+    """An image as its file holds it.
 
-    path: Path
+    origin: of a DICOM file, or of an image made of one; uids: its SOP Class and SOP Instance.
+    """
+
     source: Source
-    suffix: str
     origin: Origin | None = None
     uids: tuple[str, str] = ("", "")
 
@@ -68,13 +69,21 @@ class Opened:
 
     @property
     def pixels(self) -> NDArray[Any]:
-        """(height, width), as the file stores them."""
+        """(height, width): float32 in 0-1 of a generated image, else the file's own values."""
         return self.image.pixels
 
     @property
     def words(self) -> str:
-        """What the file says it shows, such as "left knee x-ray"; empty where it says nothing."""
+        """What it is said to show, such as "left knee x-ray"; empty where nothing is said."""
         return self.source.words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened(Sourced):
+    """A file to edit."""
+
+    path: Path
+    suffix: str
 
 
 def open_source(path: Path) -> Opened:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.engines.engine import Given
+from radsmith.images.image import Array
 
-Array = NDArray[np.float32]
 Fill = Callable[[Given, int], Array]
 """A crop and a seed, to the crop completed."""
 LONG = 2.0

@@ -16,10 +16,9 @@ from radsmith.editing.long_images import in_frames
 from radsmith.engines.engine import Ask, Engine, Given, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, record_of
-from radsmith.images.image import Image
+from radsmith.images.image import Image, Mask
 from radsmith.images.provenance import Generation, Request
 
-Mask = NDArray[np.bool_]
 _ROWS = 256
 """Rows that are looked at together."""
 LARGEST_CANVAS = 100_000_000

@@ -17,7 +17,6 @@ from radsmith.editing.extend import extend
 from radsmith.editing.operations import (
     Edited,
     Margins,
-    Mask,
     Source,
     Task,
     between,
@@ -30,6 +29,7 @@ from radsmith.editing.wording import changed_prompt, edit_plan, understood
 from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan
+from radsmith.images.image import Mask
 from radsmith.images.provenance import Request, Settings
 from radsmith.language.prompt import Prompt
 

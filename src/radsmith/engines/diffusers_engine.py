@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from radsmith.engines.engine import SMALLEST, Ask, Completion, Given, ModelFacts, check_size
 from radsmith.engines.finetuned import LORA, Finetuned, file_digest, read_finetuned
 from radsmith.engines.model_files import combined_digest
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from radsmith.images.regions import Mask, through_square
+from radsmith.images.image import Array, Mask
+from radsmith.images.regions import through_square
 from radsmith.images.resize import fitted, resize
 
-Array = NDArray[np.float32]
 INDEX = "model_index.json"
 LARGEST = 2048
 NETWORKS = ("unet", "transformer")

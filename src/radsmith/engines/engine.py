@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE
 from radsmith.images.provenance import Settings
 from radsmith.language.prompt import Prompt, in_words
 
-Array = NDArray[np.float32]
-SIDE = 256
 SMALLEST, LARGEST = 64, 1024
 
 

@@ -20,19 +20,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from radsmith.engines.engine import SMALLEST, Ask, Completion, Given, ModelFacts, check_size
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
-from radsmith.images.image import quantize
-from radsmith.images.regions import Mask, through_square
+from radsmith.images.image import Array, Mask, quantize
+from radsmith.images.regions import through_square
 from radsmith.images.resize import fitted
 
 if TYPE_CHECKING:
     import httpx
 
-Array = NDArray[np.float32]
 SIDES = (256, 512, 1024)
 LARGEST_ANSWER = 4096
 """Pixels a side of the largest picture that is accepted as an answer."""

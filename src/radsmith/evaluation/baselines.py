@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 
 from radsmith.errors import Unavailable
-from radsmith.evaluation.rebuild import Array, Baseline, Mask
+from radsmith.evaluation.rebuild import Baseline
+from radsmith.images.image import Array, Mask
 
 
 def load_baselines() -> dict[str, Baseline]:

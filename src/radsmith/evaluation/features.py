@@ -5,41 +5,21 @@ Knows no metric. A space is only as good as its encoder: figures of two spaces n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.judge import Judge, letterboxed
+from radsmith.evaluation.judge import Judge
+from radsmith.images.letterbox import letterboxed
 
 Images = Sequence[NDArray[np.floating]]
 """(height, width) in 0-1, of any sizes."""
 Space = Callable[[Images], NDArray[np.float32]]
 PIXELS = 32
-
-
-class Stored(Sequence[NDArray[np.floating]]):
-    """Images kept at 8 bits, as a PNG would hold them, and read back as floats in 0-1."""
-
-    def __init__(self, images: Iterable[NDArray[np.generic]]) -> None:
-        self._images = [np.round(np.clip(image, 0, 1) * 255).astype(np.uint8) for image in images]
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[NDArray[np.floating]]: ...
-    def __getitem__(
-        self, index: int | slice
-    ) -> NDArray[np.float32] | Sequence[NDArray[np.floating]]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
-        return np.asarray(self._images[index], np.float32) / np.float32(255)
 
 
 def pixel_space(images: Images) -> NDArray[np.float32]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.copies import check_copies, closest_pairs, near_copies, variants
-from radsmith.evaluation.features import Images, Space, Stored
-from radsmith.evaluation.judge import EXCLUSIVE, Judge, Judgement, letterboxed
+from radsmith.evaluation.features import Images, Space
+from radsmith.evaluation.judge import EXCLUSIVE, Judge, Judgement
 from radsmith.evaluation.metrics import (
     auroc,
     frechet_distance,
@@ -28,7 +28,9 @@ from radsmith.evaluation.metrics import (
 )
 from radsmith.evaluation.real_set import SMALLEST_KIND, RealSet, halves, kind_name, kinds_of
 from radsmith.generation.plan import make, plan
+from radsmith.images.letterbox import letterboxed
 from radsmith.images.provenance import Request, Settings
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import (
     NORMAL,
     NOT_ABNORMAL,

@@ -15,9 +15,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.images.resize import resample
+from radsmith.images.image import Array
+from radsmith.images.letterbox import letterboxed
 
-Array = NDArray[np.float32]
 EXCLUSIVE = ("modality", "body_part", "view", "side", "age_group", "severity")
 """Groups of which an image has one member; findings are judged one by one."""
 
@@ -91,17 +91,3 @@ class Judge:
                 part = 1 / (1 + np.exp(-part))
             found |= {name: part[:, i].astype(np.float32) for i, name in enumerate(names)}
         return found
-
-
-def letterboxed(image: NDArray[np.floating], side: int) -> Array:
-    """Area-average the longer side to `side`, centre on black: (side, side) in 0-1."""
-    if image.ndim != 2 or not np.isfinite(image).all():
-        raise InvalidInput(f"expected a finite (height, width) image, got shape {image.shape}")
-    height, width = image.shape
-    longer = max(height, width)
-    size = max(1, round(side * width / longer)), max(1, round(side * height / longer))
-    content = resample(np.clip(image, 0, 1).astype(np.float32), *size)
-    canvas = np.zeros((side, side), np.float32)
-    left, top = (side - size[0]) // 2, (side - size[1]) // 2
-    canvas[top : top + size[1], left : left + size[0]] = content
-    return canvas

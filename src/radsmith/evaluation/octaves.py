@@ -14,19 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engines.engine import SIDE, Ask, Engine, Staged, StageFacts
+from radsmith.engines.engine import Ask, Engine, Staged, StageFacts
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.features import Images, Space, Stored
+from radsmith.evaluation.features import Images, Space
 from radsmith.evaluation.fidelity import Progress, draw
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.metrics import Interval, kernel_distance
 from radsmith.evaluation.real_set import RealSet, halves, kind_name, kinds_of
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE, letterboxed
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import Prompt, filled_in, prompt_of, render
 from radsmith.language.reading import read_prompt
 
-Array = NDArray[np.float32]
 Refine = Callable[[str, Array, Ask, float], Array]
 """`Staged.refine`."""
 SIDES = (16, 32, 64, 128, 256)
@@ -142,6 +143,7 @@ def compare_octaves(
     labels, of that other half itself (the floor), or of what a stage makes of that half.
     Raises InvalidInput where a kind has too few images.
     """
+    look = _Look(spaces, options.seed, progress)
     stages: list[tuple[StageFacts, Refine]] = []
     if isinstance(engine, Staged):
         stages = [(stage, engine.refine) for stage in engine.stages]
@@ -164,13 +166,13 @@ def compare_octaves(
         alone = []
         for stage, refine in stages:
             ends = _refined(stage, refine, two, options, progress)
-            alone.append(_alone(kind, stage, one, ends, spaces, options, progress))
+            alone.append(asdict(stage) | {"spaces": look.alone(kind, stage, one, ends)})
             shown |= _shown_stage(kind, stage, ends)
         report["kinds"].append(
             {
                 "kind": kind,
                 "n": len(made),
-                "spaces": _octaves(kind, one, two, made, spaces, options, progress),
+                "spaces": look.octaves(kind, one, two, made),
                 "stages": alone,
             }
         )
@@ -222,29 +224,40 @@ def _matching(prompt: Prompt, whole: Sequence[set[str]]) -> tuple[str, list[int]
     return render(prompt), [i for i, ids in enumerate(whole) if wanted <= ids and not absent & ids]
 
 
-def _octaves(
-    kind: str,
-    one: RealSet,
-    two: RealSet,
-    made: Images,
-    spaces: Mapping[str, Space],
-    options: OctaveOptions,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Per space: generated images and the floor at each side, and where they come apart."""
-    found: dict[str, Any] = {}
-    for name, space in spaces.items():
-        sides: dict[int, dict[str, Interval]] = {}
-        for side in SIDES:
-            progress(f"{kind}: comparing at {side}x{side} in {name}", 0)
-            others = {"generated": made, "floor": two.images}
-            sides[side] = distances(one.images, others, space, side, seed=options.seed)
-        apart = (s for s, d in sides.items() if d["generated"].low > d["floor"].high)
-        found[name] = {
-            "octaves": {str(side): _figures(d) for side, d in sides.items()},
-            "told_apart_at": next(apart, None),
-        }
-    return found
+@dataclass(frozen=True)
+class _Look:
+    """Compares sets of images in every space, and says so."""
+
+    spaces: Mapping[str, Space]
+    seed: int
+    progress: Progress
+
+    def octaves(self, kind: str, one: RealSet, two: RealSet, made: Images) -> dict[str, Any]:
+        """Generated images and the floor at each side, and where they come apart."""
+        found: dict[str, Any] = {}
+        for name, space in self.spaces.items():
+            sides: dict[int, dict[str, Interval]] = {}
+            for side in SIDES:
+                self.progress(f"{kind}: comparing at {side}x{side} in {name}", 0)
+                others = {"generated": made, "floor": two.images}
+                sides[side] = distances(one.images, others, space, side, seed=self.seed)
+            apart = (s for s, d in sides.items() if d["generated"].low > d["floor"].high)
+            found[name] = {
+                "octaves": {str(side): _figures(d) for side, d in sides.items()},
+                "told_apart_at": next(apart, None),
+            }
+        return found
+
+    def alone(
+        self, kind: str, stage: StageFacts, one: RealSet, ends: Mapping[str, Images]
+    ) -> dict[str, Any]:
+        """What the stage makes of real input, cubics and the floor, at its output side."""
+        found: dict[str, Any] = {}
+        for name, space in self.spaces.items():
+            self.progress(f"{kind}: comparing the stage {stage.name} in {name}", 0)
+            given = distances(one.images, ends, space, stage.output_side, seed=self.seed)
+            found[name] = _figures(given)
+        return found
 
 
 def _refined(
@@ -266,24 +279,6 @@ def _refined(
         progress(f"refining real images by the stage {stage.name}", 1)
     cubic = [enlarge(low, stage.output_side // stage.input_side) for low in lows]
     return {"stage": Stored(drawn), "cubic": Stored(cubic), "floor": real.images}
-
-
-def _alone(
-    kind: str,
-    stage: StageFacts,
-    one: RealSet,
-    ends: Mapping[str, Images],
-    spaces: Mapping[str, Space],
-    options: OctaveOptions,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Per space: what the stage makes of real input, cubics and the floor, at its output side."""
-    found: dict[str, Any] = {}
-    for name, space in spaces.items():
-        progress(f"{kind}: comparing the stage {stage.name} in {name}", 0)
-        given = distances(one.images, ends, space, stage.output_side, seed=options.seed)
-        found[name] = _figures(given)
-    return asdict(stage) | {"spaces": found}
 
 
 def _shown(kind: str, real: Images, made: Images) -> dict[str, list[tuple[str, Array]]]:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from radsmith.engines.engine import Engine
-from radsmith.evaluation.features import Stored
 from radsmith.evaluation.judge import Judge
 from radsmith.generation.plan import WEAK, Plan, make, plan
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
+from radsmith.images.stored import Stored
 
 RADIOGRAPHS = ("head", "chest", "shoulder", "abdomen", "pelvis", "hand", "knee", "ankle")
 SLICES = tuple((m, o) for m in ("MRI", "CT", "ultrasound") for o in ("heart", "liver", "kidney"))

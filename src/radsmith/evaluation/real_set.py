@@ -12,7 +12,8 @@ from hashlib import sha256
 
 import numpy as np
 
-from radsmith.evaluation.features import Images, Stored
+from radsmith.evaluation.features import Images
+from radsmith.images.stored import Stored
 from radsmith.language.vocabulary import default_vocabulary
 
 SMALLEST_KIND = 40

@@ -16,10 +16,9 @@ from radsmith.engines.engine import Ask, Engine, Given
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.features import Space
 from radsmith.evaluation.real_set import RealSet, kind_name
+from radsmith.images.image import Array, Mask
 from radsmith.images.provenance import Settings
 
-Array = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Baseline = Callable[[Array, Mask], Array]
 """Pixels in 0-1 (height, width) and the mask of what was erased, to the image completed."""
 AROUND = 0.25

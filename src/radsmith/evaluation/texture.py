@@ -14,14 +14,13 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engines.engine import SIDE
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.features import Images
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.metrics import Interval, kernel_distance
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE, letterboxed
 from radsmith.images.resize import enlarge
 
-Array = NDArray[np.float32]
 SIDES = (16, 32, 64, 128, 256)
 """Octaves are named by the side of the smallest image that holds them."""
 COARSE, GRID = 8, 4

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 Unit = Literal["intensity", "HU", "stored value"]
 
 

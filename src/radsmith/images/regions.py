@@ -12,10 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.images.image import Array, Mask
 from radsmith.images.resize import resize
 
-Array = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 T = TypeVar("T", bound=np.generic)
 
 

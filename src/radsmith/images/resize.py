@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from radsmith.images.image import Array
 
 
 @cache

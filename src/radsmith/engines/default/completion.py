@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.letterbox import box_of, inside, on_grid
+from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import LOW_SIDE, SCALE, BaseStage, Beginning, FinerStage, Noise
-from radsmith.engines.engine import SIDE, Ask, Given
+from radsmith.engines.engine import Ask, Given
+from radsmith.images.image import Array, Mask
+from radsmith.images.letterbox import SIDE, box_of, inside
 from radsmith.images.provenance import Settings
-from radsmith.images.regions import Mask, Region, around, coarser, joined, padded, scaled, tiles
+from radsmith.images.regions import Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.images.resize import enlarge, resize, shrink
 
-Array = NDArray[np.float32]
 TILE, OVERLAP = 96, 16
 """Largest side, in cells, that the finer stage draws at once, and what neighbours share."""
 LARGEST_MARGIN, SPARE = 8, 220

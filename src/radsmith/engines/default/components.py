@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from radsmith.engines.default.evidence import log_evidence
 from radsmith.engines.default.prior import Prior
+from radsmith.images.image import Array
 
-Array = NDArray[np.float32]
 CLOSE = 8.0
 """Components this many nats below the best by concepts are not compared with known pixels."""
 DECISIVE = ("modality", "body_part")

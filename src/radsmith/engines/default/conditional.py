@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.engines.default.prior import MIN_T, Prior
+from radsmith.images.image import Array
 
-Array = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 FEW = 0.7
 """Rows are few below this share of the coordinates."""

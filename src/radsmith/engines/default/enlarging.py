@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.engines.default.stages import SCALE, FinerStage, Noise
+from radsmith.images.image import Array
 from radsmith.images.regions import Region, tiles
 from radsmith.images.resize import resize
 
-Array = NDArray[np.float32]
 TILE, OVERLAP = 96, 16
 """Cells of the coarse grid that are drawn at once, and that neighbours share."""
 CORRECTIONS = 3

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.engines.default.prior import Prior
+from radsmith.images.image import Array
 
-Array = NDArray[np.float32]
 COORDINATES = 192
 """How many of the basis' coordinates are compared, the largest first."""
 LEFT_OUT = 0.04

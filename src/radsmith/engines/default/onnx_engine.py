@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from radsmith.engines.default.completion import Model, complete
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.enlarging import larger
-from radsmith.engines.default.letterbox import box_of, content_mask, inside, on_grid
+from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
     DETAIL,
@@ -30,19 +30,11 @@ from radsmith.engines.default.stages import (
     FinerStep,
     Noise,
 )
-from radsmith.engines.engine import (
-    SIDE,
-    Ask,
-    Completion,
-    Given,
-    ModelFacts,
-    StageFacts,
-    check_size,
-)
+from radsmith.engines.engine import Ask, Completion, Given, ModelFacts, StageFacts, check_size
 from radsmith.errors import InvalidInput
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE, box_of, content_mask, inside
 from radsmith.images.resize import resample, resize
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

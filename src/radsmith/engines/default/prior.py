@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from radsmith.images.image import Array
 
 MIN_T = 0.01
 

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
+from radsmith.images.image import Array
 
-Array = NDArray[np.float32]
 Velocity = Callable[[Array, float], Array]
 Denoiser = Callable[[Array, float], Array]
 

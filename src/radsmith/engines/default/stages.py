@@ -24,10 +24,10 @@ from radsmith.engines.default.sampling import (
     timesteps,
     velocity_of,
 )
+from radsmith.images.image import Array
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge
 
-Array = NDArray[np.float32]
 LOW_SIDE = 64
 """Side of the coarse image: what the base and all finer stages but the last make together."""
 SCALE = 4

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from radsmith.clock import now
 from radsmith.editing.dicom import Origin, shown_note
-from radsmith.editing.operations import Margins, Mask, Source
+from radsmith.editing.operations import Margins, Source
 from radsmith.editing.request import EditPlan, EditRequest
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, make
-from radsmith.images.image import Image, Window
+from radsmith.images.image import Image, Mask, Window
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.server.jobs.queue import MadeImage
 from radsmith.server.store.blobs import Blobs

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image as Pillow
 
 from radsmith.editing.dicom import Origin
-from radsmith.editing.operations import Mask, Source
+from radsmith.editing.operations import Source
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import prepare_folder
+from radsmith.images.image import Mask
 from radsmith.server.store.settings import Limits
 from radsmith.server.web.problem import Problem
 
