@@ -30,7 +30,7 @@ from radsmith.training.finetune import finetune
 from radsmith.training.from_onnx import base_from_onnx, network_from_onnx
 from radsmith.training.low_rank import adapt, merged, trainable
 from radsmith.training.network import BaseDenoiser, BaseParams
-from radsmith.training.own_data import held_out, load_own
+from radsmith.training.own_data import load_own
 from radsmith.training.replay import draw_replay, replay_loss
 from radsmith.training.run import run
 from radsmith.training.tuned_model import Tuning
@@ -305,15 +305,6 @@ def test_replay_holds_the_network_to_its_old_answers(base):
         for n in (same, other)
     ]
     assert losses[0] == 0 < losses[1]
-
-
-def test_held_out_images_are_whole_patients_and_at_most_a_quarter():
-    patients = [f"p{i // 3}" for i in range(120)]
-    out = held_out(patients)
-    assert 0.1 <= out.mean() <= 0.25
-    inside = {p for p, o in zip(patients, out, strict=True) if o}
-    assert not inside & {p for p, o in zip(patients, out, strict=True) if not o}
-    assert not held_out(["one"] * 40).any()
 
 
 def test_words_that_the_vocabulary_has_are_no_new_concepts(tmp_path):

@@ -311,7 +311,7 @@ def test_a_killed_run_ends_in_the_same_weights(dataset, bases, tmp_path):
 
 
 def test_the_log_goes_back_to_the_last_checkpoint(tmp_path):
-    from radsmith.training.pipelines.state import add_to_log, read_log
+    from radsmith.training.checkpoints import add_to_log, read_log
 
     path = tmp_path / "log.jsonl"
     entries = [{"step": step} for step in (0, 10, 12, 20)]

@@ -7,8 +7,8 @@ import torch
 
 from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.labels import concepts_of
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.judge_files import load_judge
+from radsmith.images.letterbox import letterboxed
 from radsmith.training.judge import (
     JudgeNetwork,
     JudgeRecipe,

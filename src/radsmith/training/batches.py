@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from radsmith.datasets.corpus import SIDE, Corpus
+from radsmith.datasets.corpus import Corpus
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE
 from radsmith.training.network import MAX_CONCEPTS, PAD
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

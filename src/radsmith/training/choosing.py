@@ -14,13 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radsmith.datasets.corpus import SIDE, Corpus
+from radsmith.datasets.corpus import Corpus
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.sampling import keeping, sample_multistep, timesteps, velocity_of
 from radsmith.engines.default.stages import FINER
 from radsmith.evaluation.texture import Standard, texture_distance, texture_space
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE
 from radsmith.images.resize import enlarge, shrink
-from radsmith.training.batches import Array, Batch, content_mask, make_batch, tensors
+from radsmith.training.batches import Batch, content_mask, make_batch, tensors
 from radsmith.training.flow import base_inputs, base_loss
 from radsmith.training.refining import ask, squared_loss
 from radsmith.training.state import Run

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from threadpoolctl import threadpool_limits
 from torch import nn
 
@@ -30,7 +30,9 @@ from radsmith.engines.default.stages import FINER
 from radsmith.engines.model_files import load_files, pack
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder, write_atomically
+from radsmith.generation.plan import WEAK
 from radsmith.training.batches import make_batch
+from radsmith.training.checkpoints import STATE, add_to_log
 from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import held_out_loss
 from radsmith.training.export import stored_network
@@ -53,8 +55,6 @@ from radsmith.training.tuned_model import (
     with_rows,
 )
 
-WEAK = 50
-STATE = "state.json"
 _FEW_STEPS = 3
 """Steps that are timed before the run says how long it will take."""
 
@@ -134,8 +134,7 @@ def _material(tuning: Tuning, tell: Tell) -> Material:
     else:
         tell("stage", {"text": f"drawing {tuning.replay} images of what the model knew"})
         replay = draw_replay(files, tuning.replay, tuning.seed)
-        save_file(replay.arrays(), kept.with_suffix(".part"))
-        os.replace(kept.with_suffix(".part"), kept)
+        write_atomically(kept, save(replay.arrays()))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Material(
         files=files,
@@ -267,7 +266,6 @@ def _train(
     recipe = Recipe(**(asdict(recipe) | {"decay_steps": steps}))
     every = max(1, steps // max(1, tuning.previews))
     saved, recent = time.monotonic(), []
-    log = tuning.work / "log.jsonl"
     while run.step < steps:
         recent.append(
             step(run, recipe, _loss(material, run.network, recipe, material.own.corpus, run.step))
@@ -283,8 +281,7 @@ def _train(
             entry |= watch.look(OnnxEngine(files_of(parts, material)), run.step)
             tell("preview", entry)
             save_state(run, tuning.work, "base", {})
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            add_to_log(tuning.work / "log.jsonl", entry)
             saved, recent = time.monotonic(), []
         elif time.monotonic() - saved > 60:
             save_state(run, tuning.work, "base", {})

@@ -6,7 +6,6 @@ space; without held-out images nothing tells, so it stays. A killed run goes on 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from radsmith.datasets.corpus import SIDE, balance
+from radsmith.datasets.corpus import balance
 from radsmith.engines.default.stages import FINER, FinerStep
+from radsmith.images.letterbox import SIDE
 from radsmith.images.resize import enlarge
 from radsmith.training.batches import Batch, make_batch
+from radsmith.training.checkpoints import add_to_log
 from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import figures
 from radsmith.training.export import stored_network
@@ -101,8 +102,7 @@ def _look(tuning: Tuning, run: Run, stage: str, seen: Seen) -> dict[str, Any]:
     if figure is not None:
         keep_best(run, tuning.work, stage, figure)
     entry = {"stage": stage, "step": run.step} | told
-    with (tuning.work / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    add_to_log(tuning.work / "log.jsonl", entry)
     return entry
 
 

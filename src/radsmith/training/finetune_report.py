@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.datasets.corpus import Contents, Corpus
+from radsmith.datasets.corpus import Corpus, contents
 from radsmith.engines.engine import Engine
 from radsmith.evaluation.copies import PERCENTILE, near_copies, nearest, variants
-from radsmith.evaluation.features import Images, Space, Stored, judge_space, pixel_space
+from radsmith.evaluation.features import Images, Space, judge_space, pixel_space
 from radsmith.evaluation.judge_files import load_judge
 from radsmith.evaluation.metrics import kernel_distance
 from radsmith.evaluation.probe import probe
@@ -29,6 +29,7 @@ from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import in_words
 from radsmith.training.own_data import OwnData
 
@@ -70,7 +71,7 @@ class ModelWatch:
     @cached_property
     def known(self) -> NDArray[np.float32]:
         """Features of the training images: (n, d), by direction."""
-        images = Contents(self.own.corpus)
+        images = contents(self.own.corpus)
         return _directions(pixel_space([images[int(i)] for i in self.own.training]))
 
     @cached_property
@@ -165,8 +166,8 @@ def _closeness(corpus: Corpus, images: dict[str, Images], space: Space) -> dict[
     if len(index) < IMAGES:
         index, which = np.flatnonzero(~corpus.held_out), "trained on"
     index = np.random.default_rng(0).permutation(index)[:200]
-    contents = Contents(corpus)
-    real = space([contents[int(i)] for i in index])
+    pictures = contents(corpus)
+    real = space([pictures[int(i)] for i in index])
     found: dict[str, Any] = {"real images": which, "n": len(index)}
     for name, drawn in images.items():
         distance = kernel_distance(real, space(drawn), np.random.default_rng(0))
@@ -179,10 +180,10 @@ def _copies(watch: ModelWatch, images: Images) -> dict[str, Any] | None:
     near = watch.nearness(images)
     if near is None:
         return None
-    contents = Contents(watch.own.corpus)
+    pictures = contents(watch.own.corpus)
     rng = np.random.default_rng(0)
     chosen = rng.permutation(watch.own.training)[:50]
-    planted = watch.nearness(near_copies([contents[int(i)] for i in chosen], rng))
+    planted = watch.nearness(near_copies([pictures[int(i)] for i in chosen], rng))
     assert planted is not None
     return {
         "nearer than chance": float((near < 1).mean()),

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from radsmith.datasets.corpus import SIDE
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.prior import Prior
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE
 from radsmith.images.resize import shrink
-from radsmith.training.batches import Array, Batch, content_mask, drawn_t, hole_masks, tensors
+from radsmith.training.batches import Batch, content_mask, drawn_t, hole_masks, tensors
 
 NOISE_FLOOR = 0.05
 

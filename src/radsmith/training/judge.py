@@ -22,15 +22,17 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsmith.datasets.corpus import Contents, Corpus, balance, bucket, load_corpus
+from radsmith.datasets.corpus import Corpus, balance, contents, load_corpus
+from radsmith.datasets.holdout import bucket
 from radsmith.datasets.labels import concepts_of
 from radsmith.evaluation.judge import EXCLUSIVE, Judge
 from radsmith.evaluation.judge_files import load_judge
 from radsmith.evaluation.metrics import auroc
+from radsmith.training.checkpoints import save_tensors
 
 SIDE = 192
 FEATURES = 128
@@ -252,7 +254,7 @@ def train_judge(
 
 def accuracy(judge: Judge, corpus: Corpus) -> dict[str, Any]:
     """How right the judge is on real images it never saw: by group, body part and finding."""
-    judged = judge.judge(Contents(corpus))
+    judged = judge.judge(contents(corpus))
     report: dict[str, Any] = {"n": len(corpus), "groups": {}, "concepts": {}, "findings": {}}
     for kind in EXCLUSIVE:
         if not judge.groups[kind]:
@@ -379,11 +381,9 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 def _save(network: nn.Module, average: nn.Module, step: int, folder: Path) -> None:
-    tensors = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
-    tensors |= {f"average.{k}": v.contiguous() for k, v in average.state_dict().items()}
-    partial = folder / f"{NAME}.partial"
-    save_file(tensors | {"step": torch.tensor(step)}, partial)
-    partial.replace(folder / f"{NAME}.safetensors")
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    save_tensors(tensors | {"step": torch.tensor(step)}, folder / f"{NAME}.safetensors")
 
 
 def _resume(network: nn.Module, average: nn.Module, folder: Path) -> int:

@@ -24,6 +24,7 @@ from radsmith.datasets.corpus import balance
 from radsmith.engines.default.stages import FINER
 from radsmith.training.adversarial import Weights, critic_loss, freeze, generator_loss, penalty
 from radsmith.training.batches import Batch, make_batch
+from radsmith.training.checkpoints import add_to_log
 from radsmith.training.choosing import Material, figures
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
 from radsmith.training.flow import base_loss
@@ -302,13 +303,5 @@ def _checkpoint(
     entry |= told
     keep_best(run, folder, recipe.stage, figure)
     save_state(run, folder, recipe.stage, {"recipe": asdict(recipe), "table": material.table})
-    with (folder / f"{recipe.stage}.log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(entry) + "\n")
+    add_to_log(folder / f"{recipe.stage}.log.jsonl", entry)
     print(json.dumps(entry), flush=True)
-
-
-def last_entry(folder: Path, stage: str) -> dict[str, Any]:
-    """The last line of a stage's log."""
-    lines = (folder / f"{stage}.log.jsonl").read_text(encoding="utf-8").splitlines()
-    entry: dict[str, Any] = json.loads(lines[-1])
-    return entry

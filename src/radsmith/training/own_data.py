@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from radsmith.datasets.corpus import Corpus, Row, load_corpus, read_manifest
 from radsmith.datasets.entry import VOCABULARY, is_synthetic
+from radsmith.datasets.holdout import held_out
 from radsmith.datasets.labels import concepts_of
 from radsmith.errors import InvalidInput
 from radsmith.language.own_words import meant, new_words, phrases
@@ -59,7 +58,7 @@ def load_own(folder: Path, cache: Path) -> OwnData:
         )
     fresh |= {c.id: c for c in learn_concepts(new_words(rows))}
     corpus = load_corpus([folder], cache, labels_of, real_only=True)
-    corpus = replace(corpus, held_out=held_out(corpus.patients))
+    corpus = replace(corpus, held_out=held_out(corpus.patients, HELD_OUT_SHARE))
     digest = hashlib.sha256((folder / "train.csv").read_bytes() + text.encode()).hexdigest()
     return OwnData(corpus=corpus, words=tuple(fresh.values()), digest=digest)
 
@@ -73,17 +72,3 @@ def labels_of(row: Row) -> tuple[str, ...]:
         ids += meant(kind, phrase)
     known = [c for c in dict.fromkeys(ids) if c in vocabulary.concepts]
     return tuple(dict.fromkeys(vocabulary.implied(known)))
-
-
-def held_out(patients: Sequence[str]) -> NDArray[np.bool_]:
-    """About a tenth of the images, by whole patients, never more than a quarter: (n,)."""
-    count = Counter(patients)
-    order = sorted(count, key=lambda p: hashlib.sha256(f"tune {p}".encode()).digest())
-    total, chosen, taken = len(patients), set(), 0
-    for patient in order:
-        if taken >= HELD_OUT_SHARE * total:
-            break
-        if taken + count[patient] <= 0.25 * total:
-            chosen.add(patient)
-            taken += count[patient]
-    return np.array([p in chosen for p in patients], bool)

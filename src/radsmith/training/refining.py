@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from radsmith.datasets.corpus import SIDE
 from radsmith.engines.default.stages import FinerStep, finer_mean
+from radsmith.images.image import Array
+from radsmith.images.letterbox import SIDE
 from radsmith.images.resize import enlarge, shrink
-from radsmith.training.batches import Array, Batch, content_mask, hole_masks, tensors
+from radsmith.training.batches import Batch, content_mask, hole_masks, tensors
 
 CROP = 32
 VARIED = 0.25

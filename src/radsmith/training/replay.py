@@ -17,16 +17,16 @@ from torch import Tensor, nn
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.letterbox import box_of, content_mask, on_grid
+from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.onnx_engine import ModelFiles
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import BaseStage, Beginning
+from radsmith.images.image import Array
+from radsmith.images.letterbox import box_of, content_mask
 from radsmith.images.provenance import Settings
 from radsmith.training.batches import drawn_t, encode, hole_masks
 from radsmith.training.flow import base_inputs
 from radsmith.training.network import PAD
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,11 +36,12 @@ from radsmith.files import write_atomically
 from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.provenance import Request
+from radsmith.training.checkpoints import last_entry
 from radsmith.training.choosing import Material
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
-from radsmith.training.loop import STAGES, Recipe, last_entry, start, train
+from radsmith.training.loop import STAGES, Recipe, start, train
 from radsmith.training.state import Run, Trained, use_best
 
 FEWEST_IMAGES = 5
@@ -122,7 +123,7 @@ def _export(
     facts = {
         "name": config.get("name", "radsmith-default"),
         "sources": read_sources([f / "sources.csv" for f in _folders(config)], corpus),
-        "training": {stage: last_entry(state / "run", stage) for stage in STAGES},
+        "training": {stage: last_entry(state / "run" / f"{stage}.log.jsonl") for stage in STAGES},
     }
     networks = {stage: run.average for stage, run in runs.items()}
     save_checkpoint(runs, component, state / "checkpoint.safetensors")

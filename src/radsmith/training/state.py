@@ -6,17 +6,18 @@ The state is one safetensors file and one JSON file, written under temporary nam
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from radsmith.files import write_atomically
+from radsmith.training.checkpoints import save_tensors
 from radsmith.training.discriminator import Discriminator
 
 
@@ -84,8 +85,8 @@ def save_state(run: Run, folder: Path, stage: str, facts: dict[str, Any]) -> Non
     name = f"{stage}-{run.step}.safetensors"
     state = {"step": run.step, "samples": run.samples, "seconds": run.seconds, "tensors": name}
     state |= {"warm_from": run.warm_from, "best": run.best}
-    save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, folder / name)
-    _replace(folder / f"{stage}.json", json.dumps(state | facts).encode())
+    save_tensors(tensors, folder / name)
+    write_atomically(folder / f"{stage}.json", json.dumps(state | facts).encode())
     for old in folder.glob(f"{stage}-*.safetensors"):
         if old.name not in (name, f"{stage}-best.safetensors"):
             old.unlink()
@@ -130,12 +131,9 @@ def keep_best(run: Run, folder: Path, stage: str, figure: float | None) -> None:
     if run.best is not None and figure is not None and figure >= run.best:
         return
     run.best = figure
-    path = folder / f"{stage}-best.safetensors"
-    partial = path.with_suffix(".partial")
-    save_file({k: v.contiguous().cpu() for k, v in run.average.state_dict().items()}, partial)
-    os.replace(partial, path)
+    save_tensors(run.average.state_dict(), folder / f"{stage}-best.safetensors")
     chosen = {"figure": figure, "step": run.step}
-    _replace(folder / f"{stage}-best.json", json.dumps(chosen).encode())
+    write_atomically(folder / f"{stage}-best.json", json.dumps(chosen).encode())
 
 
 def use_best(network: nn.Module, folder: Path, stage: str) -> None:
@@ -160,9 +158,3 @@ def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)

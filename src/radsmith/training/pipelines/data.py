@@ -21,6 +21,7 @@ from PIL import ImageOps
 
 from radsmith.datasets.corpus import Corpus, Row, letterbox, read_manifest
 from radsmith.datasets.entry import is_synthetic
+from radsmith.datasets.holdout import held_out
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.finetuned import file_digest
 from radsmith.errors import InvalidInput, NotFound
@@ -96,14 +97,14 @@ class TuningSet:
 def load_tuning_set(folder: Path, held_out_share: float) -> TuningSet:
     """Read manifest and shard indexes of a data set that `radsmith import` wrote.
 
-    held_out_share: of the patients, at least one where there are two.  Raises NotFound for missing
-    files, InvalidInput for a data set without train images or with missing pictures.
+    held_out_share: of the images, by whole patients, as `holdout.held_out` has it.  Raises NotFound
+    for missing files, InvalidInput for a data set without train images or with missing pictures.
     """
     rows = [r for r in read_manifest(folder / "train.csv") if not is_synthetic(r)]
     if not rows:
         raise InvalidInput(f"{folder} lists synthetic images alone: there is nothing to learn from")
     patients = [row["patient_id"] or row["key"] for row in rows]
-    out = held_out_patients(patients, held_out_share)
+    out = held_out(patients, held_out_share)
     concepts = [concepts_of(row) for row in rows]
     words = [in_words(ids, (), None)[0] for ids in concepts]
     if not any(words):
@@ -117,7 +118,7 @@ def load_tuning_set(folder: Path, held_out_share: float) -> TuningSet:
         concepts=concepts,
         sources=[row["source"] for row in rows],
         patients=patients,
-        held_out=np.array([patient in out for patient in patients], np.bool_),
+        held_out=out,
         synthetic=np.zeros(len(rows), np.bool_),
     )
     return TuningSet(
@@ -127,21 +128,6 @@ def load_tuning_set(folder: Path, held_out_share: float) -> TuningSet:
         places=_places(folder, rows),
         digest=_digest(folder, rows),
     )
-
-
-def held_out_patients(patients: Sequence[str], share: float) -> set[str]:
-    """The patients that come first by their hash; one at least where there are two or more.
-
-    Raises InvalidInput for a share outside 0 to below 1; 0 holds nobody out.
-    """
-    if not 0 <= share < 1:
-        raise InvalidInput(f"the held-out share must be at least 0 and below 1, got {share}")
-    everyone = set(patients)
-    count = round(share * len(everyone))
-    if share > 0 and len(everyone) > 1:
-        count = min(max(1, count), len(everyone) - 1)
-    ordered = sorted(everyone, key=lambda p: hashlib.sha256(f"held out {p}".encode()).digest())
-    return set(ordered[:count])
 
 
 def common_words(data: TuningSet, count: int) -> list[str]:

@@ -28,6 +28,7 @@ from radsmith.engines.diffusers_engine import (
 from radsmith.engines.finetuned import SIDECAR, read_finetuned
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder
+from radsmith.training.checkpoints import add_to_log, read_log
 from radsmith.training.pipelines.data import TuningSet, common_words, load_tuning_set
 from radsmith.training.pipelines.outlook import measure_outlook
 from radsmith.training.pipelines.output import Look, LookTaker, finish
@@ -37,13 +38,11 @@ from radsmith.training.pipelines.request import PipelineTuning
 from radsmith.training.pipelines.state import (
     PipelineRun,
     Report,
-    add_to_log,
     begin_state,
     begun,
     check_same,
     encode_all,
     load_run,
-    read_log,
     save_run,
 )
 from radsmith.training.pipelines.steps import (

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from radsmith.engines.diffusers_engine import DiffusersEngine
 from radsmith.engines.engine import Ask, ModelFacts
@@ -27,7 +26,7 @@ from radsmith.evaluation.judge_files import load_judge
 from radsmith.files import write_atomically
 from radsmith.generation.plan import plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
-from radsmith.images.image import Image
+from radsmith.images.image import Array, Image
 from radsmith.images.provenance import Settings
 from radsmith.language.prompt import Prompt
 from radsmith.training.pipelines.data import TuningSet
@@ -38,7 +37,6 @@ MOST_HELD_OUT = 64
 FEWEST_NULL = 20
 MOST_NULL = 200
 PLANTED = 64
-Array = NDArray[np.float32]
 _BLANK = ModelFacts(name="in training", digest="", images=None, together=None, engine="diffusers")
 
 

@@ -20,7 +20,7 @@ class PipelineTuning:
     steps, minutes: where to end, whichever comes first; minutes are of steps, over all calls.
     at_once: images through the network together, for less memory with the same result.
     resolution: pixels a side, None for the pipeline's own.  fit: "letterbox" loses nothing, "crop"
-    fills the square.  held_out_share: of the train split's patients.  empty_share: of prompts left
+    fills the square.  held_out_share: of the train split.  empty_share: of prompts left
     empty, for guidance.  precision: "auto" takes bfloat16 on a GPU that has it, never on a CPU.
     preview_every: steps between looks (previews, held-out loss, copies).  spare_memory: recompute
     activations.  resume: go on with a run that was stopped.

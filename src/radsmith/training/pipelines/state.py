@@ -8,7 +8,6 @@ belongs to. No pickle.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
-from radsmith.errors import InvalidInput, Unavailable
+from radsmith.errors import InvalidInput
 from radsmith.evaluation.features import Space
 from radsmith.files import write_atomically
+from radsmith.training.checkpoints import STATE, save_tensors
 from radsmith.training.pipelines.data import TuningSet
 from radsmith.training.pipelines.parts import Parts, encode
 
-STATE = "state.json"
 ENCODED = "encoded.json"
 COUNTERS = ("step", "seconds", "skipped", "recent")
 AT_ONCE = 8
@@ -95,14 +94,7 @@ def save_run(run: PipelineRun, folder: Path, facts: Mapping[str, Any]) -> None:
         for key, value in run.optimizer.state.get(parameter, {}).items():
             tensors[f"{key}.{name}"] = value
     path = folder / f"step-{run.step}.safetensors"
-    partial = folder / ".weights.part"
-    try:
-        save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise Unavailable(f"cannot write {path}: {error}; free some space") from error
+    save_tensors(tensors, path)
     counters = {name: getattr(run, name) for name in COUNTERS}
     write_state(folder, {**facts, **counters, "weights": path.name})
     for old in folder.glob("step-*.safetensors"):
@@ -166,26 +158,3 @@ def encode_all(
         write_atomically(note, json.dumps({"done": done}).encode())
         report("encoding", {"done": done, "total": len(data)})
     return Encoded(latents=kept.pop("latents"), features=kept)
-
-
-def read_log(path: Path, last_step: int) -> list[dict[str, Any]]:
-    """Entries up to a step; later ones and a half line are cut off: their steps are made again."""
-    if not path.exists():
-        return []
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            break
-        if entry["step"] <= last_step:
-            entries.append(entry)
-    text = "".join(json.dumps(entry) + "\n" for entry in entries)
-    write_atomically(path, text.encode())
-    return entries
-
-
-def add_to_log(path: Path, entry: Mapping[str, Any]) -> None:
-    """Append one line of JSON."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(dict(entry)) + "\n")
