@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radsmith.cli.making import INTERRUPTED
-from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.cli.options import ENGINE, GUIDANCE, JUDGE, MODEL, STEPS, WORKERS
 from radsmith.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 @click.option("--by", default="modality,body_part,finding", help="Columns that make a class.")
 @click.option("--weak", is_flag=True, help="Also what the model saw in fewer than 50 images.")
 @click.option("--keep-agreeing", "agreeing", is_flag=True, help="Only what the judge recognises.")
-@click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
+@JUDGE
 @click.option("--seed", type=int, default=0)
 @STEPS
 @GUIDANCE
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@MODEL
+@WORKERS
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and how long it takes.")
 def augment(
     data: Path,
@@ -114,12 +114,11 @@ def _refuse(planned: AugmentPlan) -> None:
 
 def _say_plan(request: AugmentRequest, planned: AugmentPlan) -> None:
     """The table on stdout, and how long it will take, without writing anything."""
-    from rich.console import Console
-
     from radsmith.augmentation.run import seconds_an_image
     from radsmith.cli.console import augment_table
+    from radsmith.cli.terminal import terminal
 
-    console = Console(highlight=False, markup=False)
+    console = terminal(results=True)
     console.print(augment_table(planned, planned.expected))
     said = f"{len(planned.items):,} images to be made in {request.out}"
     if planned.items and not str(request.choice).startswith("openai:"):
@@ -130,12 +129,11 @@ def _say_plan(request: AugmentRequest, planned: AugmentPlan) -> None:
 
 
 def _run(request: AugmentRequest, planned: AugmentPlan, data: Path) -> None:
-    from rich.console import Console
-
     from radsmith.augmentation.run import run_augmentation
     from radsmith.cli.console import augment_summary, augment_table, stage_progress
+    from radsmith.cli.terminal import terminal
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     console.print(augment_table(planned, planned.expected))
     if request.agreeing:
         said = "  ! figures of this judge will say nothing of these images: it chose them"

@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from radsmith.augmentation.plan import TRIES, AugmentPlan
+from radsmith.cli.terminal import terminal
 from radsmith.evaluation.probe import Answer
 from radsmith.files import write_atomically
 from radsmith.generation.plan import Plan
@@ -199,7 +200,7 @@ def stage_progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar of a work in stages: call it with stage, done and total (0: not known)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     with Progress(*columns, *times, console=console, transient=True) as progress:
         task = progress.add_task(first, total=None)
         current = first
@@ -216,7 +217,7 @@ def stage_progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
 
 def import_summary(summary: Summary, folder: Path, problems: Path) -> None:
     """Images, patients, classes with few images, and what was left out by reason."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     splits = ", ".join(f"{n} {split}" for split, n in sorted(summary.splits.items()))
     console.print(
         f"{_images(summary.images)} of {summary.patients} patients ({splits}): {folder}",
@@ -276,7 +277,7 @@ def augment_table(planned: AugmentPlan, after: Mapping[str, int]) -> Table:
 
 def augment_summary(result: Result, folder: Path) -> None:
     """What was made and thrown away, and how much that says."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     tally = result.all
     blind = [k for k, found in result.sensitivity.items() if found is not None and found < 0.5]
     lines = (

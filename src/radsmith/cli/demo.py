@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from radsmith.cli.console import ImageTally, summary, watch
 from radsmith.cli.sheets import write_page, write_sheet
+from radsmith.cli.terminal import terminal
 from radsmith.engines.model_files import load_facts
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.probe import PROMPTS
@@ -31,7 +30,7 @@ EACH = 4
 
 def run_demo(folder: Path, workers: int) -> None:
     """Make every prompt's images as PNG and DICOM, two PNG sheets and an HTML page."""
-    console = Console(highlight=False, markup=False)
+    console = terminal(results=True)
     facts = load_facts()
     prepare_folder(folder / "images")
     jobs = []

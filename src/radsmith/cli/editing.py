@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, model_of, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
     from radsmith.api.model import Model
     from radsmith.editing.files import Opened
-    from radsmith.editing.operations import Edited, Mask
+    from radsmith.editing.operations import Edited
     from radsmith.editing.request import EditRequest
+    from radsmith.images.image import Mask
 
 IMAGE = click.argument("image", type=click.Path(path_type=Path))
 
@@ -85,12 +86,12 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--seed", type=int, default=0, help="Of the first; the rest count up."),
         STEPS,
         GUIDANCE,
-        click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out")),
+        out("out"),
         click.option("--force", is_flag=True, help="Overwrite files that are there."),
         click.option("--keep-reference", is_flag=True, help="DICOM: name the source's UIDs."),
         click.option("--strict", is_flag=True, help="Refuse what was weakly learned."),
         ENGINE,
-        click.option("--model", type=click.Path(path_type=Path), help="Another model."),
+        MODEL,
     )
     return _gathered(command, "shared", _Shared, options)
 
@@ -210,10 +211,9 @@ def _open(image: Path) -> Opened:
 
 
 def _model(shared: _Shared) -> Model:
-    from radsmith.api.model import Model
     from radsmith.engines.choice import chosen
 
-    return Model(chosen(shared.engine, shared.model))
+    return model_of(chosen(shared.engine, shared.model))
 
 
 def _asked(shared: _Shared, operation: str, **parts: Any) -> EditRequest:
@@ -237,9 +237,8 @@ def _run(
     name: of the files, beside that of the image.  The candidates are of one seed each or, where
     shares are given, of one share each.
     """
-    from rich.console import Console
-
     from radsmith.cli.console import say_plan
+    from radsmith.cli.terminal import terminal
     from radsmith.files import prepare_folder
 
     numbers = (
@@ -251,7 +250,7 @@ def _run(
     prepare_folder(shared.folder)
     model = _model(shared)
     plan = model.plan_edit(asked, opened)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     if plan.planned is not None:
         say_plan(console, plan.planned)
     plans = [plan.varied(share=share) for share in shares]

@@ -37,7 +37,9 @@ _OF_PIPELINES = ("at_once", "resolution", "fit", "held_out_share", "preview_ever
 @click.option("--at-once", type=click.IntRange(1), help="Pipeline: images together; saves memory.")
 @click.option("--resolution", type=int, help="Pipeline: pixels a side; default: its own.")
 @click.option("--fit", type=click.Choice(("letterbox", "crop")), help="Pipeline; letterbox.")
-@click.option("--held-out", "held_out_share", type=float, help="Pipeline: share of patients; 0.1.")
+@click.option(
+    "--held-out", "held_out_share", type=float, help="Pipeline: share of images, by patients; 0.1."
+)
 @click.option("--look-every", "preview_every", type=click.IntRange(1), help="Pipeline: 500 steps.")
 @click.option("--prompt", "preview_prompts", multiple=True, help="Pipeline: of previews; repeat.")
 @click.option("--spare-memory", is_flag=True, help="Pipeline: recompute; slower, less memory.")
@@ -66,9 +68,8 @@ def fine_tune(dataset: Path, out: Path, base: str, rank: int, full: bool, **sett
 def _tune_default(
     dataset: Path, out: Path, base: str, rank: int | None, asked: dict[str, Any]
 ) -> None:
-    from rich.console import Console
-
     from radsmith.cli.finetuning_console import TuningProgress, say_figures
+    from radsmith.cli.terminal import terminal
 
     if base.startswith(("openai:", "onnx:")):
         raise InvalidInput(f"cannot fine-tune {base}: give default, a model or diffusers:…")
@@ -89,7 +90,7 @@ def _tune_default(
         ) from error
     model = None if base == "default" else Path(base)
     tuning = Tuning(dataset=dataset, out=out, base=model, rank=rank, **asked)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     with TuningProgress(console) as progress:
         finetune(tuning, progress.tell)
     say_figures(console, tuning.report)

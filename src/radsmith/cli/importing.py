@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from radsmith.cli.options import WORKERS
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 
 
@@ -23,9 +24,8 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
     import json
     import math
 
-    from rich.console import Console
-
     from radsmith.cli.console import report_table, say_reading
+    from radsmith.cli.terminal import terminal
     from radsmith.language.report import read_report
     from radsmith.language.report_files import report_text
 
@@ -34,12 +34,12 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
     )
     if read.language:
         raise InvalidInput(f"{file}: {read.warnings[0]}")
-    say_reading(Console(stderr=True, highlight=False, markup=False), read)
+    say_reading(terminal(), read)
     if as_json:
         labels = {c: None if math.isnan(v) else int(v) for c, v in read.labels().items()}
         click.echo(json.dumps(labels, indent=1))
         return
-    Console(highlight=False, markup=False).print(report_table(read))
+    terminal(results=True).print(report_table(read))
 
 
 @click.command("deidentify")
@@ -64,9 +64,8 @@ def deidentify_files(
     Pseudonyms and date shifts come from a secret: it is made on first use and stays with you;
     keep it apart from the copies. What could not be copied is listed beside the folder.
     """
-    from rich.console import Console
-
     from radsmith.cli.console import write_problems
+    from radsmith.cli.terminal import terminal
     from radsmith.deidentification.attributes import Policy
     from radsmith.deidentification.run import (
         REPORT_NAME,
@@ -85,7 +84,7 @@ def deidentify_files(
         keep_characteristics=keep_characteristics,
     )
     tally = deidentify_files(sources, prepare_folder(folder), policy, text)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     for kind, count in sorted(tally.done.items()):
         console.print(f"{count} {kind}", soft_wrap=True)
     for risk, count in sorted(tally.risks.items()):
@@ -115,7 +114,7 @@ def deidentify_files(
 @click.option("--text", type=click.Choice(("mask", "refuse", "keep")), default="mask")
 @click.option("--test-share", type=click.FloatRange(0, 0.9), default=0.1, help="Of patients.")
 @click.option("--keep-doubtful", is_flag=True, help="Keep radiographs that look inverted.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@WORKERS
 def import_data(
     sources: tuple[str, ...],
     folder: Path,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.cli.options import ENGINE, GUIDANCE, MODEL, STEPS, WORKERS, model_of, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ INTERRUPTED = 130
 @click.option("--sampler", default="multistep", help="multistep (second order) or euler.")
 @click.option("--size", "size_text", help="WIDTHxHEIGHT; default: as is natural.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="png")
-@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("out"))
+@out("out")
 @click.option("--from", "list_file", type=click.Path(path_type=Path), help="CSV of prompts.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@WORKERS
 @click.option("--strict", is_flag=True, help="Refuse what is not understood or weakly learned.")
 @click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
 @click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
+@MODEL
 def generate(
     prompt: str | None,
     count: int,
@@ -62,19 +62,18 @@ def generate(
     With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
     """
-    from radsmith.engines.choice import chosen, load_facts, settings_for
+    from radsmith.engines.choice import chosen
     from radsmith.engines.engine import check_size
     from radsmith.files import prepare_folder
-    from radsmith.generation.plan import plan
     from radsmith.generation.prompt_list import Row, parse_size, read_list
 
     if (prompt is None) == (list_file is None):
         raise InvalidInput('give a prompt, or a list with --from: radsmith generate "knee x-ray"')
     size = parse_size(size_text) if size_text else None
     choice = chosen(engine, model)
-    settings = settings_for(choice, steps, guidance, sampler, size)
-    facts = load_facts(choice)
-    check_size(size, facts.sides)
+    drawing = model_of(choice)
+    settings = drawing.settings(steps=steps, guidance=guidance, sampler=sampler, size=size)
+    check_size(size, drawing.facts.sides)
     rows = [Row(line=0, prompt=prompt or "", count=count, seed=seed, settings=settings)]
     plans: list[Plan | None] = []
     failed: list[tuple[int, str, str]] = []
@@ -84,8 +83,7 @@ def generate(
         try:
             if row.error:
                 raise InvalidInput(row.error)
-            check_size(row.settings.size, facts.sides)
-            plans.append(plan(row.prompt, facts, strict=strict, size=row.settings.size))
+            plans.append(drawing.plan(row.prompt, strict=strict, size=row.settings.size))
         except InvalidInput as error:
             if list_file is None:
                 raise
@@ -123,13 +121,12 @@ def _run(
     choice: Choice,
 ) -> None:
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
-    from rich.console import Console
-
     from radsmith.cli.console import ImageTally, say_plan, summary, watch, write_failures
     from radsmith.cli.sheets import MOST_TILES, write_sheet
+    from radsmith.cli.terminal import terminal
     from radsmith.generation.run import run_jobs
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     plans = {job.plan.canonical: job.plan for job in jobs}
     for planned in list(plans.values())[:5]:
         say_plan(console, planned)
@@ -171,18 +168,15 @@ def _fail(message: str) -> NoReturn:
 
 @click.command()
 @click.argument("prompt")
-@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
+@MODEL
 def explain(prompt: str, model: Path | None) -> None:
     """Show how PROMPT is read, and what the model knows of it."""
-    from rich.console import Console
-
-    from radsmith.api.model import Model
     from radsmith.cli.console import reading_table, say_plan
+    from radsmith.cli.terminal import terminal
     from radsmith.language.reading import read_prompt
 
-    console = Console(highlight=False, markup=False)
-    asked = Model(model)
-    asked.facts  # noqa: B018 - its own words enter the vocabulary
+    console = terminal(results=True)
+    asked = model_of(model)
     reading = read_prompt(prompt)
     if not reading.language:
         console.print(reading_table(reading))
@@ -202,8 +196,8 @@ def inspect(file: Path) -> None:
 
 
 @click.command()
-@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("demo-output"))
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@out("demo-output")
+@WORKERS
 def demo(folder: Path, workers: int) -> None:
     """Make four images of each of 25 prompts as PNG and DICOM, with sheets to look at."""
     from radsmith.cli.demo import run_demo

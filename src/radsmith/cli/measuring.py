@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, STEPS
+from radsmith.cli.options import ENGINE, GUIDANCE, JUDGE, MODEL, STEPS, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Real images.")
-@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("report"))
+@out("report")
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
 @click.option("--per-kind", type=click.IntRange(20), default=400, help="Most real images a kind.")
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 @click.option("--steps", help="Denoising steps; further numbers (8,16) are compared.")
 @GUIDANCE
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another model.")
+@MODEL
 @click.option("--seed", type=int, default=0)
 @click.option("--copies/--no-copies", default=True, help="Search the training images for copies.")
-@click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
+@JUDGE
 @click.pass_context
 def evaluate(
     context: click.Context,
     data: Path,
     folder: Path,
-    split: str,
+    split: Literal["test", "train"],
     features: str,
     per_kind: int,
     per_finding: int,
@@ -76,11 +76,12 @@ def evaluate(
     choice = chosen(engine, model)
     settings = settings_for(choice, counts[0], guidance)
     asked = [kind_of(text) for text in kinds]
-    prepare_folder(folder)
     if octaves:
         spaces = load_spaces(features, load_judge(judge_file))
+        drawing = load_engine(choice)
+        prepare_folder(folder)
         options = OctaveOptions(settings=settings, kinds=asked, each=each or EACH, seed=seed)
-        click.echo(_octaves(load_engine(choice), spaces, (data, split), folder, options))
+        click.echo(_octaves(drawing, spaces, (data, split), folder, options))
         return
     with _telling() as show:
         measure(
@@ -123,9 +124,8 @@ def _octaves(
     options: OctaveOptions,
 ) -> Path:
     """data: folder and split."""
-    from rich.console import Console
-
     from radsmith.cli.console import figures_table
+    from radsmith.cli.terminal import terminal
     from radsmith.clock import today
     from radsmith.evaluation.octave_page import octave_tables, write_octaves
     from radsmith.evaluation.octaves import compare_octaves
@@ -134,7 +134,7 @@ def _octaves(
     with _telling() as show:
         found = compare_octaves(engine, real_images(*data), spaces, options, show)
     found.report.update(split=data[1], date=today())
-    console = Console(highlight=False, markup=False)
+    console = terminal(results=True)
     for table in octave_tables(found.report):
         console.print(figures_table(table))
     return write_octaves(folder, found)
@@ -143,10 +143,10 @@ def _octaves(
 @contextmanager
 def _telling() -> Iterator[Progress]:
     """What is being done and how many images were drawn, while it is."""
-    from rich.console import Console
+    from radsmith.cli.terminal import terminal
 
     done = 0
-    with Console(stderr=True, highlight=False, markup=False).status("reading images") as status:
+    with terminal().status("reading images") as status:
 
         def show(what: str, number: int) -> None:
             nonlocal done
@@ -157,17 +157,17 @@ def _telling() -> Iterator[Progress]:
 
 
 @click.command()
-@click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("probe"))
+@out("probe")
 @click.option("-n", "each", type=click.IntRange(1), default=4, help="Images per prompt.")
 @click.option("--seed", type=int, default=0)
 @STEPS
 @GUIDANCE
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
+@MODEL
 @click.option("--erase", "data", type=click.Path(path_type=Path), help="Real images to rebuild.")
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge", help="judge, pixels, paths to .onnx encoders.")
-@click.option("--judge", "judge_file", type=click.Path(path_type=Path), help="Another judge.json.")
+@JUDGE
 def probe(
     folder: Path,
     each: int,
@@ -186,9 +186,8 @@ def probe(
     With --erase DATA parts of real radiographs are erased and rebuilt too, -n candidates each, and
     compared with what was there and with classical inpainting.
     """
-    from rich.console import Console
-
     from radsmith.cli.console import probe_table
+    from radsmith.cli.terminal import terminal
     from radsmith.clock import now
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.judge_files import load_judge, load_spaces
@@ -202,12 +201,12 @@ def probe(
     settings = settings_for(choice, steps, guidance)
     judge, drawing = load_judge(judge_file), load_engine(choice)
     prepare_folder(folder / "images")
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     created = now()
     with console.status("drawing") as status:
         answers = ask(drawing, judge, each, settings, seed, created, status.update)
     page = write_probe(folder, drawing.facts.name, answers)
-    Console(highlight=False, markup=False).print(probe_table(answers))
+    terminal(results=True).print(probe_table(answers))
     click.echo(page)
     if data is not None:
         spaces = load_spaces(features, judge)
@@ -218,13 +217,12 @@ def probe(
 def _rebuild(
     engine: Engine, spaces: dict[str, Space], real: RealSet, folder: Path, options: RebuildOptions
 ) -> Path:
-    from rich.console import Console
-
+    from radsmith.cli.terminal import terminal
     from radsmith.evaluation.baselines import load_baselines
     from radsmith.evaluation.rebuild import rebuild
     from radsmith.evaluation.rebuild_page import write_rebuilt
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = terminal()
     with console.status("rebuilding") as status:
         report, images = rebuild(engine, real, load_baselines(), spaces, options, status.update)
     report["model"] = {"name": engine.facts.name, "digest": engine.facts.digest}

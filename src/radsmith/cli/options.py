@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
 import click
+
+if TYPE_CHECKING:
+    from radsmith.api.model import Model
+    from radsmith.engines.choice import Choice
+
+Command = TypeVar("Command", bound=Callable[..., None])
+PATH = click.Path(path_type=Path)
 
 ENGINE = click.option(
     "--engine",
@@ -13,3 +24,23 @@ STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 
 GUIDANCE = click.option(
     "--guidance", type=float, help="Guidance scale, 0-10; default 1 (off), diffusers 7."
 )
+MODEL = click.option("--model", type=PATH, help="A .radsmith file or model folder.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core."
+)
+JUDGE = click.option("--judge", "judge_file", type=PATH, help="Another judge.json.")
+
+
+def model_of(choice: Choice) -> Model:
+    """The model a command draws with; its words are those of the command from here on."""
+    from radsmith.api.model import Model
+    from radsmith.language.vocabulary import use
+
+    model = Model(choice)
+    use(model.vocabulary)
+    return model
+
+
+def out(default: str, name: str = "folder") -> Callable[[Command], Command]:
+    """-o, where it may be left out."""
+    return click.option("-o", name, type=PATH, default=Path(default))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from radsmith.cli.options import ENGINE
+from radsmith.cli.options import ENGINE, MODEL
 from radsmith.errors import InvalidInput, RadsmithError, Unavailable
 
 DEFAULT_PORT = 8400
@@ -27,7 +27,7 @@ MOST_WORKERS = 4
 @click.option("--rate", type=click.IntRange(1), default=600, help="Requests a minute of one key.")
 @click.option("--deadline", type=click.IntRange(1), default=300, help="Seconds for a request.")
 @ENGINE
-@click.option("--model", type=click.Path(path_type=Path), help="A .radsmith file or model folder.")
+@MODEL
 def serve(
     host: str,
     port: int,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from radsmith.cli.options import WORKERS, out
 from radsmith.errors import Unavailable
 
 _NEEDS_TRAIN = "{} needs {}: install torch==2.13.0, then radsmith[train]"
@@ -29,7 +30,7 @@ def train_judge(data: Path, folder: Path, samples: int, threads: int) -> None:
 
 
 @click.command("encoder")
-@click.option("-o", "file", type=click.Path(path_type=Path), default=Path("imagenet.onnx"))
+@out("imagenet.onnx", "file")
 def export_encoder(file: Path) -> None:
     """Write an ImageNet encoder as ONNX, a second feature space for `radsmith evaluate`."""
     try:
@@ -46,7 +47,7 @@ def export_encoder(file: Path) -> None:
     "-n", "count", type=click.IntRange(1), default=50, help="Per region and view, or twice."
 )
 @click.option("--seed", type=int, default=0)
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core.")
+@WORKERS
 def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:
     """Project CT VOLUMES (.npz) to radiographs: a data folder for `radsmith train`."""
     try:
