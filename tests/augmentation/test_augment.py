@@ -30,10 +30,12 @@ from radsmith.datasets.labels import concepts_of
 from radsmith.engines.engine import Ask, ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import copy_guard, near_copies
-from radsmith.evaluation.features import Stored, pixel_space
+from radsmith.evaluation.features import pixel_space
 from radsmith.evaluation.real_files import real_images
 from radsmith.images.pictures import read_record
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import NORMAL
+from tests.common import tiny_training
 from tests.evaluation.test_evaluate import CHEST, KNEE, SICK, XRAY, FakeEngine, FakeJudge, picture
 
 COLUMNS = (
@@ -342,14 +344,7 @@ def test_a_whole_training_run_takes_the_augmented_folder(data, tmp_path, monkeyp
     use(monkeypatch, Engine())
     out = tmp_path / "out"
     augment(data, "--target", 52, "-o", out)
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f'data = "{out}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
-        "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave]\nchannels = 8\n"
-        "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
-        "batch_size = 4\nmax_steps = 1\n"
-    )
+    config = tiny_training(tmp_path, out)
     facts = json.loads((run(config) / "model.json").read_text())
     assert facts["images_per_concept"][SICK] <= 15  # what there is real evidence of
     assert facts["images_per_source"] == {"made": 100, "radsmith-synthetic": 56}

@@ -6,20 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from radsmith.datasets import simulated
+from radsmith.datasets import projection, simulated
 from radsmith.datasets.labels import concepts_of
-from radsmith.datasets.projection import (
-    SKIN,
-    WATER,
-    Beam,
-    Detector,
-    Display,
-    attenuation,
-    body_only,
-    displayed,
-    expose,
-    project,
-)
 from radsmith.datasets.simulated_regions import EXPOSURES, REGIONS
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import default_vocabulary
@@ -36,10 +24,10 @@ def ball(radius=60.0, side=100, centre=(100.0, 100.0, 100.0)):
 
 
 def test_a_ball_of_water_casts_its_chords():
-    beam = Beam(size=(65, 65), pixel=2.0, source_distance=1e6)
-    path = project(attenuation(ball()), SPACING, beam, step=1.0)
+    beam = projection.Beam(size=(65, 65), pixel=2.0, source_distance=1e6)
+    path = projection.project(projection.attenuation(ball()), SPACING, beam, step=1.0)
     offset = np.abs(np.arange(65) - 32) * 2.0
-    chord = 2 * np.sqrt(np.maximum(60**2 - offset**2, 0)) * WATER
+    chord = 2 * np.sqrt(np.maximum(60**2 - offset**2, 0)) * projection.WATER
     near = offset < 54  # the voxels' staircase is left out
     np.testing.assert_allclose(path[32, near], chord[near], rtol=0.04)
     assert path[32, offset >= 64].max() == 0
@@ -47,32 +35,36 @@ def test_a_ball_of_water_casts_its_chords():
 
 @pytest.mark.parametrize(("azimuth", "tilt"), [(0, 0), (90, 0), (180, 0), (37, 20)])
 def test_a_ball_looks_the_same_from_everywhere(azimuth, tilt):
-    mu = attenuation(ball())
-    front = project(mu, SPACING, Beam(size=(49, 49), pixel=3.0))
-    turned = project(mu, SPACING, Beam(size=(49, 49), pixel=3.0, azimuth=azimuth, tilt=tilt))
+    mu = projection.attenuation(ball())
+    front = projection.project(mu, SPACING, projection.Beam(size=(49, 49), pixel=3.0))
+    turned = projection.project(
+        mu, SPACING, projection.Beam(size=(49, 49), pixel=3.0, azimuth=azimuth, tilt=tilt)
+    )
     assert np.abs(front - turned)[14:-14, 14:-14].max() < 0.06 * front.max()
 
 
 def test_the_patients_left_is_at_the_viewers_right_from_the_front_and_not_from_behind():
-    mu = attenuation(ball(20, centre=(60.0, 100.0, 150.0)))
-    front = project(mu, SPACING, Beam(size=(50, 50), pixel=4.0))
-    behind = project(mu, SPACING, Beam(size=(50, 50), pixel=4.0, azimuth=180))
+    mu = projection.attenuation(ball(20, centre=(60.0, 100.0, 150.0)))
+    front = projection.project(mu, SPACING, projection.Beam(size=(50, 50), pixel=4.0))
+    behind = projection.project(mu, SPACING, projection.Beam(size=(50, 50), pixel=4.0, azimuth=180))
     row, column = np.unravel_index(front.argmax(), front.shape)
     assert column > 30 and row < 20  # left of the patient, towards the head
     assert np.unravel_index(behind.argmax(), behind.shape)[1] < 20
 
 
 def test_what_is_nearer_to_the_source_looks_larger():
-    near = attenuation(ball(20, centre=(100.0, 40.0, 100.0)))
-    far = attenuation(ball(20, centre=(100.0, 160.0, 100.0)))
-    beam = Beam(size=(81, 81), pixel=1.0, source_distance=400)
-    areas = [(project(mu, SPACING, beam) > 0.05).sum() for mu in (near, far)]
+    near = projection.attenuation(ball(20, centre=(100.0, 40.0, 100.0)))
+    far = projection.attenuation(ball(20, centre=(100.0, 160.0, 100.0)))
+    beam = projection.Beam(size=(81, 81), pixel=1.0, source_distance=400)
+    areas = [(projection.project(mu, SPACING, beam) > 0.05).sum() for mu in (near, far)]
     assert areas[0] / areas[1] == pytest.approx((460 / 340) ** 2, rel=0.12)
 
 
 def test_a_roll_turns_the_picture_clockwise():
-    mu = attenuation(ball(20, centre=(40.0, 100.0, 100.0)))  # towards the head: up
-    turned = project(mu, SPACING, Beam(size=(50, 50), pixel=4.0, roll=90, source_distance=1e6))
+    mu = projection.attenuation(ball(20, centre=(40.0, 100.0, 100.0)))  # towards the head: up
+    turned = projection.project(
+        mu, SPACING, projection.Beam(size=(50, 50), pixel=4.0, roll=90, source_distance=1e6)
+    )
     assert np.unravel_index(turned.argmax(), turned.shape)[1] > 30
 
 
@@ -80,14 +72,20 @@ def cube_in_ball(half=10):
     hu = ball(80)
     middle = slice(50 - half, 50 + half)
     hu[middle, middle, middle] = 1000
-    return project(attenuation(hu), SPACING, Beam(size=(80, 80), pixel=2.0))
+    return projection.project(
+        projection.attenuation(hu), SPACING, projection.Beam(size=(80, 80), pixel=2.0)
+    )
 
 
 def test_dense_parts_are_bright_and_dose_sets_the_noise():
     path = cube_in_ball()
-    body = path > SKIN
+    body = path > projection.SKIN
     shown = [
-        displayed(expose(path, np.random.default_rng(0), Detector(photons=p)), body, Display())
+        projection.displayed(
+            projection.expose(path, np.random.default_rng(0), projection.Detector(photons=p)),
+            body,
+            projection.Display(),
+        )
         for p in (1e2, 1e5)
     ]
     assert all(s.min() >= 0 and s.max() <= 1 for s in shown)
@@ -100,8 +98,10 @@ def test_dense_parts_are_bright_and_dose_sets_the_noise():
 @pytest.mark.parametrize("middle", [0.3, 0.6])
 def test_the_median_of_the_body_gets_the_brightness_asked_for(middle, contrast):
     path = cube_in_ball()
-    body = path > SKIN
-    shown = displayed(path, body, Display(middle=middle, contrast=contrast, flatten=0.6))
+    body = path > projection.SKIN
+    shown = projection.displayed(
+        path, body, projection.Display(middle=middle, contrast=contrast, flatten=0.6)
+    )
     assert np.median(shown[body]) == pytest.approx(middle, abs=0.01)
     assert (shown[~body] == 0).all()
 
@@ -109,7 +109,10 @@ def test_the_median_of_the_body_gets_the_brightness_asked_for(middle, contrast):
 def test_scatter_takes_contrast_away_and_stays_within_the_body():
     path = cube_in_ball(half=3)
     rng = np.random.default_rng(0)
-    clear, veiled = (expose(path, rng, Detector(photons=1e6, scatter=s)) for s in (0.0, 1.0))
+    clear, veiled = (
+        projection.expose(path, rng, projection.Detector(photons=1e6, scatter=s))
+        for s in (0.0, 1.0)
+    )
     contrast = [d[40, 40] - d[40, 48] for d in (clear, veiled)]
     assert contrast[1] < 0.9 * contrast[0]
     np.testing.assert_allclose(clear[:4, :4], veiled[:4, :4], atol=0.01)
@@ -118,24 +121,24 @@ def test_scatter_takes_contrast_away_and_stays_within_the_body():
 def test_the_table_is_taken_away():
     hu = ball(50)
     hu[:, 92:95, 5:95] = 100
-    clean = body_only(hu)
+    clean = projection.body_only(hu)
     assert (clean[:, 90:, :] == -1000).all()
     assert (clean[ball(46) == 0] == 0).all()
 
 
 def test_bad_input_is_refused():
     with pytest.raises(InvalidInput):
-        Beam(pixel=0)
+        projection.Beam(pixel=0)
     for wrong in ({"photons": 0}, {"scatter": -1}):
         with pytest.raises(InvalidInput):
-            Detector(**wrong)
+            projection.Detector(**wrong)
     for wrong in ({"window": (0.9, 0.1)}, {"middle": 1}, {"flatten": 0}):
         with pytest.raises(InvalidInput):
-            Display(**wrong)
+            projection.Display(**wrong)
     with pytest.raises(InvalidInput):
-        project(np.zeros((4, 4)), SPACING, Beam())
+        projection.project(np.zeros((4, 4)), SPACING, projection.Beam())
     with pytest.raises(InvalidInput):
-        body_only(np.full((9, 9, 9), -1000))
+        projection.body_only(np.full((9, 9, 9), -1000))
 
 
 def test_a_corpus_of_a_phantom(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 
-from radsmith import cli
 from radsmith.editing.files import box_mask, open_source, polygon_mask, read_mask
 from radsmith.editing.operations import Source
 from radsmith.editing.wording import changed_prompt, edit_plan, margins_of
@@ -22,6 +20,7 @@ from radsmith.errors import InvalidInput
 from radsmith.images.dicom.reading import read_dicom_image
 from radsmith.images.image import Image
 from radsmith.images.pictures import read_record
+from tests.common import run_command
 
 FAST = ("--steps", "1")
 
@@ -29,14 +28,8 @@ FAST = ("--steps", "1")
 @pytest.fixture
 def run(monkeypatch, capsys):
     def call(*args):
-        monkeypatch.setattr(sys, "argv", ["radsmith", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out = capsys.readouterr()
-        return code, out.out.split(), out.err
+        code, said, told = run_command(monkeypatch, capsys, *args)
+        return code, said.split(), told
 
     return call
 

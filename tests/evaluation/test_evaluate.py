@@ -10,14 +10,16 @@ from onnx import TensorProto, helper
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import check_copies, near_copies, nearest, variants
-from radsmith.evaluation.features import Stored, onnx_space, pixel_space
+from radsmith.evaluation.features import onnx_space, pixel_space
 from radsmith.evaluation.fidelity import FidelityOptions, evaluate
-from radsmith.evaluation.judge import Judge, Judgement, letterboxed
+from radsmith.evaluation.judge import Judge, Judgement
 from radsmith.evaluation.metrics import auroc
 from radsmith.evaluation.probe import PROMPTS, probe
 from radsmith.evaluation.real_set import RealSet, halves, kinds_of
 from radsmith.evaluation.report_page import write_evaluation, write_probe
+from radsmith.images.letterbox import letterboxed
 from radsmith.images.provenance import Settings
+from radsmith.images.stored import Stored
 from radsmith.language.prompt import NORMAL, Finding, prompt_of, render
 
 XRAY, CHEST, KNEE = "modality:x-ray", "body_part:chest", "body_part:knee"

@@ -8,8 +8,6 @@ import pytest
 
 from radsmith.engines.engine import StageFacts
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.features import Stored
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.octave_page import octave_tables, write_octaves
 from radsmith.evaluation.octaves import (
     SIDES,
@@ -21,8 +19,10 @@ from radsmith.evaluation.octaves import (
     octave_kid,
 )
 from radsmith.evaluation.real_set import RealSet
+from radsmith.images.letterbox import letterboxed
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
+from radsmith.images.stored import Stored
 from tests.evaluation.test_evaluate import CHEST, XRAY, FakeEngine, FakeJudge
 from tests.evaluation.test_texture import scene
 

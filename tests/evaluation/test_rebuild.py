@@ -6,10 +6,11 @@ import pytest
 from radsmith.engines.engine import Completion
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.baselines import load_baselines
-from radsmith.evaluation.features import Stored, pixel_space
+from radsmith.evaluation.features import pixel_space
 from radsmith.evaluation.real_set import RealSet
 from radsmith.evaluation.rebuild import RebuildOptions, edge_step, edges_elsewhere, rebuild
 from radsmith.evaluation.rebuild_page import write_rebuilt
+from radsmith.images.stored import Stored
 
 KNEE = ("modality:x-ray", "body_part:knee")
 

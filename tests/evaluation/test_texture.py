@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.texture import (
     FARTHEST,
     SIDES,
@@ -15,6 +14,7 @@ from radsmith.evaluation.texture import (
     texture_distance,
     texture_space,
 )
+from radsmith.images.letterbox import letterboxed
 from radsmith.images.resize import enlarge, shrink
 
 FREQUENCY = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None])

@@ -16,31 +16,19 @@ import pydicom
 import pytest
 from PIL import Image as Picture
 
-from radsmith import cli
 from radsmith.engines.model_files import default_folder, load_facts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import plan
 from radsmith.images.pictures import read_record
+from tests.common import run_command
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = ("--steps", "1")
 
 
-def radsmith(monkeypatch, capsys, *args):
-    """Exit code, stdout and stderr of one command in this process."""
-    monkeypatch.setattr(sys, "argv", ["radsmith", *map(str, args)])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as stop:
-        code = stop.code or 0
-    out = capsys.readouterr()
-    return code, out.out, out.err
-
-
 @pytest.fixture
 def run(monkeypatch, capsys):
-    return lambda *args: radsmith(monkeypatch, capsys, *args)
+    return lambda *args: run_command(monkeypatch, capsys, *args)
 
 
 def pixels(path):

@@ -29,6 +29,7 @@ from radsmith.images.dicom.writing import DicomCodes, dicom_bytes, new_uid, stor
 from radsmith.images.image import Image, Window, quantize
 from radsmith.images.pictures import png_bytes, read_image, read_record
 from radsmith.images.provenance import NOTICE, Generation
+from tests.common import record
 
 NOISE = np.random.default_rng(0).random((7, 9))
 CHEST = ("51185008", "SCT", "Chest")
@@ -80,24 +81,8 @@ EVERY_KIND = pytest.mark.parametrize("kind", KINDS)
 
 
 def made(**changes: object) -> Generation:
-    values: dict[str, object] = {
-        "radsmith_version": "0.1.0",
-        "operation": "generate",
-        "engine": "onnx",
-        "model": "tiny\\é",
-        "model_digest": "ab" * 32,
-        "prompt": "chest x-ray \\ Übersicht\n胸部",
-        "canonical_prompt": "chest x-ray, PA",
-        "concepts": ("chest", "pa"),
-        "seed": 7,
-        "num_steps": 4,
-        "guidance_scale": 1.5,
-        "width": 5,
-        "height": 3,
-        "created": "2026-01-02T03:04:05+00:00",
-        "pixels_sha256": "cd" * 32,
-    }
-    return Generation(**{**values, **changes})  # type: ignore[arg-type]
+    said = {"model": "tiny\\é", "prompt": "chest x-ray \\ Übersicht\n胸部"}
+    return record(**said | changes)
 
 
 def noise(**changes: Any) -> Image:

@@ -26,30 +26,14 @@ from radsmith.images.pictures import (
     xmp_packet,
 )
 from radsmith.images.provenance import NOTICE, Generation
+from tests.common import record
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 NEWSCODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 def made(**changes: object) -> Generation:
-    values: dict[str, object] = {
-        "radsmith_version": "0.1.0",
-        "operation": "generate",
-        "engine": "onnx",
-        "model": "tiny",
-        "model_digest": "ab" * 32,
-        "prompt": "chest x-ray <PA> & Übersicht",
-        "canonical_prompt": "chest x-ray, PA",
-        "concepts": ("chest", "pa"),
-        "seed": 7,
-        "num_steps": 4,
-        "guidance_scale": 1.5,
-        "width": 5,
-        "height": 3,
-        "created": "2026-01-02T03:04:05+00:00",
-        "pixels_sha256": "cd" * 32,
-    }
-    return Generation(**{**values, **changes})  # type: ignore[arg-type]
+    return record(**{"prompt": "chest x-ray <PA> & Übersicht"} | changes)
 
 
 def noise(height: int = 3, width: int = 5) -> np.ndarray:

@@ -148,3 +148,21 @@ def db(request, tmp_path):
     with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return f"{base}/{name}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server for the tests of a module; it must end well, without a traceback."""
+    running = Running(tmp_path_factory.mktemp("server") / "data", "--rate", 100000)
+    yield running
+    assert running.stop() == 0, running.log.read_text()
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    """OpenAI's own client of it."""
+    openai = pytest.importorskip("openai")
+    options = {"api_key": "any", "max_retries": 0, "timeout": 120}
+    with openai.OpenAI(base_url=f"{server.url}/v1", **options) as opened:
+        yield opened

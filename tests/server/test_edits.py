@@ -7,7 +7,6 @@ import zlib
 
 import httpx
 import numpy as np
-import openai
 import pydicom
 import pytest
 from click.testing import CliRunner
@@ -15,25 +14,10 @@ from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 
 from radsmith.cli import cli
-from tests.server.conftest import Running, Studio
+from tests.server.conftest import Studio
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    running = Running(tmp_path_factory.mktemp("edits") / "data", "--rate", 100000)
-    yield running
-    assert running.stop() == 0
-    assert "Traceback" not in running.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    options = {"api_key": "any", "max_retries": 0, "timeout": 120}
-    with openai.OpenAI(base_url=f"{server.url}/v1", **options) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,30 +21,15 @@ import pydicom
 import pytest
 from PIL import Image as Picture
 
-from radsmith import cli
 from radsmith.engines.model_files import load_engine
 from radsmith.generation.plan import make, plan
 from radsmith.images.image import quantize
 from radsmith.images.provenance import Generation, Request, Settings
-from tests.server.conftest import Running, Studio
+from tests.common import run_command
+from tests.server.conftest import Studio
 
 CHEST = "chest x-ray, PA view, adult, normal"
 FAST = {"steps": 1, "seed": 7}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    running = Running(tmp_path_factory.mktemp("server") / "data", "--rate", 100000)
-    yield running
-    assert running.stop() == 0, running.log.read_text()
-    assert "Traceback" not in running.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    options = {"api_key": "any", "max_retries": 0, "timeout": 120}
-    with openai.OpenAI(base_url=f"{server.url}/v1", **options) as opened:
-        yield opened
 
 
 def picture(item):
@@ -399,18 +385,7 @@ def test_limits_say_when_to_ask_again(serve):
 @pytest.fixture
 def run(monkeypatch, capsys):
     """Exit code, stdout and stderr of a command that ends by itself."""
-
-    def run_command(*args):
-        monkeypatch.setattr(sys, "argv", ["radsmith", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run_command
+    return partial(run_command, monkeypatch, capsys)
 
 
 def test_keys_are_asked_for_and_listed(serve, run, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from radsmith.datasets.entry import OLDEST_SAID
+from radsmith.datasets.entry import OLDEST_SAID, Facts
 from radsmith.datasets.scan import MODALITIES
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Window
@@ -24,21 +23,6 @@ _VIEWS = {"AP": "AP", "PA": "PA", "LL": "lateral", "RL": "lateral", "LATERAL": "
           "LAT": "lateral", "MLO": "MLO", "CC": "CC"}  # fmt: skip
 _PLANES = ("sagittal", "coronal", "axial")
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """Words of the manifest's columns; spacing in mm (rows, columns); series: the source's own."""
-
-    modality: str
-    body_part: str = ""
-    view: str = ""
-    technique: str = ""
-    sex: str = ""
-    age: int | None = None
-    laterality: str = ""
-    series: str = ""
-    spacing: tuple[float, float] | None = None
 
 
 def dicom_facts(dataset: Dataset, modality: str, body_part: str) -> Facts:

@@ -51,30 +51,39 @@ _CT_WINDOWS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One image and what is known of it; empty where nothing is.
+class Facts:
+    """What is known of an image, in words of the manifest's columns; empty where nothing is.
 
-    labels: finding id -> 1.0 present, 0.0 absent, NaN uncertain.  severity: id, where the one
-    present finding has one.  spacing: millimetres between rows and columns of the stored image.
-    digest: SHA-256 of the stored pixels.  alike: 64 bits that near copies share, hexadecimal.
-    synthetic: made by a model; then model_digest, seed and prompt say how, where that is known.
+    spacing: millimetres between rows and columns of the stored image.  series: the source's own.
     """
 
-    key: str
-    width: int
-    height: int
     modality: str
-    patient_id: str
-    source: str
     body_part: str = ""
     view: str = ""
     technique: str = ""
     sex: str = ""
     age: int | None = None
     laterality: str = ""
-    origin: str = ""
     series: str = ""
     spacing: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Facts):
+    """One image of a data set and what is known of it.
+
+    labels: finding id -> 1.0 present, 0.0 absent, NaN uncertain.  severity: id, where the one
+    present finding has one.  digest: SHA-256 of the stored pixels.  alike: 64 bits that near copies
+    share, hexadecimal.  synthetic: made by a model; then model_digest, seed and prompt say how,
+    where that is known.
+    """
+
+    key: str
+    width: int
+    height: int
+    patient_id: str
+    source: str
+    origin: str = ""
     labels: Mapping[str, float] = field(default_factory=dict)
     severity: str | None = None
     age_group: str = ""

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
 
-from radsmith.datasets.dicom_facts import Facts, dicom_facts, hounsfield, window_of
+from radsmith.datasets.dicom_facts import dicom_facts, hounsfield, window_of
 from radsmith.datasets.entry import (
     VOCABULARY,
     WINDOWS,
     Entry,
+    Facts,
     alike,
     ct_windows,
     fault,
@@ -307,18 +308,10 @@ def _entry(
         key=policy.pseudonym("image", name, 20),
         width=pixels.shape[1],
         height=pixels.shape[0],
-        modality=facts.modality,
         patient_id=policy.pseudonym("patient", unit.patient),
         source=options.source,
-        body_part=facts.body_part,
-        view=facts.view,
-        technique=facts.technique,
-        sex=facts.sex,
-        age=facts.age,
-        laterality=facts.laterality,
         origin=policy.pseudonym("file", unit.path),
-        series=policy.pseudonym("series", facts.series or unit.path),
-        spacing=facts.spacing,
+        **vars(facts) | {"series": policy.pseudonym("series", facts.series or unit.path)},
     )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from radsmith.errors import InvalidInput
 from radsmith.files import read_bytes
@@ -15,6 +16,7 @@ from radsmith.images.provenance import Settings
 
 COLUMNS = ("prompt", "n", "seed", "name", "steps", "guidance", "sampler", "size")
 MOST_PER_ROW = 100_000
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ def _rows(reader: csv.DictReader[str], base: Row, path: Path) -> Iterator[Row]:
 
 
 def _row(cells: dict[str, str], base: Row, line: int) -> Row:
-    count = _number(cells, "n", base.count)
+    count = _value(cells, "n", base.count)
     if not 1 <= count <= MOST_PER_ROW:
         raise InvalidInput(f"n must be 1-{MOST_PER_ROW}, got {count}")
     name = cells.get("name", "")
@@ -86,12 +88,12 @@ def _row(cells: dict[str, str], base: Row, line: int) -> Row:
     size = parse_size(cells["size"]) if cells.get("size") else asked.size
     settings = replace(
         asked,
-        num_steps=_number(cells, "steps", asked.num_steps),
-        guidance_scale=_decimal(cells, "guidance", asked.guidance_scale),
+        num_steps=_value(cells, "steps", asked.num_steps),
+        guidance_scale=_value(cells, "guidance", asked.guidance_scale),
         sampler=cells.get("sampler") or asked.sampler,
         size=size,
     )
-    seed = _number(cells, "seed", base.seed)
+    seed = _value(cells, "seed", base.seed)
     return Row(
         line=line, prompt=cells["prompt"], count=count, seed=seed, name=name, settings=settings
     )
@@ -113,21 +115,13 @@ def parse_steps(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
-def _number(cells: dict[str, str], column: str, default: int) -> int:
+def _value(cells: dict[str, str], column: str, default: Number) -> Number:
+    """A cell read as the default's kind of number."""
     value = cells.get(column, "")
     if not value:
         return default
     try:
-        return int(value)
+        return type(default)(value)
     except ValueError:
-        raise InvalidInput(f"{column} must be a whole number, got {value!r}") from None
-
-
-def _decimal(cells: dict[str, str], column: str, default: float) -> float:
-    value = cells.get(column, "")
-    if not value:
-        return default
-    try:
-        return float(value)
-    except ValueError:
-        raise InvalidInput(f"{column} must be a number, got {value!r}") from None
+        kind = "whole number" if isinstance(default, int) else "number"
+        raise InvalidInput(f"{column} must be a {kind}, got {value!r}") from None
