@@ -1,6 +1,7 @@
 """A vocabulary is a value: two models in one process do not share words."""
 
 import json
+import pickle
 import threading
 
 import pytest
@@ -69,6 +70,14 @@ def test_what_is_learned_in_a_block_stays_there(words):
         with speaking(None):
             assert default_vocabulary().find("wing sling")
     assert default_vocabulary() is words
+
+
+def test_what_ships_is_not_sent_to_another_process():
+    assert pickle.loads(pickle.dumps(shipped_vocabulary())) is shipped_vocabulary()
+    own, _ = grown(shipped_vocabulary(), SLING)
+    again = pickle.loads(pickle.dumps(own))
+    assert again.find("wing sling") == ("finding:wing-sling",)
+    assert set(again.concepts) == set(own.concepts)
 
 
 def test_a_command_learns_for_its_whole_process(words):

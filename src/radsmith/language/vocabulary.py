@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -114,6 +114,12 @@ class Vocabulary:
             return self.concepts[concept_id]
         except KeyError:
             raise InvalidInput(f"no concept {concept_id!r} in the vocabulary") from None
+
+    def __reduce__(self) -> tuple[Callable[..., Vocabulary], tuple[Any, ...]]:
+        """To another process goes what it has not itself: no tables, and not what ships."""
+        if self is shipped_vocabulary():
+            return shipped_vocabulary, ()
+        return Vocabulary, (self.concepts, self.phrases, self.abbreviations)
 
     @cached_property
     def meanings(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
