@@ -199,8 +199,7 @@ def _coming(desk: Desk, read: str, case_id: str) -> dict[str, Any]:
 def answer(study: str, body: Answer, person: Caller, reviews: ReviewsDep) -> dict[str, Any]:
     """Take an answer in; it is on the disk when this is answered."""
     desk = reviews.desk(study)
-    told = {"request": body.request, "seconds": body.seconds}
-    desk.answer(person.name, body.read, body.answer, **told)
+    desk.answer(person.name, body.read, body.answer, request=body.request, seconds=body.seconds)
     return _queue(desk, person)
 
 
