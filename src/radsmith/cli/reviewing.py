@@ -46,7 +46,8 @@ def review() -> None:
 
 @review.command()
 @click.argument("study", type=PATH)
-@click.option("--images", type=PATH, required=True, help="Folder, data set or CSV to be read.")
+@click.option("--images", type=PATH, help="Folder, data set or CSV to be read …")
+@click.option("--history", type=PATH, help="… or the folder of a server that drew them (--data).")
 @click.option("--controls", type=PATH, help="Real images, hidden among them.")
 @click.option("--planted", type=PATH, help="Images with a known defect, to measure readers.")
 @click.option("--reader", "readers", multiple=True, required=True, help="A name; once for each.")
@@ -63,7 +64,8 @@ def review() -> None:
 @click.option("--seed", type=int, default=0, help="Fixes who sees what, and in which order.")
 def new(
     study: Path,
-    images: Path,
+    images: Path | None,
+    history: Path | None,
     controls: Path | None,
     planted: Path | None,
     readers: tuple[str, ...],
@@ -92,7 +94,9 @@ def new(
         reads=reads or min(2, len(readers)),
         phases=phases,
     )
-    given = _gathered(images, "", study, seed)
+    if (images is None) == (history is None):
+        raise InvalidInput("say what is to be read: --images or --history, one of them")
+    given = _gathered(images or _from_history(history or study, study), "", study, seed)
     real = _gathered(controls, "real", study, seed) if controls else []
     drawn: list[Drawn] = []
     if gate is not None:
@@ -236,6 +240,18 @@ def _gathered(place: Path, source: str, into: Path | None = None, seed: int = 0)
         folder = into / "sources" / (source or "synthetic")
         return gather_data_set(place, folder, real=source == "real", seed=seed)
     return gather(place, source)
+
+
+def _from_history(server: Path, study: Path) -> Path:
+    from radsmith.cli.serving import require_server
+
+    require_server()
+    from radsmith.server.review.from_history import write_history
+    from radsmith.server.store.settings import ServerSettings
+
+    folder = study / "sources" / "history"
+    click.echo(f"{write_history(ServerSettings(folder=server), folder)} images of {server}")
+    return folder
 
 
 def _where_unsure(

@@ -309,7 +309,9 @@ def _jackknifed(value: float, without: Iterable[float], n: int) -> tuple[float, 
 
 
 def _coefficient(value: float, interval: tuple[float, float] | None, method: str) -> Coefficient:
-    """Intervals end at -1 and 1."""
+    """Intervals end at -1 and 1; one without width would claim what so few cases cannot."""
+    if interval is not None and interval[1] - interval[0] < 1e-9:
+        interval, method = None, f"{method}; no interval: the cases do not vary"
     if math.isnan(value):
         return Coefficient(value=None, interval=None, method=f"{method}; undefined: no variation")
     if interval is not None:

@@ -124,7 +124,8 @@ def _heading(found: Mapping[str, Any]) -> list[Table]:
         if "accept" in n
     ]
     settle = found["outcomes"]["to_settle"]
-    warning = "These readers are programs of known quality, no experts. " if simulated else ""
+    named = ", ".join(sorted(simulated))
+    warning = f"SIMULATED, programs and no experts: {named}. " if simulated else ""
     return [
         Table(
             title="The study",

@@ -10,7 +10,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from radsmith.review.desk import Desk
 from radsmith.review.study import read_study
+from tests.review.conftest import ACCEPT, REJECT, say
 from tests.server.conftest import Running
 from tests.server.review.conftest import account, new_study
 from tests.server.test_studio import CONTRAST, INK, UNNAMED, browser
@@ -31,6 +33,10 @@ def server(tmp_path_factory):
             base / "phases", images=3, controls=1, readers=("local",), reads=1, phases=2
         ),
     }
+    differ = Desk(new_study(base / "differ", images=2))
+    say(differ, "ann", ACCEPT, lambda: os.urandom(8).hex())
+    say(differ, "bob", {**REJECT, "note": "doubled rib"}, lambda: os.urandom(8).hex())
+    studies["differ"] = differ.study
     running = Running(base / "data", *(a for s in studies.values() for a in ("--study", s.folder)))
     yield running, studies
     assert running.stop() == 0
@@ -185,6 +191,28 @@ def test_the_second_part_asks_real_or_made(browser, server):
     wait(browser, lambda: text(browser, "message-title") == "All read")
     guesses = [a.answer for a in read_study(study.folder)[1].answers.values() if a.read.phase == 2]
     assert sorted(g["guess"] for g in guesses) == ["real"] + ["synthetic"] * (total - 1)
+
+
+def test_settling_what_readers_differ_on(browser, server):
+    running, studies = server
+    study = studies["differ"]
+    browser.get(f"{running.url}/review#settle/differ")
+    wait(browser, lambda: ready(browser))
+    wait(browser, lambda: text(browser, "count") == "2 cases to settle")
+    told = text(browser, "form")
+    assert "They differ in: verdict, realism, anatomy" in told
+    assert "doubled rib" in told
+    assert "ann" not in told
+    assert "bob" not in told
+    shoot(browser, "settle")
+    assert not browser.execute_script(CONTRAST)
+    press(browser, "a", Keys.ENTER)
+    wait(browser, lambda: text(browser, "count") == "1 case to settle" and ready(browser))
+    press(browser, "r", "y", " ", Keys.ESCAPE, Keys.ENTER)
+    wait(browser, lambda: text(browser, "message-title") == "Nothing to settle")
+    _, state, _ = read_study(study.folder)
+    settled = [answer["verdict"] for _, answer in state.adjudicated.values()]
+    assert sorted(settled) == ["accept", "reject"]
 
 
 def test_signing_in(browser, tmp_path):

@@ -231,7 +231,7 @@ export class Reading {
 
   #told() {
     const waits = this.outbox.entries.length;
-    if (this.settles) $("count").textContent = `${this.left} cases to settle`;
+    if (this.settles) $("count").textContent = `${this.left} ${this.left === 1 ? "case" : "cases"} to settle`;
     else {
       const { phase, phases, done, total, pace, hint } = this.progress;
       $("count").textContent = `${phases > 1 ? `Part ${phase} of ${phases}: ` : ""}${done} of ${total} read`;
