@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radsmith.cli.options import ENGINE
+from radsmith.errors import NotFound
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +77,8 @@ def bundle(key_file: Path | None, bits: str, **options: Any) -> None:
 
     version = options.pop("edition")
     request = ReleaseRequest(bits=int(bits), version=version, **options)
+    if not request.source.exists():
+        raise NotFound(f"nothing at {request.source}: a study, a data set or a folder of images")
     key = load_key(key_file)
     judge = real = None
     if request.judged:
