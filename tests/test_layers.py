@@ -89,8 +89,10 @@ ROOMS = (
     Room(
         "evaluation",
         {"numpy"},
-        {"judge_files", "octave_page", "rebuild_page", "report_page"},
+        {"judge_files", "octave_page", "rebuild_page", "report_page", "audit.files", "audit.looking"}
+        | {"audit.run", "audit.search", "audit.sets", "utility.files", "utility.leakage"},
         {
+            "audit.detector": {"onnxruntime"},
             "baselines": {"cv2", "skimage"},
             "features": {"onnxruntime"},
             "judge": {"onnxruntime"},

@@ -8,6 +8,7 @@ import click
 
 from radsmith import __version__
 from radsmith.cli import (
+    auditing,
     augmenting,
     editing,
     finetuning,
@@ -16,6 +17,7 @@ from radsmith.cli import (
     measuring,
     serving,
     training,
+    usefulness,
 )
 from radsmith.errors import RadsmithError
 
@@ -26,11 +28,22 @@ def cli() -> None:
     """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
-_MODULES = (making, editing, importing, augmenting, finetuning, measuring, serving, training)
+_MODULES = (
+    making,
+    editing,
+    importing,
+    augmenting,
+    finetuning,
+    measuring,
+    auditing,
+    serving,
+    training,
+)
 for _module in _MODULES:
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):
             cli.add_command(_command)
+measuring.evaluate.add_command(usefulness.utility)
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from radsmith.evaluation.rebuild import RebuildOptions
 
 
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Real images.")
+@click.group(invoke_without_command=True, subcommand_metavar="[utility …]")
+@click.option("--data", type=click.Path(path_type=Path), help="Real images; required.")
 @click.option("-o", "folder", type=click.Path(path_type=Path), default=Path("report"))
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def evaluate(
     context: click.Context,
-    data: Path,
+    data: Path | None,
     folder: Path,
     split: str,
     features: str,
@@ -62,8 +62,13 @@ def evaluate(
     """Compare a model's images with real ones.
 
     DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
-    samples.png; with --octaves, octaves.html and octaves.json.
+    samples.png; with --octaves, octaves.html and octaves.json. Whether synthetic images help to
+    train classifiers is measured by `radsmith evaluate utility`.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if data is None:
+        raise click.UsageError("Missing option '--data'.")
     from radsmith.engines.choice import chosen, load_engine, settings_for
     from radsmith.evaluation.fidelity import Options
     from radsmith.evaluation.judge_files import load_judge, load_spaces
