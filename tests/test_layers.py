@@ -89,7 +89,14 @@ ROOMS = (
     Room(
         "evaluation",
         {"numpy"},
-        {"judge_files", "octave_page", "rebuild_page", "report_page", "audit.files", "audit.looking"}
+        {
+            "judge_files",
+            "octave_page",
+            "rebuild_page",
+            "report_page",
+            "audit.files",
+            "audit.looking",
+        }
         | {"audit.run", "audit.search", "audit.sets", "utility.files", "utility.leakage"},
         {
             "audit.detector": {"onnxruntime"},

@@ -34,7 +34,7 @@ from radsmith.training.judge import export_onnx
 
 FEATURES = 128
 UNTOUCHED = (
-    "knee x-ray", "foot x-ray", "fetal head ultrasound", "chest ct", "ovary ultrasound",
+    "knee x-ray", "foot x-ray", "fetal head ultrasound", "ovary ultrasound",
 )  # fmt: skip
 _POOLED = 128
 _FEWEST = 32

@@ -44,7 +44,7 @@ def aligned(image: Array, others: NDArray[np.float32]) -> NDArray[np.float64]:
     here = np.concatenate([_moved(image), _moved(image[:, :, ::-1])])  # (m, 2, SIDE, SIDE)
     wide = (SIDE + REACH, SIDE + REACH)
     signal = np.fft.rfft2(here[:, 0], wide, axes=(1, 2)).conj()
-    norm = np.sqrt((here[:, 0] ** 2).sum((1, 2)))
+    norm = np.sqrt(np.maximum((here[:, 0] ** 2).sum((1, 2)), 1e-6))
     near = np.r_[0 : REACH + 1, SIDE : SIDE + REACH]
     best = np.zeros(len(others))
     for k, other in enumerate(others):

@@ -1,8 +1,8 @@
 """Copies among synthetic images: scores against a null, what planted copies show, the verdict.
 
 The null is what held-out images of other patients show: some lie near a training image by chance.
-A score is brought to the null's mean and spread within its kind of image, the scores of all spaces
-are joined to one, and the threshold is what 1 % of the null passes. Plain functions of arrays.
+A score is brought to the null's mean and spread within its kind of image, the second look decides,
+and the threshold is what 1 % of the null passes. Plain functions of arrays.
 """
 
 from __future__ import annotations
@@ -85,14 +85,15 @@ class Standard:
         return found
 
     def joined(self, look: Look) -> Array:
-        """One score an image, 0 as held-out images are on average: see `joined_index`."""
-        return joined_index(self.index(look))
+        """The score that decides, 0 as held-out images are on average: (n,).
 
-
-def joined_index(index: Mapping[str, Array]) -> Array:
-    """Mean of the detector's and the second look's index where both are there, else of all."""
-    names = [name for name in (DETECTOR, ALIGNED) if name in index] or list(index)
-    return np.asarray(np.mean([index[name] for name in names], 0), np.float64)
+        That of the second look where there is one: measured, it alone told moved and redrawn
+        copies of every kind; the spaces name its candidates and stand beside it.
+        """
+        index = self.index(look)
+        if ALIGNED in index:
+            return index[ALIGNED]
+        return np.asarray(np.mean(list(index.values()), 0), np.float64)
 
 
 def _unit(scores: Array) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from radsmith.evaluation.audit.search import AuditSpace, Nearest, Store, Tell, W
 from radsmith.evaluation.audit.sets import ImageSet
 from radsmith.files import write_atomically
 
-CANDIDATES = {DETECTOR: 5}
+CANDIDATES = {DETECTOR: 6}
 OF_OTHERS = 2
 """Training images that a space hands on to the second look, an image."""
 Known = Callable[[int], NDArray[np.float32]]

@@ -227,7 +227,8 @@ def _conditions(report: Mapping[str, Any]) -> Table:
                                       for s in report["spaces_left_out"]) or "none"),
         ("files that could not be read", unread),
         ("held-out images left out", f"{held['left_out_same_patient']} of patients who were trained"
-         f" on, {held['left_out_same_file']} that are training images"),
+         f" on, {held['left_out_same_file']} files and {held['left_out_same_picture']} pictures that"
+         " are training images"),
         ("kinds without held-out images", ", ".join(held["kinds_without_null"]) or "none"),
         ("digest of the synthetic images", report["synthetic"]["digest"]),
         ("time", f"{cost['core_seconds']:.0f} core-seconds, {cost['seconds_a_pair']:.2g} a pair"),

@@ -18,7 +18,12 @@ STRANGERS = 400
 
 
 def without_leaks(
-    sets: UtilitySets, space: AuditSpace, folder: Path, seed: int, tell: Tell
+    sets: UtilitySets,
+    space: AuditSpace,
+    folder: Path,
+    seed: int,
+    tell: Tell,
+    strangers: int = STRANGERS,
 ) -> tuple[UtilitySets, dict[str, Any]]:
     """The sets without training images of test patients, and without synthetic images that are
     nearer to a test image than 99 % of other patients' real images; and how many there were."""
@@ -27,7 +32,7 @@ def without_leaks(
     train = sets.train.items
     same = [i for i, item in enumerate(train) if item.patient in tested or item.sha256 in files]
     kept = sets.train.take([i for i in range(len(train)) if i not in set(same)])
-    near = _near_copies(kept, sets, space, (folder, seed), tell)
+    near = _near_copies(kept, sets, space, (folder, seed, strangers), tell)
     synthetic = sets.synthetic.take([i for i in range(len(sets.synthetic)) if i not in near])
     report = {
         "training_images_of_test_patients": len(same),
@@ -42,10 +47,13 @@ def _near_copies(
     train: ImageSet,
     sets: UtilitySets,
     space: AuditSpace,
-    where: tuple[Path, int],
+    where: tuple[Path, int, int],
     tell: Tell,
 ) -> set[int]:
-    """Numbers of the synthetic images that count as copies of test images."""
+    """Numbers of the synthetic images that count as copies of test images.
+
+    where: folder, seed, number of strangers.
+    """
     kinds = {item.kind for item in sets.synthetic.items}
     test = sets.test.take([i for i, it in enumerate(sets.test.items) if it.kind in kinds])
     if not len(test):
@@ -53,7 +61,7 @@ def _near_copies(
     rng = np.random.default_rng([where[1], 41])
     pool = rng.permutation([i for i, it in enumerate(train.items) if it.kind in kinds])
     search = Search.of(test, [space], where[0], tell)
-    null = search.look(train.take(np.sort(pool[:STRANGERS]).tolist()))
+    null = search.look(train.take(np.sort(pool[: where[2]]).tolist()))
     standard = Standard.of(null)
     look = search.look(sets.synthetic)
     over = Thresholds.of(null, standard).over(standard.joined(look), look.kinds)
