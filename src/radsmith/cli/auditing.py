@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from radsmith.evaluation.audit.request import AuditOptions
     from radsmith.evaluation.audit.search import Tell
 
+SPACES = ("detector", "pixels", "judge", "texture")
 _FOLDER = click.Path(path_type=Path)
 
 
@@ -30,7 +31,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option(
     "--null", type=click.IntRange(20), default=4000, help="Most held-out images compared."
 )
-@click.option("--features", "encoders", multiple=True, type=_FOLDER, help="More ONNX encoders.")
+@click.option("--features", default=",".join(SPACES), help="Of these, and paths to .onnx encoders.")
 @click.option("--by-model", is_flag=True, help="Ask the model too: how well it knows an image.")
 @click.option("--canaries", is_flag=True, help="Tune on known images, and see what comes back.")
 @click.option("--steps", type=click.IntRange(1), default=300, help="Of --canaries: training steps.")
@@ -45,7 +46,7 @@ def audit(
     folder: Path,
     planted: int,
     null: int,
-    encoders: tuple[Path, ...],
+    features: str,
     by_model: bool,
     canaries: bool,
     steps: int,
@@ -78,13 +79,13 @@ def audit(
     if synthetic is None or held_out is None:
         raise InvalidInput("give the synthetic images, and others' images with --held-out")
     options = AuditOptions(planted=planted, null=null, by_model=by_model, seed=seed)
-    click.echo(_audit((synthetic, train, held_out), folder, encoders, choice, options))
+    click.echo(_audit((synthetic, train, held_out), folder, features, choice, options))
 
 
 def _audit(
     sets: tuple[Path, Path, Path],
     folder: Path,
-    encoders: tuple[Path, ...],
+    features: str,
     choice: Path | str | None,
     options: AuditOptions,
 ) -> Path:
@@ -111,7 +112,7 @@ def _audit(
             synthetic=ours,
             training=read_set(sets[1], "train", cache_folder()),
             held_out=read_set(sets[2], "held-out", cache_folder()),
-            spaces=load_audit_spaces(encoders),
+            spaces=load_audit_spaces(features),
             engine=load_engine(choice),
             took_part=took_part(sets[0], ours),
         )

@@ -24,7 +24,9 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("-o", "folder", type=_FOLDER, default=Path("utility"))
 @click.option("--kind", help="Such as “chest x-ray”; else every kind with enough findings.")
 @click.option("--finding", "findings", multiple=True, help="Such as pneumonia; else all there are.")
-@click.option("--features", "encoders", multiple=True, type=_FOLDER, help="ONNX encoders.")
+@click.option(
+    "--features", default="detector,texture", help="Of these, and paths to .onnx encoders."
+)
 @click.option("--network/--no-network", default=True, help="Train a small network too.")
 @click.option("--most", type=click.IntRange(40), default=800, help="Most images of a task.")
 @click.option("--seeds", type=click.IntRange(3), default=3)
@@ -35,7 +37,7 @@ def utility(
     folder: Path,
     kind: str | None,
     findings: tuple[str, ...],
-    encoders: tuple[Path, ...],
+    features: str,
     network: bool,
     most: int,
     seeds: int,
@@ -58,7 +60,7 @@ def utility(
     options = UtilityOptions(most=most, seeds=seeds, seed=seed)
     with _telling() as tell:
         report = _measured(
-            (dataset, synthetic, folder), (kind, findings), encoders, options, maker, tell
+            (dataset, synthetic, folder), (kind, findings), features, options, maker, tell
         )
     report["made"] = datetime.now(UTC).isoformat(timespec="seconds")
     page = write_utility(folder, report)
@@ -69,7 +71,7 @@ def utility(
 def _measured(
     where: tuple[Path, Path, Path],
     wanted: tuple[str | None, tuple[str, ...]],
-    encoders: tuple[Path, ...],
+    features: str,
     options: UtilityOptions,
     maker: NetworkMaker | None,
     tell: Any,
@@ -79,7 +81,7 @@ def _measured(
     from radsmith.evaluation.utility.page import sentence
     from radsmith.evaluation.utility.tasks import tasks_of
 
-    sets, spaces, left_out, leakage = _prepared(where, encoders, options.seed, tell)
+    sets, spaces, left_out, leakage = _prepared(where, features, options.seed, tell)
     tasks = tasks_of(sets.train.items, sets.test.items, *wanted)
     labelled = {item.kind for item in sets.synthetic.items}
     able = [task for task in tasks if task.kind in labelled]
@@ -88,12 +90,12 @@ def _measured(
             f"no synthetic image is of the kind of a task ({', '.join(t.kind for t in tasks)}):"
             " they need labels, as radsmith augment and --from lists give them"
         )
-    features = {space.name: space.space for space in spaces}
-    results = [run_task(task, sets, features, options, maker, tell) for task in able]
+    backbones = {space.name: space.space for space in spaces}
+    results = [run_task(task, sets, backbones, options, maker, tell) for task in able]
     return {
         "sentence": sentence(results),
         "seeds": options.seeds,
-        "backbones": [*features, *(["small network"] if maker else [])],
+        "backbones": [*backbones, *(["small network"] if maker else [])],
         "digests": {space.name: space.digest for space in spaces},
         "left_out": left_out,
         "leakage": leakage,
@@ -103,7 +105,7 @@ def _measured(
 
 
 def _prepared(
-    where: tuple[Path, Path, Path], encoders: tuple[Path, ...], seed: int, tell: Any
+    where: tuple[Path, Path, Path], features: str, seed: int, tell: Any
 ) -> tuple[UtilitySets, list[AuditSpace], str, dict[str, Any]]:
     from radsmith.evaluation.audit.files import load_audit_spaces, took_part
     from radsmith.evaluation.audit.request import independent
@@ -119,10 +121,10 @@ def _prepared(
         test=read_set(where[0], "held-out", cache_folder()),
         synthetic=made,
     )
-    every = load_audit_spaces(encoders)
-    detector = next(space for space in every if space.name == "detector")
-    filtered = took_part(where[1], made)
-    kept, refused = independent([s for s in every if s.name not in ("judge", "pixels")], filtered)
+    if "judge" in features.split(","):
+        raise InvalidInput("the judge was trained to tell these very findings: leave it out")
+    [detector] = load_audit_spaces("detector")
+    kept, refused = independent(load_audit_spaces(features), took_part(where[1], made))
     said = ["judge (it was trained to tell these very findings)"]
     said += [f"{space['name']} ({space['reason']})" for space in refused]
     shown = lambda what, done, total: tell(f"leakage, {what}: {done} of {total}")  # noqa: E731

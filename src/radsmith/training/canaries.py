@@ -275,11 +275,12 @@ def _came_back(
         for draw in range(request.draws):
             seed = request.seed + 1000 * number + draw
             asked = Request(prompt=text, seed=seed, settings=settings)
-            drawn.append(make(engine, plan(text, engine.facts), asked, "")[0].pixels)
+            pixels = make(engine, plan(text, engine.facts), asked, "")[0].pixels
+            drawn.append(pixels.astype(np.float32))
     name = engine.facts.digest
     items = [Item(name=f"drawn {k}", sha256=f"{name} {k}") for k in range(len(drawn))]
-    detector = [s for s in load_audit_spaces(()) if s.name == "detector"]
-    search = Search.of(ImageSet(items, drawn.__getitem__), detector, work / "search", tell)
+    spaces = load_audit_spaces("detector")
+    search = Search.of(ImageSet(items, drawn.__getitem__), spaces, work / "search", tell)
     null = search.look(images.take(strangers))
     standard = Standard.of(null)
     look = search.look(images.take([c.index for c in candidates]))

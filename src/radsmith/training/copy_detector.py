@@ -203,8 +203,8 @@ def train_detector(
         left = views(np.stack([corpus.pixels[i] for i in index]), corpus.frames[index], rng, 0.3)
         other = [varied.pixels[redrawn[i]] if i in redrawn else corpus.pixels[i] for i in index]
         right = views(np.stack(other), corpus.frames[index], rng)
-        both = network(torch.cat([left, right]))
-        loss = contrastive_loss(*both.chunk(2), recipe.temperature)
+        one, two = network(torch.cat([left, right])).chunk(2)
+        loss = contrastive_loss(one, two, recipe.temperature)
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * min(
                 1, (step + 1) / 50, 0.02 + 1.5 * (1 - step / recipe.steps)

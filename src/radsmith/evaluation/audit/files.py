@@ -15,8 +15,8 @@ from radsmith.evaluation.audit.page import audit_page
 from radsmith.evaluation.audit.run import Audit
 from radsmith.evaluation.audit.search import AuditSpace
 from radsmith.evaluation.audit.sets import ImageSet
-from radsmith.evaluation.features import pixel_space
-from radsmith.evaluation.judge_files import load_judge, load_spaces
+from radsmith.evaluation.features import judge_space, pixel_space
+from radsmith.evaluation.judge_files import load_encoder, load_judge
 from radsmith.evaluation.texture import texture_space
 from radsmith.files import prepare_folder, read_bytes, write_atomically
 
@@ -45,29 +45,36 @@ def load_detector(path: Path | None = None) -> CopyDetector:
     return CopyDetector(model, config)
 
 
-def load_audit_spaces(encoders: Sequence[Path]) -> list[AuditSpace]:
-    """The detector, pixels, the judge's last layer, texture, and any ONNX encoders."""
-    detector, judge = load_detector(), load_judge()
-    spaces = [
-        AuditSpace(
-            name="detector",
-            space=detector,
-            digest=str(detector.facts["digest"]),
-            whitened=False,
-        ),
-        AuditSpace(name="pixels", space=pixel_space, digest=PIXELS),
-        AuditSpace(
-            name="judge",
-            space=load_spaces("judge", judge)["judge"],
-            digest=str(judge.facts["digest"]),
-        ),
-        AuditSpace(name="texture", space=texture_space, digest="texture-1"),
-    ]
-    for path in encoders:
-        name, space = next(iter(load_spaces(str(path), judge).items()))
-        digest = hashlib.sha256(read_bytes(path.expanduser())).hexdigest()
-        spaces.append(AuditSpace(name=name, space=space, digest=digest))
-    return spaces
+def load_audit_spaces(names: str) -> list[AuditSpace]:
+    """Feature spaces from names and paths, such as "detector,pixels,judge,texture,FILE.onnx".
+
+    Raises InvalidInput for an unknown name, NotFound for a missing file.
+    """
+    found = []
+    for name in dict.fromkeys(part.strip() for part in names.split(",")):
+        if name == "detector":
+            detector = load_detector()
+            digest, whitened = str(detector.facts["digest"]), False
+            space = AuditSpace(name=name, space=detector, digest=digest, whitened=whitened)
+        elif name == "pixels":
+            space = AuditSpace(name=name, space=pixel_space, digest=PIXELS)
+        elif name == "texture":
+            space = AuditSpace(name=name, space=texture_space, digest="texture-1")
+        elif name == "judge":
+            judge = load_judge()
+            digest = str(judge.facts["digest"])
+            space = AuditSpace(name=name, space=judge_space(judge), digest=digest)
+        elif name.endswith(".onnx"):
+            stem, encode = load_encoder(Path(name).expanduser())
+            digest = hashlib.sha256(read_bytes(Path(name).expanduser())).hexdigest()
+            space = AuditSpace(name=stem, space=encode, digest=digest)
+        else:
+            raise InvalidInput(
+                f"no feature space “{name}”: there are detector, pixels, judge, texture, and paths"
+                " to .onnx files"
+            )
+        found.append(space)
+    return found
 
 
 def took_part(where: Path, synthetic: ImageSet, models: Sequence[str] = ()) -> dict[str, str]:

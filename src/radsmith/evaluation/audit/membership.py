@@ -136,7 +136,7 @@ def quantile_regression(facts: Array, losses: Array, rate: float, steps: int = 4
     squares (Hunter and Lange 2000).
     """
     table = _with_one(facts)
-    weights = np.zeros(table.shape[1])
+    weights: Array = np.zeros(table.shape[1])
     weights[-1] = np.quantile(losses, rate)
     scale = max(float(np.std(losses)), 1e-9)
     for step in range(steps):

@@ -226,8 +226,8 @@ def _conditions(report: Mapping[str, Any]) -> Table:
         ("spaces left out", ", ".join(f"{s['name']} ({s['reason']})"
                                       for s in report["spaces_left_out"]) or "none"),
         ("files that could not be read", unread),
-        ("held-out images left out", f"{held['left_out_same_patient']} of patients who were trained"
-         f" on, {held['left_out_same_file']} files and {held['left_out_same_picture']} pictures that"
+        ("held-out images left out", f"{held['left_out_same_patient']} of people trained on,"
+         f" {held['left_out_same_file']} files and {held['left_out_same_picture']} pictures that"
          " are training images"),
         ("kinds without held-out images", ", ".join(held["kinds_without_null"]) or "none"),
         ("digest of the synthetic images", report["synthetic"]["digest"]),

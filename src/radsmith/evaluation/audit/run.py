@@ -121,8 +121,8 @@ def null_of(parts: Parts, options: AuditOptions) -> tuple[ImageSet, dict[str, An
     labelled = {items[i].kind for i in fresh} & set(wanted)
     rng = np.random.default_rng([options.seed, 3])
     chosen: list[int] = []
-    for kind in sorted(labelled) or [None]:
-        own = [i for i in fresh if kind is None or items[i].kind == kind]
+    for kind in sorted(labelled) or [""]:
+        own = [i for i in fresh if not kind or items[i].kind == kind]
         most = max(300, wanted[kind] if kind else len(parts.synthetic))
         chosen += sorted(rng.permutation(own)[:most].tolist())
     chosen = sorted(rng.permutation(chosen)[: options.null].tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from radsmith.evaluation.utility.arms import REAL
@@ -116,7 +116,7 @@ def _groups(task: Mapping[str, Any]) -> Table:
     )
 
 
-def sentence(tasks: list[Mapping[str, Any]]) -> str:
+def sentence(tasks: Sequence[Mapping[str, Any]]) -> str:
     """What may be said of all tasks together, by rule: gains whose interval lies beyond 0."""
     better, worse, total = 0, 0, 0
     for task in tasks:
