@@ -65,7 +65,7 @@ def test_half_of_the_candidates_are_put_in_as_often_as_they_say(tmp_path):
 
 
 def test_too_few_patients_are_refused(tmp_path):
-    with pytest.raises(InvalidInput, match="canaries need 36"):
+    with pytest.raises(InvalidInput, match="canaries need 58"):
         chosen(many(80, patients=20), request(tmp_path))
 
 
@@ -115,7 +115,7 @@ def test_guesses_are_fixed_before_the_truth_is_seen():
 
 def test_canaries_end_to_end(tmp_path, base):
     """The command, on a tiny model: it tunes, draws, asks, and says what it found."""
-    data = write_set(tmp_path / "data", [{"body_part": "chest"} for _ in range(40)])
+    data = write_set(tmp_path / "data", [{"body_part": "chest"} for _ in range(56)])
     asked = ["audit", "--canaries", "--train", str(data), "-o", str(tmp_path / "report")]
     asked += ["--model", str(base), "--steps", "2", "--each", "4"]
     result = CliRunner().invoke(cli, asked, catch_exceptions=False)

@@ -55,6 +55,8 @@ def utility(
     from radsmith.evaluation.utility.files import write_utility
     from radsmith.files import prepare_folder
 
+    if "judge" in features.split(","):
+        raise InvalidInput("the judge was trained to tell these very findings: leave it out")
     maker = _network() if network else None
     prepare_folder(folder)
     options = UtilityOptions(most=most, seeds=seeds, seed=seed)
@@ -121,8 +123,6 @@ def _prepared(
         test=read_set(where[0], "held-out", cache_folder()),
         synthetic=made,
     )
-    if "judge" in features.split(","):
-        raise InvalidInput("the judge was trained to tell these very findings: leave it out")
     [detector] = load_audit_spaces("detector")
     kept, refused = independent(load_audit_spaces(features), took_part(where[1], made))
     said = ["judge (it was trained to tell these very findings)"]

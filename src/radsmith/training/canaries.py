@@ -41,7 +41,7 @@ from radsmith.training.own_data import load_own
 from radsmith.training.tuned_model import Tuning
 
 REPEATS = (1, 4, 16)
-FILLERS, STRANGERS = 100, 200
+FILLERS, STRANGERS, LEAST_STRANGERS = 100, 200, 20
 """Other images that are trained on once, and images that are not, whose nearness is the null."""
 COLUMNS = (
     "key", "shard", "width", "height", "modality", "body_part", "view", "technique", "findings",
@@ -119,10 +119,11 @@ def chosen(
         first.setdefault(images.items[int(i)].patient, int(i))
     order = list(first.values())
     count = request.each * len(REPEATS)
-    if len(order) < 2 * count:
+    needed = max(2 * count, count + 2 * LEAST_STRANGERS)
+    if len(order) < needed:
         raise InvalidInput(
             f"{request.dataset} has {len(order)} patients of its largest kind, {kind}: canaries"
-            f" need {2 * count}; give --each a smaller number"
+            f" need {needed}; give --each a smaller number, or more images"
         )
     coins = rng.permuted(np.arange(count) % 2 == 0)
     candidates = [
@@ -311,7 +312,9 @@ def report_of(
             {
                 "repeats": count,
                 "n": int(own.sum()),
-                "extracted": Share(found=int((near[own] > threshold).sum()), n=own.sum()).said(),
+                "extracted": Share(
+                    found=int((near[own] > threshold).sum()), n=int(own.sum())
+                ).said(),
                 "exposure": round(float(np.mean(bits)), 4) if bits else 0.0,
                 "most_exposure": round(float(np.log2(len(out) + 1)), 4),
             }
