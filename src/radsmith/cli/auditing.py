@@ -55,7 +55,7 @@ def audit(
     model: Path | None,
     seed: int,
 ) -> None:
-    """Are images of SYNTHETIC copies, and what do they tell of the people trained on?
+    """Look for copies of training images in SYNTHETIC, and for what it tells of people.
 
     SYNTHETIC, --train and --held-out are folders of images or data sets, whatever made them. Writes
     index.html and audit.json; a stopped audit goes on where it was. The model plants near-copies.

@@ -43,7 +43,7 @@ def utility(
     seeds: int,
     seed: int,
 ) -> None:
-    """Do classifiers of DATASET's findings get better with synthetic images?
+    """Measure whether classifiers of DATASET's findings get better with synthetic images.
 
     Trained on its training split, tested on real images of its test split: real images alone, with
     classical augmentation, synthetic ones alone, mixed, pretrained on synthetic ones; from few real

@@ -64,50 +64,69 @@ def audit(parts: Parts, folder: Path, options: AuditOptions, tell: Tell) -> Audi
     other = np.flatnonzero(null.scores[ALIGNED] < SAME_PICTURE).tolist()
     left_out["left_out_same_picture"] = len(null) - len(other)
     null, null_set = null.take(other), null_set.take(other)
-    looked = time.process_time()
+    looked = time.process_time() - began
+    over, figures = _judged(search, parts, options, (synthetic, null, null_set))
+    report = {
+        "model": parts.engine.facts.digest,
+        "synthetic": _about(parts.synthetic),
+        "training": _about(parts.training),
+        "held_out": _about(null_set) | left_out,
+        "spaces": [{"name": s.name, "digest": s.digest} for s in spaces],
+        "spaces_left_out": refused,
+        **figures,
+        **infer(parts, search, synthetic, null_set, null, options, tell),
+        "coverage": coverage(parts.synthetic.items, parts.training.items),
+        "not_tested": list(NOT_TESTED),
+        "options": vars(options),
+    }
     compared = (len(synthetic) + len(null)) * len(parts.training)
+    report["cost"] = _cost(time.process_time() - began, looked, compared)
+    return Audit(report=report, pairs=_shown(parts, synthetic, over))
+
+
+def _judged(
+    search: Search, parts: Parts, options: AuditOptions, looks: tuple[Look, Look, ImageSet]
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """How far each synthetic image is above its threshold, and what is said of copies.
+
+    looks: of the synthetic images, of the null, and the null's images.
+    """
+    synthetic, null, null_set = looks
     standard = Standard.of(null)
     thresholds = Thresholds.of(null, standard)
     alarms = false_alarms(null, [item.patient for item in null_set.items])
     controls = _controls(search, parts, options, standard, thresholds)
-    scores = standard.joined(synthetic)
+    scores, chance = standard.joined(synthetic), standard.joined(null)
     over = thresholds.over(scores, synthetic.kinds)
-    certain = _certain(scores, standard.joined(null), controls["scores"])
+    certain = _certain(scores, chance, controls["scores"])
     flagged = Share(found=int((over > 0).sum()), n=len(over))
     said = verdict(flagged, int((certain & (over > 0)).sum()), alarms[""], controls["asked"])
-    copies = _copies(parts, synthetic, standard, over, certain)
-    report = {
+    return over, {
         "verdict": {
             "sentence": said.sentence,
             "rule": said.rule,
             "status": said.status,
             "reasons": list(said.reasons),
         },
-        "synthetic": _about(parts.synthetic),
-        "training": _about(parts.training),
-        "held_out": _about(null_set) | left_out,
-        "spaces": [{"name": s.name, "digest": s.digest} for s in spaces],
-        "spaces_left_out": refused,
         "flagged": flagged.said(),
         "false_alarms": {k or "all": v.said() for k, v in alarms.items()},
         "controls": controls["figures"],
         "kinds": _kinds(synthetic, over, alarms, controls["by_kind"]),
-        "index": _index(standard.joined(synthetic), standard.joined(null)),
-        "copies": copies,
-        **infer(parts, search, synthetic, null_set, null, options, tell),
-        "coverage": coverage(parts.synthetic.items, parts.training.items),
-        "not_tested": list(NOT_TESTED),
-        "options": vars(options),
-        "cost": {
-            "core_seconds": round(time.process_time() - began, 1),
-            "seconds_a_pair": (looked - began) / max(compared, 1),
-            "pairs": compared,
-            "peak_bytes_of_search": peak_bytes(),
-            "growth": "features, and second looks, grow with the sum of the sets; products of"
-            " features with training times synthetic images, 128 multiplications a pair and space",
-        },
+        "index": _index(scores, chance),
+        "copies": _copies(parts, synthetic, standard, over, certain),
     }
-    return Audit(report=report, pairs=_shown(parts, synthetic, over))
+
+
+def _cost(seconds: float, looked: float, pairs: int) -> dict[str, Any]:
+    """Time of it all and of the search, for this many pairs of images."""
+    return {
+        "core_seconds": round(seconds, 1),
+        "seconds_a_pair": looked / max(pairs, 1),
+        "pairs": pairs,
+        "peak_bytes_of_search": peak_bytes(),
+        "growth": "features, and second looks, grow with the sum of the sets; products of features"
+        " with training times synthetic images, 128 multiplications a pair, view and space",
+    }
 
 
 def null_of(parts: Parts, options: AuditOptions) -> tuple[ImageSet, dict[str, Any]]:

@@ -173,5 +173,5 @@ def merged(
 
 
 def peak_bytes(dimensions: int = DIMENSIONS) -> int:
-    """Most memory of a search: two chunks of features and the tables between them."""
-    return 4 * (CHUNK * dimensions * (VIEWS + 1) + 3 * CHUNK * CHUNK)
+    """Most memory of a search: two chunks of features, tables between them, and their order."""
+    return 4 * CHUNK * dimensions * (VIEWS + 1) + (3 * 4 + 8) * CHUNK * CHUNK
