@@ -20,8 +20,10 @@ from radsmith.training.canaries import (
     chosen,
     guessed,
     report_of,
+    run_canaries,
     write_canaries_set,
 )
+from tests.engines.tiny_pipelines import stable_diffusion
 from tests.training.test_finetune import base, write_set
 
 __all__ = ["base"]
@@ -111,6 +113,27 @@ def test_guesses_are_fixed_before_the_truth_is_seen():
         "right": 20,
     }
     assert guessed(np.arange(40.0), np.arange(40) < 20)["right"] == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # those of torch, diffusers and transformers
+def test_canaries_in_a_pipeline(tmp_path):
+    """A tiny Stable Diffusion, tuned for one step: every part is there, and nothing is extracted
+    by a model that learned nothing."""
+    stable_diffusion().save_pretrained(tmp_path / "base")
+    data = write_set(tmp_path / "data", [{"body_part": "chest"} for _ in range(50)])
+    asked = CanaryRequest(
+        dataset=data,
+        folder=tmp_path / "report",
+        base=f"diffusers:{tmp_path / 'base'}",
+        steps=1,
+        each=3,
+        draws=1,
+        rank=2,
+    )
+    report = run_canaries(asked, lambda *said: None)
+    assert report["base"] != report["tuned"]
+    assert report["epsilon"]["canaries"] == 9
+    assert sum(group["extracted"]["found"] for group in report["groups"]) <= 1
 
 
 def test_canaries_end_to_end(tmp_path, base):

@@ -19,7 +19,7 @@ def utility_page(report: Mapping[str, Any]) -> str:
     """The report as one self-contained HTML page."""
     lead = [
         report["sentence"],
-        f"{len(report['tasks'])} tasks; {report['seeds']} seeds; backbones:"
+        f"Tasks: {len(report['tasks'])}; seeds: {report['seeds']}; backbones:"
         f" {', '.join(report['backbones'])}; {report['made']}.",
         NOTE,
         f"Taken out first: {report['leakage']['training_images_of_test_patients']} training images"
@@ -128,7 +128,7 @@ def sentence(tasks: Sequence[Mapping[str, Any]]) -> str:
                 better += row["gain"]["low"] > 0
                 worse += row["gain"]["high"] < 0
     return (
-        f"Adding synthetic images to real ones raised the AUROC beyond its interval in {better} of"
-        f" {total} comparisons, lowered it in {worse}, and changed nothing that can be shown in"
-        f" {total - better - worse}; at 95 % a few of {total} are so by chance."
+        f"Adding synthetic images to real ones raised the AUROC for sure in {better} of {total}"
+        f" comparisons, lowered it for sure in {worse}, in {total - better - worse} nothing can be"
+        f" shown; by chance about {0.025 * total:.0f} would seem sure either way."
     )
