@@ -331,8 +331,21 @@ def test_held_out_images_of_training_patients_are_left_out(parts):
     null, left_out = null_of(replace(parts, held_out=mixed), AuditOptions())
     assert left_out["left_out_same_patient"] == 5
     assert len(null) == 30
+    assert left_out["of_unknown_patients"] == 0
     with pytest.raises(InvalidInput, match="no held-out image"):
         null_of(replace(parts, held_out=scenes(range(5))), AuditOptions())
+
+
+def test_images_of_unknown_patients_set_no_threshold_where_others_are_enough(parts):
+    held = scenes(range(1000, 1320), name="held")
+    for item in held.items[:21]:
+        object.__setattr__(item, "patient", item.name)
+    null, left_out = null_of(replace(parts, held_out=held), AuditOptions())
+    assert left_out["left_out_unknown_patient"] == 21
+    assert all(item.patient_known for item in null.items)
+    few = held.take(range(100))
+    null, left_out = null_of(replace(parts, held_out=few), AuditOptions())
+    assert (len(null), left_out["of_unknown_patients"]) == (100, 21)
 
 
 def test_folders_are_read_and_what_cannot_be_is_said(tmp_path):

@@ -228,7 +228,8 @@ def _conditions(report: Mapping[str, Any]) -> Table:
         ("files that could not be read", unread),
         ("held-out images left out", f"{held['left_out_same_patient']} of people trained on,"
          f" {held['left_out_same_file']} files and {held['left_out_same_picture']} pictures that"
-         " are training images"),
+         f" are training images, {held['left_out_unknown_patient']} of unknown patients"),
+        ("held-out images that may be of people trained on", held["of_unknown_patients"]),
         ("kinds without held-out images", ", ".join(held["kinds_without_null"]) or "none"),
         ("digest of the synthetic images", report["synthetic"]["digest"]),
         ("time", f"{cost['core_seconds']:.0f} core-seconds, {cost['seconds_a_pair']:.2g} a pair"),

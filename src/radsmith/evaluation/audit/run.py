@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.audit.copies import (
     ALIGNED,
+    LEAST_NEGATIVES,
     Look,
     Standard,
     Thresholds,
@@ -130,13 +131,21 @@ def _cost(seconds: float, looked: float, pairs: int) -> dict[str, Any]:
 
 
 def null_of(parts: Parts, options: AuditOptions) -> tuple[ImageSet, dict[str, Any]]:
-    """Held-out images of other patients, of the synthetic images' kinds where they are labelled."""
+    """Held-out images of other patients, of the synthetic images' kinds where they are labelled.
+
+    An image of which no patient is known may be of one who was trained on (data sets without
+    numbers have neighbouring slices on both sides): it is taken only where the others are few.
+    """
     known = {item.patient for item in parts.training.items}
     same = {item.sha256 for item in parts.training.items}
     wanted = Counter(item.kind for item in parts.synthetic.items)
     items = parts.held_out.items
     strangers = [i for i, it in enumerate(items) if it.patient not in known]
     fresh = [i for i in strangers if items[i].sha256 not in same]
+    sure = [i for i in fresh if items[i].patient_known]
+    unsure = len(fresh) - len(sure)
+    if len(sure) >= LEAST_NEGATIVES:
+        fresh = sure
     labelled = {items[i].kind for i in fresh} & set(wanted)
     rng = np.random.default_rng([options.seed, 3])
     chosen: list[int] = []
@@ -151,7 +160,9 @@ def null_of(parts: Parts, options: AuditOptions) -> tuple[ImageSet, dict[str, An
         )
     return parts.held_out.take(chosen), {
         "left_out_same_patient": len(items) - len(strangers),
-        "left_out_same_file": len(strangers) - len(fresh),
+        "left_out_same_file": len(strangers) - len(sure) - unsure,
+        "left_out_unknown_patient": unsure if fresh is sure else 0,
+        "of_unknown_patients": 0 if fresh is sure else unsure,
         "kinds_without_null": sorted(set(wanted) - labelled) if labelled else [],
     }
 

@@ -48,6 +48,11 @@ class Item:
     concepts: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def patient_known(self) -> bool:
+        """Whether the patient is told from that of every other image."""
+        return self.patient != self.name
+
 
 class ImageSet(Sequence[NDArray[np.floating]]):
     """Images (height, width) in 0-1 with their items; unread: files that could not be read."""
