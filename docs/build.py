@@ -12,6 +12,7 @@ import click
 
 from radsmith.cli import cli
 from radsmith.engines.model_files import SIDECAR, default_folder
+from radsmith.evaluation.audit.page import audit_tables
 from radsmith.evaluation.rebuild_page import rebuild_tables
 from radsmith.evaluation.report_page import evaluation_tables
 from radsmith.generation.plan import WEAK
@@ -60,6 +61,7 @@ def model_card() -> str:
         f"| near-copies |\n|---|---|---|---|---|---|---|---|\n{rows}"
     )
     parts.append(_measured())
+    parts += _audited(facts["digest"])
     parts.append(_coverage(facts))
     parts.append(_sources(facts))
     return "\n\n".join(parts) + "\n"
@@ -101,6 +103,23 @@ def _measured() -> str:
     )
     parts += [_table(table) for table in rebuild_tables(rebuilt)]
     return "\n\n".join(parts)
+
+
+def _audited(digest: str) -> list[str]:
+    """The privacy audit of the shipped model, where one was kept; with a word where it is of
+    another model."""
+    path = HERE / "audit.json"
+    if not path.is_file():
+        return []
+    report = json.loads(path.read_text(encoding="utf-8"))
+    other = "" if report["model"] == digest else f" (of an earlier model, `{report['model'][:12]}`)"
+    parts = [
+        f"## Privacy audit\n\n**{report['verdict']['sentence']}**\n\n`radsmith audit`"
+        f" {report['made'][:10]}{other}: {report['synthetic']['images']} synthetic images against"
+        f" {report['training']['images']:,} training images; {report['verdict']['rule']}"
+        " See [audit](audit.md)."
+    ]
+    return parts + [_table(table) for table in audit_tables(report)]
 
 
 def _table(table: Table) -> str:

@@ -120,8 +120,18 @@ ROOMS = (
     Room(
         "evaluation",
         {"numpy"},
-        {"judge_files", "octave_page", "real_files", "rebuild_page", "report_page"},
         {
+            "judge_files",
+            "octave_page",
+            "real_files",
+            "rebuild_page",
+            "report_page",
+            "audit.files",
+            "audit.looking",
+        }
+        | {"audit.run", "audit.search", "audit.sets", "utility.files", "utility.leakage"},
+        {
+            "audit.detector": {"onnxruntime"},
             "baselines": {"cv2", "skimage"},
             "features": {"onnxruntime"},
             "judge": {"onnxruntime"},

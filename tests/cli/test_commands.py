@@ -17,6 +17,7 @@ assert all(CliRunner().invoke(cli, [name, "--help"]).exit_code == 0 for name in 
 print(json.dumps(sorted(sys.modules)))
 """
 GONE = {  # a command, asked of what is not there
+    "audit": ["gone", "--train", "gone", "--held-out", "gone"],
     "augment": ["gone", "--target", "9"],
     "deidentify": ["gone", "-o", "out"],
     "evaluate": ["--data", "gone"],
@@ -35,6 +36,7 @@ GONE = {  # a command, asked of what is not there
     "report": ["gone.txt"],
     "simulate": ["gone", "-o", "out"],
     "train": ["gone.toml"],
+    "train-detector": ["gone", "-o", "out"],
     "vary": ["gone.png"],
     "change": ["gone.png", "--add", "pneumonia"],
 }

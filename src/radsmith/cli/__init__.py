@@ -10,6 +10,7 @@ import click
 
 from radsmith import __version__
 from radsmith.cli import (
+    auditing,
     augmenting,
     editing,
     finetuning,
@@ -22,6 +23,7 @@ from radsmith.cli import (
     reviewing,
     serving,
     training,
+    usefulness,
 )
 from radsmith.cli.terminal import one_line
 from radsmith.errors import RadsmithError, Unavailable
@@ -35,7 +37,7 @@ def cli() -> None:
 
 _PARTS = (review_demo, review_results)  # of the group `review`: importing them is enough
 _MODULES = [making, editing, importing, augmenting, finetuning, measuring, training]
-_MODULES += [releasing, serving]
+_MODULES += [auditing, releasing, serving]
 for _module in _MODULES:
     _own = [c for c in vars(_module).values() if isinstance(c, click.Command)]
     _inner = [
@@ -45,6 +47,7 @@ for _module in _MODULES:
         if _command not in _inner:
             cli.add_command(_command)
 cli.add_command(reviewing.review)
+measuring.evaluate.add_command(usefulness.utility)
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from radsmith.evaluation.rebuild import RebuildOptions
 
 
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Real images.")
+@click.group(invoke_without_command=True, subcommand_metavar="[utility …]")
+@click.option("--data", type=click.Path(path_type=Path), help="Real images; required.")
 @out("report")
 @click.option("--split", type=click.Choice(("test", "train")), default="test")
 @click.option("--features", default="judge,pixels", help="judge, pixels, paths to .onnx encoders.")
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def evaluate(
     context: click.Context,
-    data: Path,
+    data: Path | None,
     folder: Path,
     split: Literal["test", "train"],
     features: str,
@@ -65,8 +65,13 @@ def evaluate(
     """Compare a model's images with real ones.
 
     DATA holds test.csv and train.csv with their tar shards. Writes index.html, report.json and
-    samples.png; with --octaves, octaves.html and octaves.json.
+    samples.png; with --octaves, octaves.html and octaves.json. Whether synthetic images help to
+    train classifiers is measured by `radsmith evaluate utility`.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if data is None:
+        raise click.UsageError("Missing option '--data'.")
     from radsmith.api.data import evaluate as measure
     from radsmith.api.model import Model
     from radsmith.datasets.corpus import read_manifest

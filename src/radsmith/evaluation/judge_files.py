@@ -41,15 +41,20 @@ def load_spaces(names: str, judge: Judge) -> dict[str, Space]:
         elif name == "pixels":
             found[name] = pixel_space
         elif name.endswith(".onnx"):
-            path = Path(name).expanduser()
-            sidecar = path.with_suffix(".json")
-            config = _config(sidecar) if sidecar.is_file() else {}
-            found[path.stem] = onnx_space(read_bytes(path), config)
+            stem, encode = load_encoder(Path(name).expanduser())
+            found[stem] = encode
         else:
             raise InvalidInput(
                 f"no feature space “{name}”: there are judge, pixels and paths to .onnx files"
             )
     return found
+
+
+def load_encoder(path: Path) -> tuple[str, Space]:
+    """The name and the space of an ONNX encoder, by the JSON file beside it where there is one."""
+    sidecar = path.with_suffix(".json")
+    config = _config(sidecar) if sidecar.is_file() else {}
+    return path.stem, onnx_space(read_bytes(path), config)
 
 
 def _config(path: Path) -> dict[str, Any]:

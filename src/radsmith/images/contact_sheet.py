@@ -123,8 +123,11 @@ def contact_page(
     groups: Sequence[Group],
     files: Sequence[str] | None = None,
     tables: Sequence[Table] = (),
+    lead: Sequence[str] = (),
 ) -> str:
     """One HTML page that needs nothing but itself and `files`; tables come first.
+
+    lead: paragraphs above everything else, the first of them large.
 
     files: one relative link per tile, in order over all groups. PNG, JPEG and WebP files are
     shown from there; for other files, or without `files`, a preview is embedded.
@@ -134,7 +137,11 @@ def contact_page(
     if files is not None and len(files) != total:
         raise InvalidInput(f"expected {total} files, one per tile, got {len(files)}")
     links = iter([""] * total if files is None else [_link(file) for file in files])
-    body = "".join(chain.from_iterable(_table(table) for table in tables))
+    body = "".join(
+        f'<p class="{"lead" if first == 0 else "under"}">{escape(text)}</p>\n'
+        for first, text in enumerate(lead)
+    )
+    body += "".join(chain.from_iterable(_table(table) for table in tables))
     body += "".join(chain.from_iterable(_section(group, links) for group in groups))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -263,6 +270,8 @@ h1 { font-size: 1.15rem; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1rem; font-weight: 600; margin: 1.4rem 0 .6rem; overflow-wrap: anywhere; }
 .mark, footer { color: var(--mark); margin: 0; font-weight: 600; }
 main { padding: 0 1.2rem; }
+.lead { font-size: 1.3rem; font-weight: 600; max-width: 60rem; margin: 1.2rem 0 .8rem; }
+.under { max-width: 60rem; margin: .5rem 0; }
 section > .table { display: block; overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; white-space: nowrap;
