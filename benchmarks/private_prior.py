@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from radsmith.evaluation.audit.sets import read_set
-from radsmith.evaluation.judge import letterboxed
 from radsmith.files import cache_folder
+from radsmith.images.letterbox import letterboxed
 from radsmith.training.private_moments import private_moments, usable_directions, variance_held
 
 SIDE, LOW, HELD = 32, 12, 32

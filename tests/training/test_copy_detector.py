@@ -9,7 +9,7 @@ import torch
 from radsmith.datasets.corpus import Corpus
 from radsmith.evaluation.audit.detector import SIDE
 from radsmith.evaluation.audit.files import load_detector
-from radsmith.evaluation.judge import letterboxed
+from radsmith.images.letterbox import letterboxed
 from radsmith.training.copy_detector import (
     FEATURES,
     DetectorNetwork,

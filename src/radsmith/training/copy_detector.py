@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsmith.datasets.corpus import Contents, Corpus
+from radsmith.datasets.corpus import Corpus, contents
 from radsmith.editing.operations import Source, Task, vary
 from radsmith.engines.engine import Engine
 from radsmith.evaluation.audit.detector import NAME, SIDE
@@ -111,10 +111,10 @@ def varied_images(
 ) -> Varied:
     """Each image redrawn once, at a strength of 0.1-0.5."""
     rng = np.random.default_rng([seed, 1])
-    contents = Contents(corpus)
+    pictures = contents(corpus)
     made = np.zeros((len(index), *corpus.pixels.shape[1:]), np.uint8)
     for k, i in enumerate(index):
-        levels = np.round(contents[int(i)] * 255).astype(np.uint8)
+        levels = np.round(pictures[int(i)] * 255).astype(np.uint8)
         request = Request(prompt="", seed=seed + k, settings=Settings())
         task = Task(engine=engine, planned=None, request=request, created="")
         source = Source(image=Image(pixels=levels, unit="stored value"))

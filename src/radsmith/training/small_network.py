@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsmith.evaluation.features import Images
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.utility.arms import Learner, Training
+from radsmith.images.letterbox import letterboxed
 
 SIDE = 64
 

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.evaluation.judge import letterboxed
+from radsmith.images.letterbox import letterboxed
 
 Array = NDArray[np.float32]
 SIDE = 64

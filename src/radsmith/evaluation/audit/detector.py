@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.evaluation.features import Images
-from radsmith.evaluation.judge import letterboxed
+from radsmith.images.letterbox import letterboxed
 
 NAME = "copies"
 """Of its files in the weights folder."""

@@ -24,8 +24,8 @@ from radsmith.evaluation.audit.request import AuditOptions, Parts
 from radsmith.evaluation.audit.risks import inference, linkability, recognised, singling_out
 from radsmith.evaluation.audit.search import AuditSpace, Tell, nearest_of
 from radsmith.evaluation.audit.sets import ImageSet, Item
-from radsmith.evaluation.judge import letterboxed
 from radsmith.evaluation.metrics import ssim_parts
+from radsmith.images.letterbox import letterboxed
 
 Array = NDArray[np.float64]
 STRENGTH = 0.3

@@ -14,7 +14,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.datasets.corpus import Contents, Corpus, Row, load_corpus, read_manifest
+from radsmith.datasets.corpus import Corpus, Row, contents, load_corpus, read_manifest
 from radsmith.datasets.entry import is_synthetic
 from radsmith.datasets.labels import concepts_of
 from radsmith.editing.files import open_source
@@ -141,7 +141,7 @@ def _of_data_set(where: Path, role: Role, manifests: Sequence[str], cache: Path)
     if len(kept) != len(corpus):
         raise InvalidInput(f"{where / split}.csv marks its test images synthetic: nothing to read")
     items = [_item(row, corpus, i) for i, row in enumerate(kept)]
-    whole = ImageSet(items, Contents(corpus).__getitem__)
+    whole = ImageSet(items, contents(corpus).__getitem__)
     if role == "synthetic" and marked:
         return whole.take([i for i, row in enumerate(kept) if is_synthetic(row)])
     return whole
