@@ -15,7 +15,7 @@ from radsmith.server.jobs.deleting import Deleting
 from radsmith.server.jobs.drawing import npy_of
 from radsmith.server.jobs.history import History
 from radsmith.server.jobs.keeping import UPLOAD
-from radsmith.server.jobs.queue import Jobs, Made, NewBatch
+from radsmith.server.jobs.queue import Jobs, MadeImage, NewBatch
 from radsmith.server.store.blobs import Blobs
 from radsmith.server.store.database import Database
 from radsmith.server.store.settings import Limits
@@ -34,7 +34,7 @@ class Place:
 
     def made(self, number):
         data = npy_of(np.full((2, 3), number, np.uint8))
-        return Made(unit="stored value", width=3, height=2, spacing=None, window=None,
+        return MadeImage(unit="stored value", width=3, height=2, spacing=None, window=None,
                     record="{}", data=data), self.blobs.put(data)  # fmt: skip
 
     def uploaded(self, number, owner="local"):
