@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 
 from radsmith.cli.reviewing import PATH, bar, review
 from radsmith.errors import InvalidInput, RadsmithError
@@ -96,6 +95,7 @@ def _draw(folder: Path) -> None:
 
 def _plant(images: Path, folder: Path) -> None:
     """Every fourth image again with a patch of its middle turned round: a known defect."""
+    import numpy as np
     from PIL import Image
 
     from radsmith.files import prepare_folder
