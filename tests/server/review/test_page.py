@@ -200,7 +200,7 @@ def test_settling_what_readers_differ_on(browser, server):
     wait(browser, lambda: ready(browser))
     wait(browser, lambda: text(browser, "count") == "2 cases to settle")
     told = text(browser, "form")
-    assert "They differ in: verdict, realism, anatomy" in told
+    assert "They differ in: verdict, anatomy, realism" in told
     assert "doubled rib" in told
     assert "ann" not in told
     assert "bob" not in told

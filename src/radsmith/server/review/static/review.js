@@ -136,4 +136,5 @@ addEventListener("keydown", (event) => {
   if (event.key === "?") { event.preventDefault(); $("help").showModal(); } else reading?.key(event);
 });
 
+addEventListener("hashchange", start); // an address of another study or part was opened
 start();
