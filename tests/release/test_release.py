@@ -296,6 +296,9 @@ def test_a_log_out_of_order_shuts_the_gate(images, tmp_path, key):
     log.write_text("".join(json.dumps(e) + "\n" for e in chain))
     bundled(images, tmp_path / "b", key, accepted=accepted)
     assert (tmp_path / "b/data/review-log.jsonl").read_bytes() == log.read_bytes()
+    done = bundled(images, tmp_path / "without", key, accepted=accepted, log=False)
+    assert not (tmp_path / "without/data/review-log.jsonl").exists()
+    assert done.said["review"]["log_head"] == previous
     log.write_text("".join(json.dumps(e) + "\n" for e in chain[::-1]))
     with pytest.raises(InvalidInput, match="does not follow"):
         bundled(images, tmp_path / "c", key, accepted=accepted)
