@@ -6,6 +6,8 @@ from the page cache. Seconds are of the wall, then of this process's processors.
 """
 
 import argparse
+import csv
+import json
 import os
 import tempfile
 import time
@@ -18,10 +20,21 @@ from radsmith.generation.plan import plan
 from radsmith.images.image import Image
 from radsmith.images.pictures import png_bytes
 from radsmith.images.provenance import Generation
-from radsmith.marks.keys import make_key
+from radsmith.marks.keys import SigningKey, make_key
+from radsmith.release.bag import TAG_MANIFEST, close_bag
 from radsmith.release.integrity import Trust, check_integrity
+from radsmith.release.layout import (
+    DESCRIPTION,
+    FIRST_PAGE,
+    PROVENANCE,
+    PUBLIC_KEY,
+    SCORECARD,
+    SIGNATURE,
+    TABLE,
+)
 from radsmith.release.request import ReleaseRequest
 from radsmith.release.run import release
+from radsmith.release.statement import RELEASE, sealed, statement
 from radsmith.release.verify import VerifyRequest, verify
 
 PROMPT = "chest x-ray, PA view, adult, normal"
@@ -44,6 +57,36 @@ def write_source(folder: Path, count: int) -> None:
         )  # fmt: skip
         data = png_bytes(Image(pixels=pixels, spacing=(1.0, 1.0)), record)
         (folder / f"image-{seed:06d}.png").write_bytes(data)
+
+
+def multiply(bundle: Path, times: int, key: SigningKey) -> None:
+    """Every image this many times, under other names on the same side, and the bag closed anew."""
+    said = dict(check_integrity(bundle, Trust(key=key.public)).said)
+    data = bundle / "data"
+    lines = [json.loads(line) for line in (data / PROVENANCE).read_text().splitlines()]
+    with (data / TABLE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    named = []
+    for k in range(times):
+        for row, line in zip(rows, lines, strict=True):
+            path = f"{row['file'].removesuffix('.png')}-{k}.png"
+            (data / path).write_bytes((data / row["file"]).read_bytes())
+            named.append((row | {"file": path}, line | {"file": path}))
+    for row in rows:
+        (data / row["file"]).unlink()
+    with (data / TABLE).open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for row, _ in named)
+    (data / PROVENANCE).write_text("".join(json.dumps(line) + "\n" for _, line in named))
+    said["counts"] = {name: n * times for name, n in said["counts"].items()}
+    card = json.loads((data / SCORECARD).read_text())
+    (data / SCORECARD).write_text(json.dumps(card | {"set": said["counts"]}))
+    (data / DESCRIPTION).write_text(json.dumps(said))
+    tags = {PUBLIC_KEY: key.public.to_bytes()}
+    digest = close_bag(bundle, {}, tags)
+    (bundle / FIRST_PAGE).unlink()
+    (bundle / SIGNATURE).write_bytes(sealed(statement(RELEASE, {TAG_MANIFEST: digest}, said), key))
 
 
 def evict(folder: Path) -> None:
@@ -74,19 +117,19 @@ def main() -> None:
     """Make a bundle, read it, verify it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-n", type=int, default=10_000)
-    parser.add_argument("--dicom", action="store_true")
+    parser.add_argument("--times", type=int, default=10, help="copies of each image that is made")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_source(folder / "source", asked.n)
+        write_source(folder / "source", asked.n // asked.times)
         key = make_key(folder / "a.key", "benchmark")
         request = ReleaseRequest(
             source=folder / "source", out=folder / "bundle", title="benchmark", judged=False,
             without_review=True, without_audit=True, credentials=False,
-            formats=("dicom",) if asked.dicom else (),
         )  # fmt: skip
         spent, _ = seconds(release, request, key, MADE, lambda *_: None)
         print(f"release: {spent}")
+        multiply(folder / "bundle", asked.times, key)
         trust = Trust(key=key.public)
         check = VerifyRequest(bundle=folder / "bundle", trust=trust, sample=0)
         for where in ("disk", "page cache", "disk", "page cache"):

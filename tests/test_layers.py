@@ -78,7 +78,7 @@ ROOMS = (
             "openai_engine": {"PIL", "httpx"},
         },
     ),
-    Room("generation", world={"prompt_list", "run"}),
+    Room("generation", world={"prompt_list", "run"}, more={"run": {"numpy"}}),
     Room("editing", {"numpy"}, {"files"}, {"files": {"PIL"}}),
     Room(
         "datasets",

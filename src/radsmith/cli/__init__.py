@@ -27,8 +27,9 @@ def cli() -> None:
     """Make synthetic radiology images from short prompts. Not for diagnosis."""
 
 
-_MODULES = (making, editing, importing, augmenting, finetuning, measuring, training)
-_MODULES += (releasing, serving)
+_MODULES = (
+    making, editing, importing, augmenting, finetuning, measuring, training, releasing, serving,
+)  # fmt: skip
 for _module in _MODULES:
     _own = [c for c in vars(_module).values() if isinstance(c, click.Command)]
     _inner = [

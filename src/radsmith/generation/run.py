@@ -13,6 +13,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
@@ -82,7 +84,7 @@ def _run(job: Job, model: Choice, force: bool) -> Outcome:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         image, record = make(engine, job.plan, job.request, created)
         if job.marks.watermark:
-            image = replace(image, pixels=marked(image.pixels))
+            image = replace(image, pixels=marked(image.pixels.astype(np.float32)))
             record = replace(record, pixels_sha256=image.digest())
         for name, path in zip(job.formats, job.files, strict=True):
             _write(name, path, image, record, job.plan)
