@@ -30,7 +30,7 @@ GONE = {  # a command, asked of what is not there
     "inspect": ["gone.png"],
     "interpolate": ["gone.png", "gone.png"],
     "judge": ["gone", "-o", "out"],
-    "release": ["gone", "-o", "out", "--title", "x", "--without-review", "--without-audit"],
+    "release": ["gone", "-o", "out", "--title", "x", "--key", "gone.key"],
     "verify": ["gone", "--any-signer"],
     "outpaint": ["gone.png", "--left", "9"],
     "report": ["gone.txt"],

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import replace
+from hashlib import sha256
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -294,6 +296,9 @@ def test_a_log_out_of_order_shuts_the_gate(images, tmp_path, key):
     log.write_text("".join(json.dumps(e) + "\n" for e in chain))
     bundled(images, tmp_path / "b", key, accepted=accepted)
     assert (tmp_path / "b/data/review-log.jsonl").read_bytes() == log.read_bytes()
+    done = bundled(images, tmp_path / "without", key, accepted=accepted, log=False)
+    assert not (tmp_path / "without/data/review-log.jsonl").exists()
+    assert done.said["review"]["log_head"] == previous
     log.write_text("".join(json.dumps(e) + "\n" for e in chain[::-1]))
     with pytest.raises(InvalidInput, match="does not follow"):
         bundled(images, tmp_path / "c", key, accepted=accepted)
@@ -311,6 +316,41 @@ def test_a_study_needs_the_review_room_or_its_verdicts(images, tmp_path, key, mo
     monkeypatch.setitem(sys.modules, "radsmith.review.accepted", None)  # as where it is missing
     with pytest.raises(Unavailable, match="--accepted"):
         bundled(tmp_path, tmp_path / "b", key, without_review=False)
+
+
+def test_a_study_releases_what_it_accepted_wherever_that_lies(images, tmp_path, key, monkeypatch):
+    """By the review room's own function, here one that answers as it does."""
+    log = {"event": "opened", "previous": "0" * 64}
+    log["hash"] = hash_of(log)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/review-log.jsonl").write_text(json.dumps(log) + "\n")
+    files = sorted(images.glob("*.png"))[:2]
+
+    def accepted(study, rule):
+        return SimpleNamespace(
+            rule=rule,
+            study=study.name,
+            log_head=log["hash"],
+            images=[
+                SimpleNamespace(
+                    path=f, sha256=sha256(f.read_bytes()).hexdigest(), verdict="accept", reads=3
+                )
+                for f in files
+            ],
+            rejected=2,
+            undecided=2,
+            simulated=("robot-2",),
+        )
+
+    room = SimpleNamespace(accepted=accepted)
+    monkeypatch.setitem(sys.modules, "radsmith.review", SimpleNamespace(accepted=room))
+    monkeypatch.setitem(sys.modules, "radsmith.review.accepted", room)
+    asked = {"without_review": False, "rule": "all"}
+    done = bundled(tmp_path / "study", tmp_path / "b", key, **asked)
+    assert sorted(i.record.seed for i in done.facts.items) == [0, 1]
+    assert {i.reads for i in done.facts.items} == {3}
+    assert done.said["review"] == {"study": "study", "rule": "all", "log_head": log["hash"]}
+    assert "robot-2" in done.said["remarks"][0]
 
 
 def test_the_audit_must_be_of_these_images_and_not_older(images, tmp_path, key):

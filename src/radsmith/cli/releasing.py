@@ -1,4 +1,4 @@
-"""Commands of releases: release (bundle, withdraw, send), verify."""
+"""Commands of releases: release (bundle, withdraw, send), verify, key release."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radsmith.cli.options import ENGINE
+from radsmith.cli.serving import key
 from radsmith.errors import NotFound
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def release() -> None:
 @click.option("--judge/--no-judge", "judged", default=True, help="Ask the judge for the scorecard.")
 @click.option("--credentials/--no-credentials", default=True, help="Sign each image (C2PA).")
 @click.option("--watermark", is_flag=True, help="Mark the pixels; not for training sets.")
+@click.option("--log/--no-log", default=True, help="Take the review log along: it names readers.")
 @KEY
 def bundle(key_file: Path | None, bits: str, **options: Any) -> None:
     """Make a bundle of SOURCE: only images that readers accepted and an audit looked at."""
@@ -79,7 +81,7 @@ def bundle(key_file: Path | None, bits: str, **options: Any) -> None:
     request = ReleaseRequest(bits=int(bits), version=version, **options)
     if not request.source.exists():
         raise NotFound(f"nothing at {request.source}: a study, a data set or a folder of images")
-    key = load_key(key_file)
+    signing = load_key(key_file)
     judge = real = None
     if request.judged:
         from radsmith.evaluation.judge_files import load_judge
@@ -98,7 +100,7 @@ def bundle(key_file: Path | None, bits: str, **options: Any) -> None:
         def tell(what: str, done: int, of: int) -> None:
             status.update(f"{what}: {done} of {of}" if of > 1 else what)
 
-        done = make(request, key, made, tell, judge, real)
+        done = make(request, signing, made, tell, judge, real)
     click.echo(done.folder)
     say_released(console, done)
 
@@ -181,6 +183,20 @@ def send(bundle: Path, to: str, report: Path | None) -> None:
     if done.refused:
         console.print(f"{len(done.refused):,} were refused: see {path}", soft_wrap=True)
         sys.exit(1)
+
+
+@key.command("release")
+@click.option("--signer", required=True, help="Who signs: name and institution, shown to all.")
+@click.option("-o", "path", type=FILE, help="Default: ~/.config/radsmith.")
+def key_release(signer: str, path: Path | None) -> None:
+    """Make the key that signs releases and content credentials; show its fingerprint."""
+    from radsmith.marks.keys import default_key, make_key, public_path
+
+    path = path or default_key()
+    made = make_key(path, signer)
+    click.echo(f"{path}: keep it secret; it has no password")
+    click.echo(f"{public_path(path)}: give it to whoever gets bundles")
+    click.echo(f"{made.public.fingerprint}  {made.public.signer}")
 
 
 @click.command()

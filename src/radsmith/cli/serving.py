@@ -176,20 +176,6 @@ def _sign_on(sso: tuple[str, str] | None) -> SignOn | None:
     return SignOn(issuer=sso[0], client=sso[1], secret=secret)
 
 
-@key.command("release")
-@click.option("--signer", required=True, help="Who signs: name and institution, shown to all.")
-@click.option("-o", "path", type=click.Path(path_type=Path), help="Default: ~/.config/radsmith.")
-def key_release(signer: str, path: Path | None) -> None:
-    """Make the key that signs releases and content credentials; show its fingerprint."""
-    from radsmith.marks.keys import default_key, make_key, public_path
-
-    path = path or default_key()
-    made = make_key(path, signer)
-    click.echo(f"{path}: keep it secret; it has no password")
-    click.echo(f"{public_path(path)}: give it to whoever gets bundles")
-    click.echo(f"{made.public.fingerprint}  {made.public.signer}")
-
-
 def _usual_workers(engine: str | None) -> int:
     """A process a core; one where each would load a pipeline of gigabytes."""
     large = (engine or "").startswith("diffusers")

@@ -20,7 +20,7 @@ from radsmith.release.items import (
 )
 from radsmith.release.renditions import shown
 from radsmith.release.request import ReleaseRequest
-from radsmith.release.sources import Candidate, finding_of, gather
+from radsmith.release.sources import Candidate, check_folder, finding_of, gather
 
 Tell = Callable[[str, int, int], None]
 """What is being done, how many are done, of how many."""
@@ -39,11 +39,13 @@ class Chosen:
 
 def choose(request: ReleaseRequest, tell: Tell) -> Chosen:
     """Pass the gates. Raises InvalidInput where a gate is shut, or nothing is left."""
-    gathered = gather(request.source)
-    left_out, kept = gathered.left_out, list(gathered.images)
+    check_folder(request.source)
     review = None
     if not request.without_review:
         review = read_review(request.source, request.accepted, request.rule)
+    gathered = gather((review and review.folder) or request.source)
+    left_out, kept = gathered.left_out, list(gathered.images)
+    if review is not None:
         kept = [c for c in kept if c.sha256 in review.accepted]
         left_out["without an accepting verdict"] += len(gathered.images) - len(kept)
         missing = len(review.accepted) - len({c.sha256 for c in kept})

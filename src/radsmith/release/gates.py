@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ class Review:
     """What readers decided. accepted: SHA-256 of a file to its verdict and reads.
 
     log: the lines of the hash-chained review log, "" where none lay there.  simulated: readers that
-    are programs.
+    are programs.  folder: where the accepted images of a study lie, None where that is not told.
     """
 
     rule: str
@@ -39,6 +40,7 @@ class Review:
     undecided: int
     log: bytes = b""
     simulated: tuple[str, ...] = ()
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +185,7 @@ def _from_study(source: Path, rule: str) -> Review:
         str(i.sha256): {"file": Path(i.path).name, "verdict": i.verdict, "reads": i.reads}
         for i in told.images
     }
+    folders = [Path(i.path).resolve().parent for i in told.images]
     review = Review(
         rule=str(told.rule),
         study=str(told.study),
@@ -192,6 +195,7 @@ def _from_study(source: Path, rule: str) -> Review:
         undecided=int(getattr(told, "undecided", 0)),
         log=read_bytes(source / REVIEW_LOG),
         simulated=tuple(getattr(told, "simulated", ())),
+        folder=Path(os.path.commonpath(folders)) if folders else None,
     )
     _check_log(review, source / REVIEW_LOG)
     return review

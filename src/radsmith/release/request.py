@@ -18,7 +18,8 @@ class ReleaseRequest:
     accepted, audit: files of verdicts and audit where they do not lie with the source.
     without_…: what is waived by name.  source_pixels: let edits of images that are not in the
     release leave, with the pixels of their sources.  real: a data set to measure against.
-    bits: of the PNGs.  credentials: sign the images themselves (C2PA).
+    log: take the review log along, which names readers.  bits: of the PNGs.
+    credentials: sign the images themselves (C2PA).
     """
 
     source: Path
@@ -41,6 +42,7 @@ class ReleaseRequest:
     judged: bool = True
     credentials: bool = True
     watermark: bool = False
+    log: bool = True
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in FORMATS]

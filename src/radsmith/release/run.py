@@ -136,7 +136,7 @@ def _describe(
         verdicts |= {"accepted": str(len(facts.review.accepted))}
         verdicts |= {"rejected": str(facts.review.rejected)}
         files["review.json"] = _json(verdicts | {"undecided": str(facts.review.undecided)})
-        if facts.review.log and not _names_a_source(facts, facts.review.log):
+        if request.log and facts.review.log and not _names_a_source(facts, facts.review.log):
             files[REVIEW_LOG] = facts.review.log
     for name, content in files.items():
         (data / name).write_bytes(content)

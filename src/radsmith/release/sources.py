@@ -68,10 +68,7 @@ def gather(source: Path) -> Gathered:
 
     Raises NotFound where there is no such folder, InvalidInput where nothing can be released.
     """
-    if not source.exists():
-        raise NotFound(f"no such folder: {source}")
-    if not source.is_dir():
-        raise InvalidInput(f"{source} is a file; release a folder, a study or a data set")
+    check_folder(source)
     found = Gathered()
     data_set = any((source / name).is_file() for name in _MANIFESTS)
     for candidate in _of_data_set(source, found) if data_set else _of_folder(source, found):
@@ -84,6 +81,14 @@ def gather(source: Path) -> Gathered:
             " with radsmith generate"
         )
     return found
+
+
+def check_folder(source: Path) -> None:
+    """Raise NotFound where there is nothing, InvalidInput for a file."""
+    if not source.exists():
+        raise NotFound(f"no such folder: {source}")
+    if not source.is_dir():
+        raise InvalidInput(f"{source} is a file; release a folder, a study or a data set")
 
 
 def _of_folder(source: Path, found: Gathered) -> Iterator[Candidate]:
