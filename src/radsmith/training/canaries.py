@@ -218,6 +218,7 @@ def _tuned(request: CanaryRequest, data: Path, work: Path, tell: Tell) -> Choice
                 rank=request.rank,
                 steps=request.steps,
                 minutes=24 * 60,
+                replay=min(256, 16 * request.steps),
                 seed=request.seed,
                 previews=1,
             ),

@@ -144,7 +144,7 @@ def quantile_regression(facts: Array, losses: Array, rate: float, steps: int = 4
         each = 1 / (2 * (np.abs(rest) + scale * max(1e-4, 0.1 * 0.97**step)))
         left = (table * each[:, None]).T @ table + 1e-8 * np.eye(len(weights))
         right = table.T @ (each * losses + (rate - 0.5))
-        new = np.asarray(np.linalg.solve(left, right), np.float64)
+        new: Array = np.asarray(np.linalg.solve(left, right), np.float64)
         done = float(np.abs(new - weights).max()) < 1e-7 * scale
         weights = new
         if done and step > 100:

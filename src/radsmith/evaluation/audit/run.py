@@ -80,9 +80,14 @@ def audit(parts: Parts, folder: Path, options: AuditOptions, tell: Tell) -> Audi
         "not_tested": list(NOT_TESTED),
         "options": vars(options),
     }
+    pairs = _shown(parts, synthetic, over)
+    report["nearest_pairs"] = [
+        {"file": name, "nearest": nearest, "score": round(score, 3)}
+        for name, nearest, score, _, _ in pairs
+    ]
     compared = (len(synthetic) + len(null)) * len(parts.training)
     report["cost"] = _cost(time.process_time() - began, looked, compared)
-    return Audit(report=report, pairs=_shown(parts, synthetic, over))
+    return Audit(report=report, pairs=pairs)
 
 
 def _judged(
