@@ -31,7 +31,7 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
-from radsmith.images.pictures import RECORD_KEY
+from radsmith.images.picture_reading import RECORD_KEY
 from radsmith.images.provenance import Generation
 
 SOURCE = "radsmith-synthetic"
