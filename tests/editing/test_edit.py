@@ -16,13 +16,13 @@ from radsmith.editing.operations import (
     Margins,
     Source,
     Task,
-    _range,
     change,
     inpaint,
     interpolate,
     outpaint,
     vary,
 )
+from radsmith.editing.source import _range
 from radsmith.engines.default.stages import SCALE, FinerStage
 from radsmith.engines.engine import Given, ModelFacts
 from radsmith.engines.model_files import load_engine

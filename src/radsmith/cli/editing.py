@@ -15,7 +15,22 @@ if TYPE_CHECKING:
     from radsmith.editing.files import Opened
     from radsmith.editing.operations import Edited, Mask, Task
 
-IMAGE = click.argument("image", type=click.Path(path_type=Path))
+_FRAME, _MASK_AS = "radsmith.frame", "radsmith.mask-as"
+
+
+def _kept_frame(context: click.Context, _: click.Parameter, value: int | None) -> None:
+    context.meta[_FRAME] = value
+
+
+def _kept_mask_as(context: click.Context, _: click.Parameter, value: str) -> None:
+    context.meta[_MASK_AS] = value
+
+
+def IMAGE(command: Callable[..., None]) -> Callable[..., None]:  # noqa: N802
+    """The image to edit and which of its frames, for `_open`."""
+    frame = click.option("--frame", type=int, expose_value=False, callback=_kept_frame,
+                         help="DICOM: which of several frames, from 1.")  # fmt: skip
+    return click.argument("image", type=click.Path(path_type=Path))(frame(command))
 
 
 def _common(command: Callable[..., None]) -> Callable[..., None]:
@@ -44,7 +59,10 @@ def _region(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--mask", "mask_file", type=click.Path(path_type=Path),
-                         help="Picture: white, or transparent, is drawn."),
+                         help="Picture or NPY: white, 1, paint or a hole is drawn."),
+            click.option("--mask-as", type=click.Choice(("auto", "paint", "hole")),
+                         expose_value=False, callback=_kept_mask_as, default="auto",
+                         help="What of a mask with transparency is drawn."),
             click.option("--box", help="x,y,width,height in pixels."),
             click.option("--polygon", help='Corners "x,y x,y x,y …" in pixels.'),
         )
@@ -201,21 +219,35 @@ def extend(image: Path, target: str, **options: Any) -> None:
 
 
 def _open(image: Path) -> Opened:
+    """Read the image, and say once what of its reading must be said."""
     from radsmith.editing.files import open_source
 
-    return open_source(image)
+    opened = open_source(image, click.get_current_context().meta.get(_FRAME))
+    for note in opened.source.notes:
+        click.echo(f"  ! {note}", err=True)
+    return opened
 
 
 def _mask(opened: Opened, options: dict[str, Any]) -> Mask:
-    from radsmith.editing.files import box_mask, polygon_mask, read_mask
+    from radsmith.editing.files import box_mask, polygon_mask
 
     given = [options[name] for name in ("mask_file", "box", "polygon")]
     if sum(value is not None for value in given) != 1:
         raise InvalidInput("say where: one of --mask FILE, --box x,y,w,h and --polygon")
     shape = opened.source.shape
     if options["mask_file"] is not None:
-        return read_mask(options["mask_file"], shape)
+        return _read_mask(options["mask_file"], shape)
     return box_mask(given[1], shape) if given[1] else polygon_mask(given[2], shape)
+
+
+def _read_mask(path: Path, shape: tuple[int, int]) -> Mask:
+    """Read the mask, and say how, where it can be read two ways."""
+    from radsmith.editing.files import noted_mask
+
+    mask, note = noted_mask(path, shape, click.get_current_context().meta[_MASK_AS])
+    if note:
+        click.echo(f"  ! {note}", err=True)
+    return mask
 
 
 def _tasks(opened: Opened, options: dict[str, Any]) -> list[Task]:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,77 +21,77 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from radsmith.editing.dicom import (
-    MODALITIES,
     Origin,
     distance_dicom,
     edited_dicom,
+    edited_frames,
     in_tenths,
 )
+from radsmith.editing.mask_reading import MaskAs, mask_in
 from radsmith.editing.operations import Edited, Levels, Mask, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
+from radsmith.images.dicom.signature import in_words, is_dicom
 from radsmith.images.image import Image
-from radsmith.images.pictures import (
-    is_dicom,
-    is_npy,
-    npy_bytes,
-    opened,
-    png_bytes,
-    read_picture,
-    read_record,
-)
+from radsmith.images.picture_reading import picture_in
+from radsmith.images.pictures import is_npy, npy_array, npy_bytes, png_bytes, read_record
 from radsmith.language.foreign import foreign_language
 from radsmith.language.reading import read_prompt
+
+if TYPE_CHECKING:
+    from radsmith.images.dicom.reading import Whole
 
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A file to edit. origin: of a DICOM file; uids: its SOP Class and SOP Instance."""
+    """A file to edit. origin: of a DICOM file; uids: its SOP Class and SOP Instance; whole: all of
+    it where one frame, or a gray view of its colour, is edited."""
 
     path: Path
     source: Source
     suffix: str
     origin: Origin | None = None
     uids: tuple[str, str] = ("", "")
+    whole: Whole | None = None
 
 
-def open_source(path: Path) -> Opened:
+def open_source(path: Path, frame: int | None = None) -> Opened:
     """Read PNG, JPEG, TIFF …, NPY or DICOM, told apart by content.
 
-    Raises NotFound, or InvalidInput for what cannot be edited exactly: colour, several frames,
-    NaN, NPY floats outside 0-1, compressions that cannot be undone here.
+    frame: which one of a DICOM file of several, from 1.
+    Raises NotFound, or InvalidInput for what cannot be edited exactly: colour pictures, several
+    frames and none named, NaN, NPY floats outside 0-1, compressions that cannot be undone here.
     """
     data = read_bytes(path)
     if is_dicom(data):
-        return _open_dicom(path)
+        return _open_dicom(path, frame)
+    if frame not in (None, 1):
+        raise InvalidInput(f"{path} is no DICOM file of several frames: leave --frame out")
     if is_npy(data):
         image = _npy_image(data, path)
         words = _own_words(path)
         return Opened(path=path, source=_source(image, words=words), suffix=".npy")
-    return Opened(
-        path=path, source=_source(read_picture(path), words=_own_words(path)), suffix=".png"
-    )
+    picture = picture_in(data, str(path))
+    source = replace(_source(picture.image, words=_own_words(path)), notes=picture.notes)
+    return Opened(path=path, source=source, suffix=".png")
 
 
-def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
-    """A mask picture: transparent pixels where it has any, else those above half are to be drawn.
+def read_mask(path: Path, shape: tuple[int, int], mask_as: MaskAs = "auto") -> Mask:
+    """What a mask file marks; see `noted_mask`."""
+    return noted_mask(path, shape, mask_as)[0]
+
+
+def noted_mask(path: Path, shape: tuple[int, int], mask_as: MaskAs = "auto") -> tuple[Mask, str]:
+    """What a mask picture or NPY array marks as to be drawn, and how it was read, if that must be
+    said: see `mask_reading`.
 
     shape: (height, width) of the image.  Raises InvalidInput for another size, and where nothing
-    or no clear choice is marked.
+    is marked.
     """
-    data = read_bytes(path)
-    with opened(data, path) as picture:
-        hidden = "A" in picture.getbands() or "transparency" in picture.info
-        alpha = np.asarray(picture.convert("RGBA"))[..., 3] if hidden else np.array([255])
-        if alpha.min() < 255:
-            mask = alpha == 0
-        else:
-            wide = picture.mode.startswith("I")
-            levels = np.asarray(picture if wide else picture.convert("L"))
-            mask = levels > (np.iinfo(np.uint16).max if wide else 255) / 2
-    return checked_mask(mask, shape, str(path))
+    mask, note = mask_in(read_bytes(path), str(path), mask_as)
+    return checked_mask(mask, shape, str(path)), note
 
 
 def box_mask(text: str, shape: tuple[int, int]) -> Mask:
@@ -153,9 +153,11 @@ def write_edited(
     keep_reference: bool = False,
 ) -> None:
     """The edited image in its source's kind of file; `path` ends in `source.suffix`."""
-    if source.origin is not None:
+    parents = [source.uids] if keep_reference and all(source.uids) else []
+    if source.origin is not None and source.whole is not None:
+        data = edited_frames(edited, source.whole, source.origin, prompt_words, parents)
+    elif source.origin is not None:
         after = replace(source.source, image=edited.image)
-        parents = [source.uids] if keep_reference and all(source.uids) else []
         data = edited_dicom(after, edited.record, source.origin, prompt_words, parents=parents)
     elif source.suffix == ".npy":
         data, beside = npy_bytes(edited.image, edited.record)
@@ -239,12 +241,12 @@ def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
     write_atomically(path, (json.dumps(coco, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def _open_dicom(path: Path) -> Opened:
+def _open_dicom(path: Path, frame: int | None) -> Opened:
     from radsmith.images.dicom.reading import read_dicom_image  # pydicom is slow to start
 
-    found = read_dicom_image(path)
+    found = read_dicom_image(path, frame)
     parts = [_SIDES.get(found.laterality, ""), found.body_part.replace("_", " ").lower()]
-    parts.append(MODALITIES.get(found.modality, ""))
+    parts.append(in_words(found.modality))
     words = " ".join(p for p in parts if p and not foreign_language(p))
     words += f", {found.view}" if found.view else ""
     source = Source(
@@ -252,10 +254,15 @@ def _open_dicom(path: Path) -> Opened:
         bits=found.bits_stored,
         inverted=found.inverted,
         words=_own_words(path) or _understood(words),
+        curve=found.curve,
+        padding=found.padding,
+        aspect=found.aspect,
+        notes=found.notes,
     )
     slope, intercept = found.rescale
     origin = Origin(modality=found.modality, slope=slope, intercept=intercept)
-    return Opened(path=path, source=source, suffix=".dcm", origin=origin, uids=found.uids)
+    return Opened(path=path, source=source, suffix=".dcm", origin=origin, uids=found.uids,
+                  whole=found.whole)  # fmt: skip
 
 
 def _source(image: Image, words: str) -> Source:
@@ -285,10 +292,7 @@ def _npy_image(data: bytes, path: Path) -> Image:
     except (NotFound, InvalidInput, ValueError, KeyError, TypeError):
         spacing = ()
     known = (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
-    try:
-        pixels: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InvalidInput(f"{path} is not a plain NPY array: {error}; save it again") from error
+    pixels = npy_array(data, str(path))
     if pixels.dtype.kind == "f":
         return Image(pixels=pixels, spacing=known)
     if pixels.dtype not in (np.uint8, np.uint16, np.int16):

@@ -144,6 +144,7 @@ def _kept(services: Services, caller: Caller, found: Uploaded) -> str:
         height=height,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         pixels_sha256=image.digest(),
+        warnings=source.notes,
         synthetic=False,
         notice=_UPLOADED,
     )
