@@ -21,7 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from radsmith.deidentification.burned_in import text_in_frames
 from radsmith.errors import InvalidInput
-from radsmith.images.dicom.decoding import decode, open_dicom
+from radsmith.images.dicom.decoding import decode
+from radsmith.images.dicom.opening import open_dicom
 
 LINES = ("LI WU", "DOE JANE", "12-03-1961", "MRN 88123", "QUENTIN FICTIONAL", "Groß, Jörg 1961")
 

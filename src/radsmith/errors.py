@@ -11,7 +11,7 @@ A message says what was given, what was expected and how to mend it.
 
 import re
 
-_ADDRESS = re.compile(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>")
+_ADDRESS = re.compile(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>|\s*\b(?:at )?0x[0-9a-fA-F]{6,}")
 
 
 class RadsmithError(Exception):
@@ -52,6 +52,8 @@ class Busy(Unavailable):
 
 
 def reason_of(error: BaseException) -> str:
-    """What a library said of a failure: its first line, without memory addresses."""
+    """What a library said of a failure: its first line, printable, without memory addresses."""
     lines = str(error).strip().splitlines()
-    return _ADDRESS.sub("", lines[0])[:200] if lines else type(error).__name__
+    text = "".join(c if c.isprintable() else " " for c in lines[0]) if lines else ""
+    text = " ".join(_ADDRESS.sub("", text).split())
+    return text[:200].rstrip(" .:;,") or type(error).__name__

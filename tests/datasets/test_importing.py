@@ -178,7 +178,7 @@ def test_nifti_gives_planned_slices_upright(tmp_path):
     )
     assert len(made) == 3
     entry, pixels = made[0].entry, made[0].pixels
-    assert (entry.view, entry.spacing, pixels.shape) == ("axial", (1.0, 2.0), (48, 40))
+    assert (entry.view, entry.spacing, pixels.shape) == ("axial", (1.0, 1.0), (48, 80))
     assert pixels[:8].mean() > 200  # the front (+y in RAS) is up
     assert pixels[20, -5] > pixels[20, 5]  # the patient's left is at the right
 

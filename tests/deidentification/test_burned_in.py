@@ -13,7 +13,6 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from radsmith.datasets.state import Unit
 from radsmith.datasets.units import UnitOptions, pictures_of
 from radsmith.deidentification.burned_in import find_text, text_in_frames
-from radsmith.deidentification.pixels import without_unused_bits
 from radsmith.deidentification.run import clean_dicom
 from radsmith.errors import InvalidInput
 from tests.deidentification.test_deidentify import POLICY, bytes_of, slice_of_ct
@@ -154,16 +153,6 @@ def test_old_overlays_in_unused_bits_are_emptied():
     clean, _, _ = cleaned(dataset)
     assert np.array_equal(clean.pixel_array, twelve)
     assert not [e for e in clean if e.tag.group == 0x6000]
-    signed = np.array([[-2000, 5], [2047, -2048]], np.int16)
-    kept = Dataset()
-    kept.BitsAllocated, kept.BitsStored, kept.HighBit = 16, 12, 11
-    assert np.array_equal(without_unused_bits(signed, kept), signed)
-    left = (np.arange(4, dtype=np.uint16) << 4).reshape(2, 2)
-    kept.HighBit = 15
-    assert np.array_equal(without_unused_bits(left | 3, kept), left)
-    kept.HighBit, kept.PixelPaddingValue = 11, 63536
-    padded = np.array([[63536, 7]], np.uint16)
-    assert np.array_equal(without_unused_bits(padded, kept), padded)
 
 
 def test_images_within_the_object_go():

@@ -30,7 +30,7 @@ from radsmith.deidentification.run import (
 from radsmith.deidentification.scrub import clean_descriptor, scrub
 from radsmith.deidentification.table import action_of
 from radsmith.errors import InvalidInput
-from radsmith.images.dicom.decoding import open_dicom
+from radsmith.images.dicom.opening import open_dicom
 
 POLICY = Policy(secret=b"0123456789abcdef")
 TEXT = ("LO", "SH", "PN", "LT", "ST", "UT", "UC")

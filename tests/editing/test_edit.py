@@ -16,7 +16,6 @@ from radsmith.editing.operations import (
     Margins,
     Source,
     Task,
-    _range,
     between,
     change,
     inpaint,
@@ -24,6 +23,7 @@ from radsmith.editing.operations import (
     shares,
     vary,
 )
+from radsmith.editing.source import _range
 from radsmith.engines.default.stages import SCALE, FinerStage
 from radsmith.engines.engine import Ask, Completion, Given, ModelFacts
 from radsmith.engines.model_files import load_engine

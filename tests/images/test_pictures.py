@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.images.colour import NEARLY_GRAY
 from radsmith.images.image import Image, quantize
 from radsmith.images.marks import xmp_packet
+from radsmith.images.picture_reading import gray_levels, picture_in
 from radsmith.images.pictures import npy_bytes, png_bytes, read_image, read_picture, read_record
 from radsmith.images.provenance import NOTICE, Generation
 from tests.common import record
@@ -180,12 +182,13 @@ def test_exif_orientation_is_obeyed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("picture", "name", "match"),
     [
-        (Pillow.new("RGB", (2, 2), (1, 2, 3)), "a.png", "holds colour"),
+        (Pillow.new("RGB", (2, 2), (10, 20, 30)), "a.png", "holds colour"),
         (Pillow.new("LA", (2, 2), (9, 0)), "a.png", "transparent"),
         (Pillow.new("RGBA", (2, 2), (9, 9, 9, 254)), "a.png", "transparent"),
         (Pillow.new("CMYK", (2, 2)), "a.jpg", "CMYK"),
         (Pillow.new("1", (2, 2)), "a.png", "1 bit"),
-        (Pillow.new("F", (2, 2), float("nan")), "a.tif", "float32"),
+        (Pillow.new("F", (2, 2), 0.5), "a.tif", "float32"),
+        (Pillow.new("F", (2, 2), float("nan")), "a.tif", "no numbers"),
         (Pillow.new("I", (2, 2), 70000), "a.tif", "int32"),
         (Pillow.new("L", (2, 2)), "a.gif", "not a readable picture"),
     ],
@@ -209,11 +212,29 @@ def test_several_pages_are_refused(tmp_path: Path) -> None:
         read_picture(path)
 
 
-def test_white_as_zero_is_refused_not_inverted(tmp_path: Path) -> None:
-    page = Pillow.fromarray(np.zeros((2, 2), np.uint16))
-    path = saved(tmp_path, page, "a.tif", tiffinfo={262: 0})
-    with pytest.raises(InvalidInput, match="white as 0"):
-        read_picture(path)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_white_as_zero_is_turned_in_any_depth(tmp_path: Path, dtype: type) -> None:
+    shown = (np.arange(12) * (np.iinfo(dtype).max // 11)).astype(dtype).reshape(3, 4)
+    stored = np.asarray(np.iinfo(dtype).max - shown, dtype)
+    if dtype == np.uint8:  # Pillow turns these itself, on writing and on reading
+        stored = shown
+    path = saved(tmp_path, Pillow.fromarray(stored), "a.tif", tiffinfo={262: 0})
+    np.testing.assert_array_equal(read_picture(path).pixels, shown)
+    np.testing.assert_array_equal(gray_levels(path.read_bytes()), shown)
+
+
+@pytest.mark.parametrize("apart", [1, 4, 5])
+def test_nearly_gray_is_gray_and_said(tmp_path: Path, apart: int) -> None:
+    channels = np.full((4, 5, 3), 90, np.uint8)
+    channels[1, 2, 2] += apart
+    data = saved(tmp_path, Pillow.fromarray(channels), "a.png").read_bytes()
+    if apart > NEARLY_GRAY:
+        with pytest.raises(InvalidInput, match="holds colour"):
+            picture_in(data, "a.png")
+        return
+    picture = picture_in(data, "a.png")
+    assert abs(int(picture.image.pixels[1, 2]) - 90) <= 1 and picture.image.pixels[0, 0] == 90
+    assert f"differ by {apart} of 255" in picture.notes[0] and len(picture.notes) == 1
 
 
 def test_16_bit_colour_is_refused_not_cut_to_8_bits(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from radsmith.api.picture import Picture, opened
 from radsmith.clock import now
+from radsmith.editing.dicom import edited_whole
 from radsmith.editing.files import Opened
 from radsmith.editing.operations import Margins, Source, shares
 from radsmith.editing.request import EditPlan, EditRequest, FindingChange, plan_edit
@@ -250,6 +251,7 @@ class Model:
             edited=made,
             origin=given.origin,
             uids=given.uids,
+            whole=edited_whole(made, given.whole) if given.whole is not None else None,
             vocabulary=self.vocabulary,
         )
 

@@ -51,17 +51,21 @@ class Picture(Sourced):
         place = Path(path)
         parents = [self.uids] if keep_reference and all(self.uids) else []
         with speaking(self.vocabulary):
-            write_picture(place, self.source, self.record, self.origin, bits=bits, parents=parents)
+            write_picture(
+                place, self.source, self.record, self.origin,
+                whole=self.whole, bits=bits, parents=parents,
+            )  # fmt: skip
         return place
 
 
-def open(path: str | Path) -> Opened:
+def open(path: str | Path, *, frame: int | None = None) -> Opened:
     """An image to be edited: its stored values, spacing, window, and what its file says it shows.
 
-    PNG, JPEG, TIFF …, NPY or DICOM, told apart by content.  Raises NotFound, or InvalidInput for
-    what cannot be edited exactly, such as colour.
+    PNG, JPEG, TIFF …, NPY or DICOM, told apart by content.  frame: which one of a DICOM file of
+    several, from 1.  Raises NotFound, or InvalidInput for what cannot be edited exactly, such as a
+    picture in colour.
     """
-    return open_source(Path(path))
+    return open_source(Path(path), frame)
 
 
 def opened(image: Picture | Opened | Image) -> Opened | Picture:

@@ -16,6 +16,7 @@ from radsmith.errors import InvalidInput
 if TYPE_CHECKING:
     from radsmith.api.model import Model
     from radsmith.editing.files import Opened
+    from radsmith.editing.mask_reading import MaskAs
     from radsmith.editing.operations import Edited
     from radsmith.editing.request import EditRequest
     from radsmith.images.image import Mask
@@ -40,6 +41,7 @@ class _Shared:
     watermark: bool
     engine: str | None
     model: Path | None
+    frame: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class _Where:
     """Options that say where."""
 
     mask_file: Path | None
+    mask_as: MaskAs
     box: str | None
     polygon: str | None
 
@@ -56,8 +59,11 @@ class _Where:
         return any(value is not None for value in (self.mask_file, self.box, self.polygon))
 
     def mask(self, shape: tuple[int, int]) -> Mask:
-        """Of an image of (height, width). Raises InvalidInput unless just one is given."""
-        from radsmith.editing.files import box_mask, polygon_mask, read_mask
+        """Of an image of (height, width); says how a mask was read that can be read two ways.
+
+        Raises InvalidInput unless just one is given.
+        """
+        from radsmith.editing.files import box_mask, noted_mask, polygon_mask
 
         given = (self.mask_file, self.box, self.polygon)
         names = ("--mask", "--box", "--polygon")
@@ -65,7 +71,10 @@ class _Where:
         if len(said) > 1:
             raise InvalidInput(f"say where once: leave out one of {' and '.join(said)}")
         if self.mask_file is not None:
-            return read_mask(self.mask_file, shape)
+            mask, note = noted_mask(self.mask_file, shape, self.mask_as)
+            if note:
+                click.echo(f"  ! {note}", err=True)
+            return mask
         if self.box is not None:
             return box_mask(self.box, shape)
         if self.polygon is not None:
@@ -103,6 +112,7 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
         WATERMARK,
         ENGINE,
         MODEL,
+        click.option("--frame", type=int, help="DICOM: which of several frames, from 1."),
     )
     return _gathered(command, "shared", _Shared, options)
 
@@ -110,7 +120,9 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
 def _region(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--mask", "mask_file", type=click.Path(path_type=Path),
-                     help="Picture: white, or transparent, is drawn."),
+                     help="Picture or NPY: white, 1, paint or a hole is drawn."),
+        click.option("--mask-as", type=click.Choice(("auto", "paint", "hole")), default="auto",
+                     help="What of a mask with transparency is drawn."),
         click.option("--box", help="x,y,width,height in pixels."),
         click.option("--polygon", help='Corners "x,y x,y x,y …" in pixels.'),
     )  # fmt: skip
@@ -123,7 +135,7 @@ def _region(command: Callable[..., None]) -> Callable[..., None]:
 @_common
 def inpaint(image: Path, where: _Where, shared: _Shared) -> None:
     """Draw a part of IMAGE anew; all other pixels stay as they are, bit for bit."""
-    opened = _open(image)
+    opened = _open(image, shared)
     mask = where.mask(opened.source.shape)
     _run(opened, shared, "inpaint", _asked(shared, "inpaint", mask=mask))
 
@@ -140,7 +152,7 @@ def outpaint(image: Path, canvas: str | None, shared: _Shared, **sides: str) -> 
     """Continue IMAGE beyond its edges."""
     from radsmith.editing.wording import margins_of
 
-    opened = _open(image)
+    opened = _open(image, shared)
     lengths = (sides["left"], sides["right"], sides["top"], sides["bottom"])
     margins = margins_of(opened.source, lengths, canvas)
     _run(opened, shared, "outpaint", _asked(shared, "outpaint", margins=margins))
@@ -153,7 +165,7 @@ def outpaint(image: Path, canvas: str | None, shared: _Shared, **sides: str) -> 
 @_common
 def vary(image: Path, strength: float, where: _Where, shared: _Shared) -> None:
     """Other versions of IMAGE, or of its masked part."""
-    opened = _open(image)
+    opened = _open(image, shared)
     mask = where.mask(opened.source.shape) if where.said else None
     _run(opened, shared, "vary", _asked(shared, "vary", mask=mask, strength=strength))
 
@@ -176,7 +188,7 @@ def change(
     from radsmith.editing.files import checked_mask
     from radsmith.editing.request import FindingChange
 
-    opened = _open(image)
+    opened = _open(image, shared)
     shape = opened.source.shape
     asked = _asked(shared, "change", strength=strength, finding=FindingChange(**wanted))
     asked = asked.worded(opened.source)
@@ -197,7 +209,7 @@ def interpolate(image: Path, other: Path, strength: float, shared: _Shared) -> N
     """Images on the way from IMAGE to OTHER, -n of them; both must have one size."""
     from radsmith.editing.operations import shares
 
-    one, two = _open(image), _open(other)
+    one, two = _open(image, shared), _open(other, shared)
     asked = _asked(shared, "interpolate", other=two.source, strength=strength)
     _run(one, shared, "interpolate", asked, shares(shared.count))
 
@@ -212,13 +224,17 @@ def extend(image: Path, target: str, shared: _Shared) -> None:
     Writes a map of the distance from real pixels beside the image. Regions that the model never
     learned are drawn as their nearest neighbour and flagged; --strict leaves them black.
     """
-    _run(_open(image), shared, target, _asked(shared, "extend", target=target))
+    _run(_open(image, shared), shared, target, _asked(shared, "extend", target=target))
 
 
-def _open(image: Path) -> Opened:
+def _open(image: Path, shared: _Shared) -> Opened:
+    """Read the image, and say once what of its reading must be said."""
     from radsmith.editing.files import open_source
 
-    return open_source(image)
+    opened = open_source(image, shared.frame)
+    for note in opened.source.notes:
+        click.echo(f"  ! {note}", err=True)
+    return opened
 
 
 def _model(shared: _Shared) -> Model:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from radsmith.datasets.entry import OLDEST_SAID, Facts
-from radsmith.datasets.scan import MODALITIES
 from radsmith.errors import InvalidInput
-from radsmith.images.image import Window
+from radsmith.images.dicom.geometry import attribute, spacing_of
+from radsmith.images.dicom.signature import MODALITIES
 from radsmith.language.vocabulary import default_vocabulary
 from radsmith.language.words import items_of
 
@@ -25,8 +23,11 @@ _PLANES = ("sagittal", "coronal", "axial")
 _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
 
 
-def dicom_facts(dataset: Dataset, modality: str, body_part: str) -> Facts:
-    """Facts of a data set; modality and body part only where the file itself does not say."""
+def dicom_facts(dataset: Dataset, modality: str, body_part: str, frame: int = 0) -> Facts:
+    """Facts of a data set; modality and body part only where the file itself does not say.
+
+    frame: from 0, of which spacing and plane are told.
+    """
     said = MODALITIES.get(str(dataset.get("Modality", "")), modality)
     if not said:
         raise InvalidInput("the modality is not known")
@@ -36,29 +37,14 @@ def dicom_facts(dataset: Dataset, modality: str, body_part: str) -> Facts:
     return Facts(
         modality=said,
         body_part=part,
-        view=_view(dataset, said),
+        view=_view(dataset, said, frame),
         technique=_technique(dataset, said),
         sex=sex if sex in ("F", "M") else "",
         age=_age(dataset),
         laterality=_SIDES.get(str(side), ""),
         series=str(dataset.get("SeriesInstanceUID", "") or ""),
-        spacing=_spacing(dataset),
+        spacing=spacing_of(dataset, frame),
     )
-
-
-def hounsfield(dataset: Dataset, frame: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Stored values by the modality's rescale, HU for CT. Stored values where there is none."""
-    slope, intercept = (
-        _number(dataset, "RescaleSlope", 1.0) or 1.0,
-        _number(dataset, "RescaleIntercept", 0.0),
-    )
-    return frame.astype(np.float32) * np.float32(slope) + np.float32(intercept)
-
-
-def window_of(dataset: Dataset) -> Window | None:
-    """The file's first window, in output units."""
-    center, width = _number(dataset, "WindowCenter", np.nan), _number(dataset, "WindowWidth", 0.0)
-    return Window(center=center, width=width) if np.isfinite(center) and width >= 1 else None
 
 
 @cache
@@ -111,10 +97,10 @@ def _technique(dataset: Dataset, modality: str) -> str:
     return "; ".join(names)
 
 
-def _view(dataset: Dataset, modality: str) -> str:
+def _view(dataset: Dataset, modality: str, frame: int) -> str:
     if modality == "x-ray":
         return _VIEWS.get(str(dataset.get("ViewPosition", "") or "").upper(), "")
-    orientation = _shared(dataset, "PlaneOrientationSequence", "ImageOrientationPatient")
+    orientation = attribute(dataset, "PlaneOrientationSequence", "ImageOrientationPatient", frame)
     try:
         row, column = np.array([float(v) for v in orientation]).reshape(2, 3)
     except (TypeError, ValueError):
@@ -134,39 +120,3 @@ def _age(dataset: Dataset) -> int | None:
         if all(re.fullmatch(r"\d{8}", d) for d in dates):
             years = (int(dates[1]) - int(dates[0])) / 10000
     return min(int(years), OLDEST_SAID) if years is not None and 0 <= years < 130 else None
-
-
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        value = _shared(dataset, "PixelMeasuresSequence", keyword)
-        try:
-            row, column = (float(v) for v in value)
-        except (TypeError, ValueError):
-            continue
-        if 0 < row < 100 and 0 < column < 100:
-            return row, column
-    return None
-
-
-def _shared(dataset: Dataset, sequence: str, keyword: str) -> Any:
-    """An attribute of the image, or of the shared or first frame's functional groups."""
-    if dataset.get(keyword):
-        return dataset.get(keyword)
-    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for item in list(dataset.get(groups) or ())[:1]:
-            for inner in list(item.get(sequence) or ())[:1]:
-                if inner.get(keyword):
-                    return inner.get(keyword)
-    return None
-
-
-def _number(dataset: Dataset, keyword: str, otherwise: float) -> float:
-    sequence = "PixelValueTransformationSequence" if "Rescale" in keyword else "FrameVOILUTSequence"
-    value = _shared(dataset, sequence, keyword)
-    if hasattr(value, "__iter__") and not isinstance(value, str):
-        value = next(iter(value), None)
-    try:
-        number = float(str(value))
-    except ValueError:
-        return otherwise
-    return number if np.isfinite(number) else otherwise

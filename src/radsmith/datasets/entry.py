@@ -183,16 +183,19 @@ def ct_windows(body_part: str, asked: Sequence[str] = ()) -> tuple[str, ...]:
 
 def windowed(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
     """Values to 8 bits by a linear window (PS3.3 C.11.2.1.2)."""
-    low = window.center - window.width / 2
-    scaled = (values.astype(np.float32) - low) / window.width
+    low, high = window.span
+    scaled = (values.astype(np.float32) - low) / (high - low)
     return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
 
 
-def spread(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Values to 8 bits, from their 0.5th to their 99.5th percentile."""
-    low, high = (float(v) for v in np.percentile(values.astype(np.float32), (0.5, 99.5)))
+def spread(
+    values: NDArray[np.generic], known: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """Values to 8 bits, from their 0.5th to their 99.5th percentile, of those known."""
+    shown = values if known is None else values[known]
+    low, high = (float(v) for v in np.percentile(shown.astype(np.float32), (0.5, 99.5)))
     if high <= low:
-        low, high = float(values.min()), float(values.max())
+        low, high = float(shown.min()), float(shown.max())
     if high <= low:
         return np.zeros(values.shape, np.uint8)
     scaled = (values.astype(np.float32) - low) / (high - low)
@@ -203,10 +206,12 @@ def fault(pixels: NDArray[np.uint8], modality: str) -> str:
     """Why an image is not worth keeping: "blank", "looks inverted", too small; "" if nothing is."""
     if min(pixels.shape) < SMALLEST:
         return f"only {pixels.shape[1]}x{pixels.shape[0]} pixels; at least {SMALLEST} a side"
-    if (
-        float(pixels.std()) < 2
-        or np.bincount(pixels.ravel(), minlength=256).max() > 0.995 * pixels.size
-    ):
+    counts = np.zeros(256, np.int64)
+    for row in pixels:
+        counts += np.bincount(row, minlength=256)
+    levels = np.arange(256)
+    mean = float(counts @ levels) / pixels.size
+    if counts @ (levels - mean) ** 2 < 4 * pixels.size or counts.max() > 0.995 * pixels.size:
         return "blank: nearly all pixels are the same"
     if modality == "x-ray" and _inverted(pixels):
         return "looks inverted: its border is brighter than its middle"

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.files import write_atomically
-from radsmith.images.dicom.decoding import part_10_bytes
+from radsmith.images.dicom.opening import part_10_bytes
 
 SCHEMES = ("dicomweb:", "pacs:")
 _ANSWER = (0xFF00, 0xFF01)

@@ -6,27 +6,21 @@ Nothing is decoded here; what turns out unreadable later is listed later.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 
 from radsmith.datasets.state import Found, FoundReport, beside, stem_of
 from radsmith.deidentification.attributes import patient_key
 from radsmith.errors import RadsmithError
-from radsmith.images.dicom.decoding import check_inflated, is_deflated, is_dicom
+from radsmith.images.dicom.opening import damage_refused, kind_of, open_head
+from radsmith.images.dicom.signature import MODALITIES, is_dicom
 from radsmith.language.report import report_language
 from radsmith.language.report_files import linked_images, structured_text, text_of
 
-MODALITIES = {
-    "CT": "ct", "MR": "mri", "US": "ultrasound", "IVUS": "ultrasound",
-    "CR": "x-ray", "DX": "x-ray", "MG": "x-ray", "RG": "x-ray", "RF": "x-ray", "XA": "x-ray",
-    "PX": "x-ray", "IO": "x-ray",
-}  # fmt: skip
 _STORED_AS = {"CT": "CT ", "MR": "MR ", "US": "Ultrasound", "MG": "Mammography", "DX": "X-Ray"}
 """Words that the name of the SOP class must hold; Secondary Capture may hold anything."""
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
@@ -47,7 +41,7 @@ def scan_file(path: Path, only: str = "") -> tuple[Found, FoundReport | None]:
         if size == 0:
             return Found(path=str(path), reason="empty file"), None
         if is_dicom(head):
-            return _dicom(path, head, only)
+            return _dicom(path, only)
         if name.endswith(VOLUMES):
             return Found(path=str(path), kind="volume", patient=f"file:{path}"), None
         if name.endswith(PICTURES):
@@ -102,25 +96,14 @@ def _picture(path: Path, head: bytes) -> Found:
     return Found(path=str(path), kind="image", patient=f"file:{path}")
 
 
-def _dicom(path: Path, head: bytes, only: str) -> tuple[Found, FoundReport | None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            if is_deflated(head):
-                check_inflated(path.read_bytes())
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=head[128:132] != b"DICM")
-            return _described(path, dataset, only)
-        except RadsmithError:
-            raise
-        except (Exception, RecursionError) as error:  # damaged bytes break pydicom in many ways
-            reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            return Found(path=str(path), reason=f"damaged DICOM: {reason}"), None
+def _dicom(path: Path, only: str) -> tuple[Found, FoundReport | None]:
+    with damage_refused(), path.open("rb") as file:
+        return _described(path, open_head(file), only)
 
 
 def _described(path: Path, dataset: Dataset, only: str) -> tuple[Found, FoundReport | None]:
     said = str(dataset.get("Modality", "") or "").strip()
-    sop = dataset.get("SOPClassUID", "")
-    stored = str(getattr(sop, "name", "") or "")
+    stored = kind_of(dataset)
     study = str(dataset.get("StudyInstanceUID", "") or "")
     if said == "SR" or "SR" in stored.split():
         text = structured_text(dataset)
@@ -151,12 +134,13 @@ def _unfit(dataset: Dataset, said: str, stored: str, only: str) -> str:
     if not said and "SOPClassUID" not in dataset and "Rows" not in dataset:
         return "damaged or no DICOM: neither modality, SOP class nor rows"
     if modality is None:
-        return f"modality {said or 'not said'} ({stored or 'no SOP class'}) is not imported"
+        shown = "".join(c for c in said[:16] if c.isprintable())
+        return f"modality {shown or 'not said'} ({stored or 'no SOP class'}) is not imported"
     if only and modality != only:
         return f"wrong modality: {modality}, asked for {only}"
     wanted = _STORED_AS.get(said, "")
     if wanted not in stored and "Secondary Capture" not in stored and stored:
-        return f"mislabelled: modality {said}, stored as {stored}"
+        return f"mislabelled: modality {said[:16]}, stored as {stored[:64]}"
     if "LOCALIZER" in [str(v) for v in _listed(dataset.get("ImageType"))]:
         return "a localizer"
     return ""

@@ -7,7 +7,6 @@ is copied, each is read, mapped to a known word or number, and dropped.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -17,11 +16,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pillow
-from pydicom.dataset import Dataset
 
 from radsmith.datasets.corpus import read_manifest
-from radsmith.datasets.dicom_facts import dicom_facts, hounsfield, window_of
+from radsmith.datasets.dicom_pictures import pictures_of_dicom, squared
 from radsmith.datasets.entry import (
     COLUMNS,
     WINDOWS,
@@ -31,25 +28,25 @@ from radsmith.datasets.entry import (
     ct_windows,
     fault,
     is_synthetic,
-    plan_slices,
     spread,
     windowed,
 )
 from radsmith.datasets.labelling import labelled
 from radsmith.datasets.listed import ListedRow
 from radsmith.datasets.state import Unit
+from radsmith.datasets.volumes import slices_of
 from radsmith.deidentification.attributes import Policy
 from radsmith.deidentification.burned_in import mask, text_in_frames
 from radsmith.errors import InvalidInput, RadsmithError, reason_of
 from radsmith.files import read_bytes
-from radsmith.images.dicom.decoding import decode, has_pixels, in_colour, open_dicom
+from radsmith.images.dicom.opening import open_dicom
 from radsmith.images.lossy import lossy_record
 from radsmith.images.marks import RECORD_KEY
+from radsmith.images.picture_reading import gray_levels, opened
 from radsmith.images.provenance import Generation
 from radsmith.language.report import read_report, report_language
 
 Row = Mapping[str, str]
-_MOST = 89_478_485
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,95 +105,45 @@ def _of_file(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitImag
         yield from _of_picture(unit, data, report, options)
         return
     dataset = open_dicom(data)
-    if not has_pixels(dataset):
-        raise InvalidInput("no pixels of integers")
-    decoded = decode(dataset)
-    chosen = [index for index in unit.indices if index < len(decoded)]
-    if not chosen:
-        raise InvalidInput(f"has {len(decoded)} frames, promised {max(unit.indices) + 1}")
-    frames = in_colour(dataset, decoded[chosen])
-    if options.text != "keep":
-        frames = _cleaned(frames, options, str(dataset.PhotometricInterpretation) == "MONOCHROME1")
-    if frames.ndim == 4:
-        frames = np.rint(frames.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
-    facts = dicom_facts(dataset, options.modality, options.body_part)
+    given = options.modality, options.body_part
+
+    def clean(frames: NDArray[np.generic], white: bool) -> NDArray[np.generic]:
+        return frames if options.text == "keep" else _cleaned(frames, options, white)
+
     findings = _row(unit, options)
-    for index, frame in zip(chosen, frames, strict=True):
-        for technique, pixels in _shown(dataset, frame, facts, options):
-            name = f"{unit.path}\0{index}\0{technique}"
-            words = "; ".join(w for w in (technique, facts.technique) if w)
-            entry = _entry(unit, name, pixels, replace(facts, technique=words), options)
-            entry = replace(entry, synthetic=dataset.get("SyntheticData") == "YES")
-            entry = labelled(_with_labels(entry, report), findings, options.label_columns)
-            yield _checked(unit.path, entry, pixels, options)
-
-
-def _shown(
-    dataset: Dataset, frame: NDArray[np.generic], facts: Facts, options: UnitOptions
-) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """The frame in each of its windows: CT by name, radiographs as the file says, else spread."""
-    if facts.modality == "ct":
-        units = hounsfield(dataset, frame)
-        for name in ct_windows(facts.body_part, options.windows):
-            yield name, windowed(units, WINDOWS[name])
-        return
-    if facts.modality == "ultrasound" and frame.max() <= 255 and frame.min() >= 0:
-        pixels = np.rint(frame).astype(np.uint8)
-    else:
-        window = window_of(dataset) if facts.modality == "x-ray" else None
-        values = hounsfield(dataset, frame)
-        pixels = windowed(values, window) if window else spread(values)
-        if int(pixels.max()) - int(pixels.min()) < 32:
-            pixels = spread(values)  # the file's window misses its pixels
-    yield "", 255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels
+    made = pictures_of_dicom(dataset, unit.indices, given, options.windows, clean)
+    for index, facts, pixels in made:
+        window = facts.technique.partition(";")[0] if facts.modality == "ct" else ""
+        entry = _entry(unit, f"{unit.path}\0{index}\0{window}", pixels, facts, options)
+        entry = replace(entry, synthetic=dataset.get("SyntheticData") == "YES")
+        entry = labelled(_with_labels(entry, report), findings, options.label_columns)
+        yield _checked(unit.path, entry, pixels, options)
 
 
 def _of_volume(unit: Unit, report: str, options: UnitOptions) -> Iterator[UnitImage]:
     """NIfTI: slices along the axis of largest spacing, turned so that the patient's front is up."""
-    import nibabel
-
     if not options.modality:
         raise InvalidInput("a NIfTI file does not say its modality: give --modality ct or mri")
-    try:
-        loader: Any = nibabel
-        image = loader.as_closest_canonical(loader.load(unit.path))
-        shape = image.shape[:3]
-        if len(image.shape) not in (3, 4) or min(shape) < 1 or np.prod(image.shape) > 2**27:
-            raise InvalidInput(f"a volume of {image.shape} values; expected 3 axes")
-        spacing = [float(v) for v in image.header.get_zooms()[:3]]
-        axis = int(np.argmax(spacing)) if max(spacing) > 1.2 * min(spacing) else 2
-        values = np.asanyarray(image.dataobj)
-    except RadsmithError:
-        raise
-    except Exception as error:  # nibabel and zlib raise what they like
-        raise InvalidInput(f"damaged NIfTI: {reason_of(error)}") from error
-    values = values[..., 0] if values.ndim == 4 else values
-    view = ("sagittal", "coronal", "axial")[axis]
-    rest = [n for n in range(3) if n != axis]
+    view, spacing, slices = slices_of(Path(unit.path), options.slices)
     findings = _row(unit, options)
-    facts = Facts(
-        modality=options.modality,
-        body_part=options.body_part,
-        view=view,
-        spacing=(spacing[rest[1]], spacing[rest[0]]),
-    )
-    for index in plan_slices(values.shape[axis], options.slices):
-        plane = np.flip(np.take(values, index, axis=axis).T, axis=(0, 1) if axis == 2 else (0,))
-        if not np.isfinite(plane).all():
-            yield UnitImage(
-                path=unit.path, reason=f"slice {index} holds values that are no numbers"
-            )
+    ct = options.modality == "ct"
+    names = ct_windows(options.body_part, options.windows) if ct else ("",)
+    for index, plane in slices:
+        if plane is None:
+            reason = f"slice {index} holds values that are no numbers"
+            yield UnitImage(path=unit.path, reason=reason)
             continue
-        names = ct_windows(facts.body_part, options.windows) if facts.modality == "ct" else ("",)
         for name in names:
-            pixels = windowed(plane, WINDOWS[name]) if name else spread(plane)
-            entry = _entry(
-                unit,
-                f"{unit.path}\0{index}\0{name}",
-                pixels,
-                replace(facts, technique=name),
-                options,
+            shown = windowed(plane, WINDOWS[name]) if name else spread(plane)
+            pixels, even = squared(shown, spacing[0] / spacing[1], spacing)
+            facts = Facts(
+                modality=options.modality,
+                body_part=options.body_part,
+                view=view,
+                technique=name,
+                spacing=even,
             )
+            entry = _entry(unit, f"{unit.path}\0{index}\0{name}", pixels, facts, options)
             entry = labelled(_with_labels(entry, report), findings, options.label_columns)
             yield _checked(unit.path, entry, pixels, options)
 
@@ -230,7 +177,7 @@ def _row(unit: Unit, options: UnitOptions) -> Row:
 
 def _made_by(data: bytes) -> dict[str, Any]:
     """What a picture that radsmith made says of its making; nothing for others."""
-    with Pillow.open(io.BytesIO(data)) as picture:
+    with opened(data) as picture:
         text = str(picture.info.get(RECORD_KEY, "")) or lossy_record(data)
     if not text:
         return {}
@@ -240,18 +187,10 @@ def _made_by(data: bytes) -> dict[str, Any]:
 
 
 def open_picture(data: bytes) -> NDArray[np.uint8]:
-    """Gray 8-bit pixels of a picture file; 16-bit ones are spread over the range."""
-    try:
-        with Pillow.open(io.BytesIO(data)) as picture:
-            if picture.width * picture.height > _MOST:
-                raise InvalidInput(f"{picture.width}x{picture.height} pixels; at most {_MOST:,}")
-            if picture.mode in ("I;16", "I;16B", "I", "F"):
-                return spread(np.asarray(picture).astype(np.float32))
-            return np.asarray(picture.convert("L"))
-    except RadsmithError:
-        raise
-    except Exception as error:  # Pillow raises what its decoders raise
-        raise InvalidInput(f"damaged picture: {reason_of(error)}") from error
+    """Gray 8-bit pixels of a picture file, upright; deeper ones are spread over the range."""
+    pixels = gray_levels(data)
+    plain = pixels.dtype == np.uint8
+    return pixels.astype(np.uint8, copy=False) if plain else spread(pixels.astype(np.float32))
 
 
 def facts_of_row(row: Row, modality: str, body_part: str) -> Facts:

@@ -24,7 +24,9 @@ from radsmith.deidentification.scrub import scrub
 from radsmith.deidentification.surroundings import Surroundings
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import prepare_folder, read_bytes, unnamed, write_atomically
-from radsmith.images.dicom.decoding import has_pixels, is_dicom, open_dicom
+from radsmith.images.dicom.decoding import has_pixels
+from radsmith.images.dicom.opening import damage_refused, open_dicom
+from radsmith.images.dicom.signature import is_dicom
 from radsmith.language.report_files import text_of
 
 REPORT_NAME = "residual-risk.json"
@@ -151,11 +153,12 @@ def clean_dicom(
     Raises InvalidInput for damaged files, what cannot be decoded, and, with "refuse", text found.
     """
     source = open_dicom(data)
-    clean, removed = deidentify(source, policy, more)
-    if not clean.get("SOPInstanceUID"):
-        clean.SOPInstanceUID = policy.new_uid(hashlib.sha256(data).hexdigest())
-    masked = clean_pixels(source, clean, text)
-    clean.file_meta = file_meta(clean)
+    with damage_refused():
+        clean, removed = deidentify(source, policy, more)
+        if not clean.get("SOPInstanceUID"):
+            clean.SOPInstanceUID = policy.new_uid(hashlib.sha256(data).hexdigest())
+        masked = clean_pixels(source, clean, text)
+        clean.file_meta = file_meta(clean)
     return clean, removed, masked
 
 

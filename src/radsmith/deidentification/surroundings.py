@@ -14,8 +14,6 @@ from itertools import islice
 from operator import or_
 from pathlib import Path
 
-import pydicom
-
 from radsmith.deidentification.attributes import patient_key
 from radsmith.deidentification.common_words import is_common
 from radsmith.deidentification.header import identity_in
@@ -23,7 +21,8 @@ from radsmith.deidentification.identity import Identity
 from radsmith.deidentification.romanise import romanise
 from radsmith.deidentification.scrub import names_said
 from radsmith.deidentification.spelling import folded
-from radsmith.images.dicom.decoding import is_dicom
+from radsmith.images.dicom.opening import open_head
+from radsmith.images.dicom.signature import is_dicom
 
 _MOST_FILES = 5000
 _MOST_PATIENTS = 200
@@ -108,9 +107,10 @@ def _heads(paths: Iterator[Path] | Sequence[Path]) -> Iterator[tuple[str, Identi
             with path.open("rb") as file:
                 if not is_dicom(file.read(256)):
                     continue
+                file.seek(0)
+                head = open_head(file)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                head = pydicom.dcmread(path, stop_before_pixels=True, force=True)
                 yield patient_key(head), identity_in(head)
         except Exception:  # damaged objects tell nothing here; they are reported when copied
             continue

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,28 +21,27 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from radsmith.editing.dicom import (
-    MODALITIES,
     Origin,
     distance_dicom,
+    edited_whole,
     in_tenths,
 )
 from radsmith.editing.formats import Format, file_bytes
+from radsmith.editing.mask_reading import MaskAs, mask_in
 from radsmith.editing.operations import Edited, Levels, Source
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
+from radsmith.images.dicom.signature import in_words, is_dicom
 from radsmith.images.image import Image, Mask
 from radsmith.images.outline import bounds, run_lengths
-from radsmith.images.pictures import (
-    is_dicom,
-    is_npy,
-    npy_bytes,
-    opened,
-    read_picture,
-    read_record,
-)
+from radsmith.images.picture_reading import picture_in
+from radsmith.images.pictures import is_npy, npy_array, npy_bytes, read_record
 from radsmith.images.provenance import Generation
 from radsmith.language.foreign import foreign_language
 from radsmith.language.reading import read_prompt
+
+if TYPE_CHECKING:
+    from radsmith.images.dicom.reading import Whole
 
 FORMATS: Final[dict[str, Format | Literal["npy"]]] = {
     ".png": "png",
@@ -56,12 +55,14 @@ _SIDES = {"L": "left", "R": "right", "B": "bilateral"}
 class Sourced:
     """An image as its file holds it.
 
-    origin: of a DICOM file, or of an image made of one; uids: its SOP Class and SOP Instance.
+    origin: of a DICOM file, or of an image made of one; uids: its SOP Class and SOP Instance;
+    whole: all of it where this is one of its frames, or a gray view of its colour.
     """
 
     source: Source
     origin: Origin | None = None
     uids: tuple[str, str] = ("", "")
+    whole: Whole | None = None
 
     @property
     def image(self) -> Image:
@@ -87,41 +88,41 @@ class Opened(Sourced):
     suffix: str
 
 
-def open_source(path: Path) -> Opened:
+def open_source(path: Path, frame: int | None = None) -> Opened:
     """Read PNG, JPEG, TIFF …, NPY or DICOM, told apart by content.
 
-    Raises NotFound, or InvalidInput for what cannot be edited exactly: colour, several frames,
-    NaN, NPY floats outside 0-1, compressions that cannot be undone here.
+    frame: which one of a DICOM file of several, from 1.
+    Raises NotFound, or InvalidInput for what cannot be edited exactly: colour pictures, several
+    frames and none named, NaN, NPY floats outside 0-1, compressions that cannot be undone here.
     """
     data = read_bytes(path)
     if is_dicom(data):
-        return _open_dicom(path)
+        return _open_dicom(path, frame)
+    if frame not in (None, 1):
+        raise InvalidInput(f"{path} is no DICOM file of several frames: leave --frame out")
     if is_npy(data):
         image = _npy_image(data, path)
         words = _own_words(path)
         return Opened(path=path, source=_source(image, words=words), suffix=".npy")
-    return Opened(
-        path=path, source=_source(read_picture(path), words=_own_words(path)), suffix=".png"
-    )
+    picture = picture_in(data, str(path))
+    source = replace(_source(picture.image, words=_own_words(path)), notes=picture.notes)
+    return Opened(path=path, source=source, suffix=".png")
 
 
-def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
-    """A mask picture: transparent pixels where it has any, else those above half are to be drawn.
+def read_mask(path: Path, shape: tuple[int, int], mask_as: MaskAs = "auto") -> Mask:
+    """What a mask file marks; see `noted_mask`."""
+    return noted_mask(path, shape, mask_as)[0]
+
+
+def noted_mask(path: Path, shape: tuple[int, int], mask_as: MaskAs = "auto") -> tuple[Mask, str]:
+    """What a mask picture or NPY array marks as to be drawn, and how it was read, if that must be
+    said: see `mask_reading`.
 
     shape: (height, width) of the image.  Raises InvalidInput for another size, and where nothing
-    or no clear choice is marked.
+    is marked.
     """
-    data = read_bytes(path)
-    with opened(data, path) as picture:
-        hidden = "A" in picture.getbands() or "transparency" in picture.info
-        alpha = np.asarray(picture.convert("RGBA"))[..., 3] if hidden else np.array([255])
-        if alpha.min() < 255:
-            mask = alpha == 0
-        else:
-            wide = picture.mode.startswith("I")
-            levels = np.asarray(picture if wide else picture.convert("L"))
-            mask = levels > (np.iinfo(np.uint16).max if wide else 255) / 2
-    return checked_mask(mask, shape, str(path))
+    mask, note = mask_in(read_bytes(path), str(path), mask_as)
+    return checked_mask(mask, shape, str(path)), note
 
 
 def box_mask(text: str, shape: tuple[int, int]) -> Mask:
@@ -180,7 +181,8 @@ def write_edited(
     """The edited image in its source's kind of file; `path` ends in `source.suffix`."""
     parents = [source.uids] if keep_reference and all(source.uids) else []
     after = replace(source.source, image=edited.image)
-    write_picture(path, after, edited.record, source.origin, parents=parents)
+    whole = edited_whole(edited, source.whole) if source.whole is not None else None
+    write_picture(path, after, edited.record, source.origin, whole=whole, parents=parents)
 
 
 def write_picture(
@@ -189,12 +191,13 @@ def write_picture(
     record: Generation,
     origin: Origin | None = None,
     *,
+    whole: Whole | None = None,
     bits: int = 8,
     parents: Sequence[tuple[str, str]] = (),
 ) -> None:
     """An image as .png, .npy or .dcm, by the suffix of `path`; whole or absent.
 
-    bits: of a PNG of intensity.  origin, parents: as `formats.file_bytes` has them.
+    bits: of a PNG of intensity.  origin, whole, parents: as `formats.file_bytes`.
     """
     form = FORMATS.get(path.suffix.lower())
     if form is None:
@@ -204,7 +207,7 @@ def write_picture(
         write_atomically(path.with_suffix(".json"), beside)
     else:
         form = "png16" if form == "png" and bits == 16 else form
-        data = file_bytes(source, record, form, origin, parents=parents)
+        data = file_bytes(source, record, form, origin, whole=whole, parents=parents)
     write_atomically(path, data)
 
 
@@ -282,12 +285,12 @@ def write_coco(items: Sequence[tuple[Path, Edited, str]], path: Path) -> None:
     write_atomically(path, (json.dumps(coco, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def _open_dicom(path: Path) -> Opened:
+def _open_dicom(path: Path, frame: int | None) -> Opened:
     from radsmith.images.dicom.reading import read_dicom_image  # pydicom is slow to start
 
-    found = read_dicom_image(path)
+    found = read_dicom_image(path, frame)
     parts = [_SIDES.get(found.laterality, ""), found.body_part.replace("_", " ").lower()]
-    parts.append(MODALITIES.get(found.modality, ""))
+    parts.append(in_words(found.modality))
     words = " ".join(p for p in parts if p and not foreign_language(p))
     words += f", {found.view}" if found.view else ""
     source = Source(
@@ -295,10 +298,15 @@ def _open_dicom(path: Path) -> Opened:
         bits=found.bits_stored,
         inverted=found.inverted,
         words=_own_words(path) or _understood(words),
+        curve=found.curve,
+        padding=found.padding,
+        aspect=found.aspect,
+        notes=found.notes,
     )
     slope, intercept = found.rescale
     origin = Origin(modality=found.modality, slope=slope, intercept=intercept)
-    return Opened(path=path, source=source, suffix=".dcm", origin=origin, uids=found.uids)
+    return Opened(path=path, source=source, suffix=".dcm", origin=origin, uids=found.uids,
+                  whole=found.whole)  # fmt: skip
 
 
 def _source(image: Image, words: str) -> Source:
@@ -328,10 +336,7 @@ def _npy_image(data: bytes, path: Path) -> Image:
     except (NotFound, InvalidInput, ValueError, KeyError, TypeError):
         spacing = ()
     known = (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
-    try:
-        pixels: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InvalidInput(f"{path} is not a plain NPY array: {error}; save it again") from error
+    pixels = npy_array(data, str(path))
     if pixels.dtype.kind == "f":
         return Image(pixels=pixels, spacing=known)
     if pixels.dtype not in (np.uint8, np.uint16, np.int16):

@@ -7,12 +7,15 @@ shows it through its window.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from radsmith.editing.dicom import Origin, as_shown, edited_dicom
+from radsmith.editing.dicom import Origin, as_shown, edited_dicom, whole_dicom
 from radsmith.editing.operations import Source
 from radsmith.images.pictures import png_bytes
 from radsmith.images.provenance import Generation
+
+if TYPE_CHECKING:
+    from radsmith.images.dicom.reading import Whole
 
 Format = Literal["png", "png16", "dicom"]
 
@@ -23,10 +26,12 @@ def file_bytes(
     form: Format,
     origin: Origin | None = None,
     *,
+    whole: Whole | None = None,
     parents: Iterable[tuple[str, str]] = (),
     uid_source: Callable[[], str] | None = None,
 ) -> bytes:
-    """The image as a file. source: with the pixels as made; origin: of what came from DICOM.
+    """The image as a file. source: with the pixels as made; origin: of what came from DICOM;
+    whole: all of such an object, of whose frames or colour the image is a part (`edited_whole`).
 
     "png16": 16 bits where 8 do not hold the values; stored values keep their own depth.  parents,
     uid_source: of `images.dicom.writing.dicom_bytes`.  Raises InvalidInput for values that the
@@ -34,6 +39,8 @@ def file_bytes(
     """
     image = source.image
     words = record.canonical_prompt
+    if form == "dicom" and origin is not None and whole is not None:
+        return whole_dicom(whole, record, origin, words or source.words, parents)
     if form == "dicom" and origin is not None:
         return edited_dicom(source, record, origin, words, parents=parents, uid_source=uid_source)
     if form == "dicom":

@@ -7,42 +7,24 @@ of the input, bit for bit, which is checked before anything is returned. Knows n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.editing.grain import grained
 from radsmith.editing.long_images import in_frames
+from radsmith.editing.source import Levels as Levels
+from radsmith.editing.source import Source as Source
+from radsmith.editing.source import rounded as rounded
+from radsmith.editing.square_pixels import evenly
 from radsmith.engines.engine import Ask, Engine, Given, check_strength
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, record_of
 from radsmith.images.image import Image, Mask
 from radsmith.images.provenance import Generation, Request
 
-_ROWS = 256
-"""Rows that are looked at together."""
 LARGEST_CANVAS = 100_000_000
 """Pixels of the largest image an edit may make."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """An image to be edited, as its file holds it.
-
-    image: integers of `bits` bits (unit "stored value"), intensity in 0-1, or HU.
-    inverted: the lowest stored value is shown white.  words: what the file says it shows, such as
-    "chest x-ray", for edits without a prompt.
-    """
-
-    image: Image
-    bits: int = 8
-    inverted: bool = False
-    words: str = ""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self.image.pixels.shape[0], self.image.pixels.shape[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +61,14 @@ class Edited:
 class Task:
     """What all edits share. planned: the prompt as read, or None to go by the image alone.
 
-    created: ISO 8601 time, given by the shell.
+    created: ISO 8601 time, given by the shell.  grain: see `grain`.
     """
 
     engine: Engine
     planned: Plan | None
     request: Request
     created: str
+    grain: bool = True
 
 
 def inpaint(source: Source, mask: Mask, task: Task, strength: float = 1.0) -> Edited:
@@ -169,105 +152,6 @@ def shares(count: int) -> list[float]:
     return [k / (count + 1) for k in range(1, count + 1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Levels:
-    """How stored values become intensity in 0-1 and back: linear between low and high.
-
-    least, most: what may be stored.  dtype: of the stored values.
-    """
-
-    low: float
-    high: float
-    inverted: bool
-    least: float
-    most: float
-    dtype: np.dtype[np.generic]
-
-    @classmethod
-    def of(cls, source: Source, shown: Mask) -> Levels:
-        """By the image's window where any pixel lies in it; else 8-bit values and intensity as
-        they are; else by the range of nearly all pixels where `shown` is True."""
-        image, bits = source.image, source.bits
-        pixels: NDArray[Any] = image.pixels
-        kind = pixels.dtype.kind
-        least, most = -np.inf, np.inf
-        if image.unit == "intensity":
-            least, most = 0.0, 1.0
-        elif kind in "iu":
-            least = -float(1 << (bits - 1)) if kind == "i" else 0.0
-            most = float((1 << (bits - 1)) - 1 if kind == "i" else (1 << bits) - 1)
-        low, high = least, most
-        window = None if image.unit == "intensity" else image.window
-        if window is not None:
-            low, high = window.center - window.width / 2, window.center + window.width / 2
-            low, high = max(low, least), min(high, most)
-        if window is None or high <= low or not ((pixels > low) & (pixels < high)).any():
-            low, high = least, most
-            if image.unit != "intensity" and not (kind == "u" and bits == 8):
-                low, high = _range(pixels, shown if shown.any() else None)
-        if high <= low:  # all known pixels alike: nothing says what is dark and what is bright
-            low, high = _range(pixels, None)
-        if high <= low:
-            low, high = (least, most) if np.isfinite(least) else (low - 0.5, low + 0.5)
-        return cls(
-            low=low,
-            high=high,
-            inverted=source.inverted,
-            least=least,
-            most=most,
-            dtype=pixels.dtype,
-        )
-
-    def intensity(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Stored values as 0 (black) to 1 (white), those outside the range clipped."""
-        exact: Any = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
-        found = pixels.astype(exact)
-        found -= exact(self.low)  # in place: images may be large
-        found /= exact(self.high - self.low)
-        np.clip(found, 0, 1, out=found)
-        if self.inverted:
-            np.subtract(1, found, out=found)
-        return np.asarray(found, np.float32)
-
-    def stored(self, intensity: NDArray[np.float32]) -> NDArray[np.generic]:
-        """The nearest stored values."""
-        found = 1 - intensity.astype(np.float64) if self.inverted else intensity.astype(np.float64)
-        found = np.clip(self.low + found * (self.high - self.low), self.least, self.most)
-        return rounded(found, self.dtype)
-
-    def beyond(self, pixels: NDArray[np.generic]) -> NDArray[np.float64]:
-        """How far stored values lie outside the range that is shown."""
-        exact = pixels.astype(np.float64)
-        return exact - np.clip(exact, self.low, self.high)
-
-
-def rounded(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Values as a type that is to be stored: the nearest whole ones for integers."""
-    return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
-
-
-def _range(pixels: NDArray[Any], shown: Mask | None) -> tuple[float, float]:
-    """Between which nearly all values lie, where `shown` is True; whole numbers are counted."""
-    if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize > 2:
-        chosen = pixels if shown is None else pixels[shown]
-        low, high = np.percentile(chosen.astype(np.float64), (0.1, 99.9))
-        return float(low), float(high)
-    least = np.iinfo(pixels.dtype).min
-    counts = np.zeros(np.iinfo(pixels.dtype).max - least + 1, np.int64)
-    for first in range(0, len(pixels), _ROWS):
-        rows = pixels[first : first + _ROWS]
-        chosen = rows.ravel() if shown is None else rows[shown[first : first + _ROWS]]
-        counts += np.bincount(chosen.astype(np.int32) - least, minlength=len(counts))
-    below = counts.cumsum()
-
-    def percentile(share: float) -> float:
-        at = share * (int(below[-1]) - 1)
-        one, two = np.searchsorted(below, (int(at), min(int(at) + 1, int(below[-1]) - 1)), "right")
-        return float(one + (two - one) * (at - int(at)) + least)
-
-    return percentile(0.001), percentile(0.999)
-
-
 def untouched_digest(pixels: NDArray[np.generic], mask: Mask) -> str:
     """SHA-256 of the stored values where mask is False, in rows from the top.
 
@@ -300,7 +184,11 @@ def _filled(
     result, shown = pixels.copy(), tuple[str, ...]()
     if mask.any():
         given = Given(pixels=levels.intensity(pixels), mask=mask, strength=strength)
-        drawn, shown = _drawn(task, given)
+        drawn, shown = _drawn(task, given, source.aspect)
+        if task.grain:
+            noisy = grained(given.pixels, drawn, mask, request.seed)
+            drawn = noisy.values
+            said += f"; grain of {noisy.added:.4f} as around it" if noisy.added else ""
         made = levels.stored(drawn)
         del given  # as large as the image twice over
         if strength < 1:  # what the range does not show is no part of the change
@@ -315,6 +203,7 @@ def _filled(
     record = record_of(task.engine, planned, request, image, operation, task.created)
     record = replace(
         record,
+        warnings=(*record.warnings, *source.notes),
         concepts=record.concepts if planned else shown,
         parents=((parent or source).image.digest(),),
         edit=said,
@@ -323,7 +212,7 @@ def _filled(
     return Edited(image=image, mask=mask, record=record)
 
 
-def _drawn(task: Task, given: Given) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def _drawn(task: Task, given: Given, aspect: float) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """The masked pixels as the engine draws them: (n,), and the concepts it drew."""
     seed, settings = task.request.seed, task.request.settings
     ask = task.planned.ask(seed, settings) if task.planned else Ask(seed=seed, settings=settings)
@@ -334,8 +223,8 @@ def _drawn(task: Task, given: Given) -> tuple[NDArray[np.float32], tuple[str, ..
         shown.update(dict.fromkeys(completion.concepts))
         return completion.pixels
 
-    pixels = in_frames(fill, given, seed)[given.mask]
-    return pixels, tuple(shown)
+    drawn = evenly(given, aspect, lambda even: in_frames(fill, even, seed))
+    return drawn[given.mask], tuple(shown)
 
 
 def _size(source: Source) -> str:

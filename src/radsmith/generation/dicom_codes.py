@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from radsmith.images.dicom.writing import DicomCodes, Modality
+from radsmith.images.dicom.codes import DicomCodes, Modality
 from radsmith.language.prompt import Prompt
 from radsmith.language.vocabulary import default_vocabulary
 

@@ -16,19 +16,32 @@ from radsmith.errors import InvalidInput
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+_SQUARE = 0.01
+"""By how much the sides of a pixel may differ that is called square."""
 Unit = Literal["intensity", "HU", "stored value"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A display window: DICOM Window Center (0028,1050) and Width (0028,1051)."""
+    """A display window: DICOM Window Center (0028,1050) and Width (0028,1051).
+
+    step: of a window that DICOM means as LINEAR, one output unit, in this window's unit and
+    negative where output falls: LINEAR takes it off the bright end (PS3.3 C.11.2.1.2).  0: exact.
+    """
 
     center: float
     width: float
+    step: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.width >= 1:
-            raise InvalidInput(f"window width must be at least 1, got {self.width}")
+        if not self.width > 0:
+            raise InvalidInput(f"window width must be above 0, got {self.width}")
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The values at its ends, the lower first."""
+        low, high = self.center - self.width / 2, self.center + self.width / 2
+        return low - min(self.step, 0.0), high - max(self.step, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +81,13 @@ class Image:
         pixels = np.ascontiguousarray(self.pixels)
         head = f"{pixels.dtype.str}{pixels.shape}".encode()
         return hashlib.sha256(head + pixels.tobytes()).hexdigest()
+
+
+def pixel_aspect(spacing: tuple[float, float] | None) -> float:
+    """How many times as high as wide a pixel is; 1 where that is not known, or nearly so."""
+    if spacing is None or abs(spacing[0] / spacing[1] - 1) <= _SQUARE:
+        return 1.0
+    return spacing[0] / spacing[1]
 
 
 def quantize(intensity: NDArray[np.floating], bits: int) -> NDArray[np.unsignedinteger]:

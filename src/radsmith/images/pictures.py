@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import io
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageOps, PngImagePlugin
+from PIL import PngImagePlugin
 
 from radsmith.errors import InvalidInput, NotFound, reason_of
 from radsmith.files import read_bytes
+from radsmith.images.dicom.signature import is_dicom
 from radsmith.images.image import Image, quantize
 from radsmith.images.lossy import lossy_record
 from radsmith.images.marks import RECORD_KEY, SHEET_KEY, XMP_KEY, description, xmp_packet
+from radsmith.images.picture_reading import PNG_MAGIC, opened, picture_in
 from radsmith.images.provenance import Generation
 
-FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "BMP", "PPM", "WEBP")
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _NPY_MAGIC = b"\x93NUMPY"
-_MIN_IS_WHITE = 0
 
 
 def png_bytes(image: Image, record: Generation, bits: int = 8) -> bytes:
@@ -81,24 +78,9 @@ def read_image(path: Path) -> Image:
 def read_picture(path: Path) -> Image:
     """An 8-16 bit grayscale PNG, JPEG, TIFF, JPEG 2000, BMP, PGM or WebP as stored values.
 
-    pixels: uint8 or uint16, (height, width), turned upright where EXIF says so. Colour files
-    whose channels are all equal and alpha channels that hide nothing are accepted. Spacing is
-    read only from radsmith's own files: the dpi of other pictures is about paper.
-    Raises NotFound, or InvalidInput (colour, alpha, float, several pages, too large, corrupt).
+    See `picture_reading.picture_in`. Raises NotFound, or InvalidInput naming the path.
     """
-    return picture_in(read_bytes(path), path)
-
-
-def picture_in(data: bytes, path: Path) -> Image:
-    """As `read_picture`, of a file's bytes; path: for errors."""
-    if data.startswith(_PNG_MAGIC) and data[24:25] == b"\x10" and data[25:26] != b"\0":
-        raise InvalidInput(  # Pillow would silently cut its 16 bits to 8
-            f"{path} is a 16-bit PNG with colour or alpha; save it as 16-bit grayscale"
-        )
-    with opened(data, path) as picture:
-        _check_layout(picture, path)
-        pixels = _gray(ImageOps.exif_transpose(picture), path)
-        return Image(pixels=pixels, unit="stored value", spacing=_spacing(picture))
+    return picture_in(read_bytes(path), str(path)).image
 
 
 def read_record(path: Path) -> Generation:
@@ -120,10 +102,10 @@ def read_record(path: Path) -> Generation:
 
 
 def record_in(data: bytes, path: Path) -> Generation:
-    """The record in a PNG's bytes; path: for errors. Raises InvalidInput where there is none."""
+    """The record in a picture's bytes; path: for errors. Raises InvalidInput without one."""
     text = ""
-    if data.startswith(_PNG_MAGIC):
-        with opened(data, path) as picture:
+    if data.startswith(PNG_MAGIC):
+        with opened(data, str(path)) as picture:
             text = str(picture.info.get(RECORD_KEY, ""))
     elif data.startswith((b"\xff\xd8\xff", b"RIFF")):
         text = lossy_record(data)
@@ -141,9 +123,9 @@ def read_sheet(path: Path) -> list[Generation]:
     Raises NotFound, or InvalidInput for a record that cannot be read.
     """
     data = read_bytes(path)
-    if not data.startswith(_PNG_MAGIC):
+    if not data.startswith(PNG_MAGIC):
         return []
-    with opened(data, path) as picture:
+    with opened(data, str(path)) as picture:
         text = str(picture.info.get(SHEET_KEY, "[]"))
     try:
         return [Generation.from_json(json.dumps(entry)) for entry in json.loads(text)]
@@ -167,75 +149,19 @@ def _levels(image: Image, bits: int) -> NDArray[np.unsignedinteger]:
     return pixels.astype(np.uint8 if bits == 8 else np.uint16)
 
 
-@contextmanager
-def opened(data: bytes, path: Path) -> Iterator[Pillow.Image]:
-    """The picture in `data`; what Pillow cannot take becomes InvalidInput."""
+def npy_array(data: bytes, name: str) -> NDArray[Any]:
+    """The array in NPY bytes. Raises InvalidInput for what is none, and for pickled objects."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-            with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
-                yield picture
-    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
-        raise InvalidInput(f"{path} is too large to open: {error}; crop or shrink it") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InvalidInput(
-            f"{path} is not a readable picture ({reason_of(error)}); expected PNG, JPEG, TIFF, JPEG"
-            " 2000, BMP, PGM, WebP or DICOM: save it again from its source"
-        ) from error
-
-
-def _check_layout(picture: Pillow.Image, path: Path) -> None:
-    if getattr(picture, "n_frames", 1) > 1:
-        raise InvalidInput(f"{path} holds several frames or pages; save the one you need alone")
-    if picture.mode == "1":
-        raise InvalidInput(f"{path} has 1 bit per pixel; expected grayscale of 8-16 bits")
-    tags = getattr(picture, "tag_v2", {})
-    if picture.mode.startswith("I;16") and tags.get(262) == _MIN_IS_WHITE:
-        raise InvalidInput(f"{path} stores white as 0; save it with black as 0 (MinIsBlack)")
-
-
-def _gray(picture: Pillow.Image, path: Path) -> NDArray[np.generic]:
-    """uint8 or uint16 pixels, or InvalidInput naming the mode that is not grayscale."""
-    if picture.mode == "L" and "transparency" not in picture.info:
-        return np.asarray(picture)
-    if picture.mode.startswith("I;16"):
-        return np.asarray(picture).astype(np.uint16)
-    if picture.mode in ("I", "F"):
-        return _gray_32(np.asarray(picture), path)
-    if picture.mode not in ("L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"):
-        raise InvalidInput(f"{path} is a {picture.mode} picture; convert it to 8 or 16 bit gray")
-    channels = np.asarray(picture.convert("RGBA"))
-    if channels[..., 3].min() < 255:
-        raise InvalidInput(f"{path} has transparent pixels; remove its alpha channel")
-    if np.ptp(channels[..., :3], axis=2).any():
-        raise InvalidInput(f"{path} holds colour; convert it to grayscale first")
-    return channels[..., 0]
-
-
-def _gray_32(pixels: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
-    if pixels.dtype.kind == "f" or pixels.min() < 0 or pixels.max() > np.iinfo(np.uint16).max:
-        raise InvalidInput(
-            f"{path} holds {pixels.dtype} pixels; expected whole numbers of 8-16 bits:"
-            " scale them to 16-bit grayscale"
-        )
-    return pixels.astype(np.uint16)
-
-
-def _spacing(picture: Pillow.Image) -> tuple[float, float] | None:
-    dpi = picture.info.get("dpi")
-    if RECORD_KEY not in picture.info or not dpi or min(dpi) <= 0:
-        return None
-    return 25.4 / dpi[1], 25.4 / dpi[0]
+        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # numpy reads the head with Python's own parser
+        text = f"{name} is not a plain NPY array: {reason_of(error)}; save it again"
+        raise InvalidInput(text) from error
+    return array
 
 
 def is_npy(data: bytes) -> bool:
     """The magic string of NPY."""
     return data.startswith(_NPY_MAGIC)
-
-
-def is_dicom(data: bytes) -> bool:
-    """PS3.10 section 7.1: 128 bytes of preamble, then DICM."""
-    return data[128:132] == b"DICM"
 
 
 def _text_beside(path: Path) -> str:

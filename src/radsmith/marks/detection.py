@@ -15,7 +15,8 @@ import numpy as np
 
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from radsmith.files import read_bytes
-from radsmith.images.pictures import is_dicom, is_npy, read_image, read_record
+from radsmith.images.dicom.signature import is_dicom
+from radsmith.images.pictures import is_npy, read_image, read_record
 from radsmith.images.provenance import Generation
 from radsmith.marks import credentials, watermark
 from radsmith.marks.credentials import Credentials
@@ -127,14 +128,10 @@ def _watermark(path: Path) -> Detection:
 def _declared(data: bytes) -> str:
     if is_dicom(data):
         import io
-        import warnings
 
-        import pydicom
+        from radsmith.images.dicom.opening import open_head  # pydicom is slow to start
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
-            yes = str(dataset.get("SyntheticData", "")).upper() == "YES"
+        yes = str(open_head(io.BytesIO(data)).get("SyntheticData", "")).upper() == "YES"
         return "DICOM's Synthetic Data (0008,001C), which is not signed" if yes else ""
     if any(f"digitalsourcetype/{kind}".encode() in data for kind in _SYNTHETIC):
         return "IPTC's digital source type, which is not signed"

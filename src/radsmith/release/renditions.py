@@ -18,7 +18,8 @@ from radsmith.editing.files import Opened, open_source
 from radsmith.generation.dicom_codes import codes_of
 from radsmith.images.dicom.writing import dicom_bytes
 from radsmith.images.image import Image, quantize
-from radsmith.images.pictures import picture_in, png_bytes
+from radsmith.images.picture_reading import picture_in
+from radsmith.images.pictures import png_bytes
 from radsmith.images.provenance import Generation
 from radsmith.language.reading import read_prompt
 from radsmith.release.dicom_rules import problems_of
@@ -39,7 +40,7 @@ class Shown:
 def shown(candidate: Candidate) -> Shown:
     """Read a candidate. Raises what the readers raise."""
     if candidate.data is not None:
-        image = picture_in(candidate.data, candidate.path)
+        image = picture_in(candidate.data, str(candidate.path)).image
         return Shown(image=_intensity(image), stored=image.digest())
     opened = open_source(candidate.path)
     image = opened.source.image

@@ -18,7 +18,8 @@ from pathlib import Path
 from radsmith.datasets.entry import is_synthetic
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.files import read_bytes
-from radsmith.images.pictures import is_dicom, is_npy, read_record, record_in
+from radsmith.images.dicom.signature import is_dicom
+from radsmith.images.pictures import is_npy, read_record, record_in
 from radsmith.images.provenance import Generation
 
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from radsmith.errors import InvalidInput, Unavailable
+from radsmith.images.dicom.signature import is_dicom
 from radsmith.images.dicom.values import decimals
 from radsmith.images.dicom.writing import new_uid
-from radsmith.images.pictures import is_dicom
 from radsmith.release.sources import Candidate
 
 _MODALITIES = ("CT", "MR")

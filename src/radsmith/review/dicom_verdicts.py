@@ -15,7 +15,7 @@ import numpy as np
 
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import prepare_folder, read_bytes, write_atomically
-from radsmith.images.pictures import is_dicom
+from radsmith.images.dicom.signature import PART_10
 from radsmith.review.blinding import on_original
 from radsmith.review.design import Case
 from radsmith.review.study import Study
@@ -84,7 +84,7 @@ def _require() -> None:
 def _image(path: Path) -> Any:
     from pydicom import dcmread
 
-    if not is_dicom(read_bytes(path)):
+    if read_bytes(path)[128:132] != PART_10:  # highdicom needs the file meta
         return None
     return dcmread(path)
 

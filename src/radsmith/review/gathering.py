@@ -14,7 +14,8 @@ from radsmith.editing.dicom import as_shown
 from radsmith.editing.files import open_source
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.files import read_bytes
-from radsmith.images.pictures import is_dicom, read_record
+from radsmith.images.dicom.signature import is_dicom
+from radsmith.images.pictures import read_record
 from radsmith.language.prompt import render
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
@@ -64,7 +65,7 @@ def gather(place: Path, source: str = "") -> list[Found]:
 
 def _image(path: Path) -> bool:
     suffix = path.suffix.lower()
-    return suffix in SUFFIXES or (not suffix and is_dicom(read_bytes(path)[:132]))
+    return suffix in SUFFIXES or (not suffix and is_dicom(read_bytes(path)[:256]))
 
 
 def _hidden(path: Path, place: Path) -> bool:

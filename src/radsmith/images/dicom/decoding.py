@@ -1,77 +1,103 @@
-"""Opening DICOM that nobody vouches for: every damage becomes one InvalidInput with its reason.
+"""Pixel Data to arrays, frame by frame: what the head promises is checked before it is believed.
 
-Sizes are checked before anything is decoded, so that a small file cannot ask for all the memory.
+Values come right-justified (the lowest stored bit is bit 0), signed where the file says so, in
+native byte order; colour by pixel.
 """
 
 from __future__ import annotations
 
-import io
 import warnings
-import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    JPEG2000TransferSyntaxes,
+    JPEGExtended12Bit,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
 
-from radsmith.errors import InvalidInput
-from radsmith.images.dicom.jpeg_extended import register
+from radsmith.errors import InvalidInput, reason_of
+from radsmith.images.bombs import check_unpacked
+from radsmith.images.dicom.codestream import check_codestream
+from radsmith.images.dicom.jpeg_extended import TWELVE_BITS, is_available, register
+from radsmith.images.dicom.opening import damage_refused
+from radsmith.images.quiet import quietly
 
 register()
+_SIGN_IS_MENDED = (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes)
+"""pydicom mends signs in frames asked for by number alone: in its own it cannot write."""
 MAX_VALUES = 256 * 1024**2
 """Most pixel values (rows x columns x frames x samples) that one object may hold."""
-_PART_10 = b"DICM"
-_INFLATED = 256 * 1024**2
 
 
-def is_dicom(head: bytes) -> bool:
-    """Whether a file begins as PS3.10 says, or as a bare data set of group 0008."""
-    return head[128:132] == _PART_10 or head[:2] == b"\x08\x00" or head[:4] == b"\x02\x00\x00\x00"
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What the head says of Pixel Data (PS3.3 C.7.6.3), checked."""
 
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    allocated: int
+    stored: int
+    high: int
+    signed: bool
+    photometric: str
 
-def is_deflated(head: bytes) -> bool:
-    """Whether a file's first bytes name the deflated transfer syntax."""
-    return DeflatedExplicitVRLittleEndian.encode() in head
+    @classmethod
+    def of(cls, dataset: Dataset) -> Layout:
+        """Raises InvalidInput for no image, one of more than MAX_VALUES, and odd depths."""
+        with damage_refused():
+            return cls._of(dataset)
 
+    @classmethod
+    def _of(cls, dataset: Dataset) -> Layout:
+        given = {
+            "rows": _whole(dataset, "Rows"),
+            "columns": _whole(dataset, "Columns"),
+            "frames": _whole(dataset, "NumberOfFrames", 1),
+            "samples": _whole(dataset, "SamplesPerPixel", 1),
+        }
+        values = float(np.prod([float(n) for n in given.values()]))
+        if min(given.values()) < 1 or values > MAX_VALUES:
+            raise InvalidInput(
+                f"{given['columns']}x{given['rows']}x{given['frames']} pixels;"
+                f" expected 1 to {MAX_VALUES:,} values"
+            )
+        allocated = _whole(dataset, "BitsAllocated")
+        if given["samples"] not in (1, 3) or allocated not in (1, 8, 16, 32):
+            raise InvalidInput(
+                f"{given['samples']} samples of {allocated} bits a pixel;"
+                " expected 1 or 3 samples of 8 or 16 bits"
+            )
+        stored = _whole(dataset, "BitsStored")
+        high = _whole(dataset, "HighBit", stored - 1)
+        if not 0 < stored <= allocated or not stored - 1 <= high < allocated:
+            raise InvalidInput(
+                f"{stored} of {allocated} bits stored, the highest of them bit {high}: this cannot"
+                " be; export it again"
+            )
+        photometric = str(dataset.get("PhotometricInterpretation", "") or "")
+        if not photometric:
+            raise InvalidInput("damaged DICOM: PhotometricInterpretation is not stated")
+        signed = bool(_whole(dataset, "PixelRepresentation", 0))
+        return cls(allocated=allocated, stored=stored, high=high, signed=signed,
+                   photometric=photometric, **given)  # fmt: skip
 
-def check_inflated(data: bytes) -> None:
-    """Raises InvalidInput where a deflated data set would fill the memory."""
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    meta = 132 + 12 + int.from_bytes(data[140:144], "little")
-    for start in range(meta, len(data), 1 << 16):
-        waiting = data[start : start + (1 << 16)]
-        while waiting:
-            size += len(inflater.decompress(waiting, 1 << 20))
-            waiting = inflater.unconsumed_tail
-            if size > _INFLATED:
-                raise InvalidInput(f"deflated DICOM of more than {_INFLATED:,} bytes")
-
-
-def open_dicom(data: bytes) -> Dataset:
-    """A data set with every value read. Raises InvalidInput: no DICOM, damaged, deferred, empty."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            if is_deflated(data[:512]):
-                check_inflated(data)
-            dataset = pydicom.dcmread(io.BytesIO(data), force=data[128:132] != _PART_10)
-            for element in dataset.iterall():
-                _ = element.value
-        except InvalidInput:
-            raise
-        except InvalidDicomError as error:
-            raise InvalidInput("not a DICOM file") from error
-        except RecursionError as error:
-            raise InvalidInput("damaged DICOM: sequences are nested without end") from error
-        except Exception as error:  # damaged bytes break pydicom in ways no list can name
-            raise InvalidInput(f"damaged DICOM: {_reason(error)}") from error
-    if "SOPClassUID" not in dataset and "PixelData" not in dataset:
-        raise InvalidInput("damaged or no DICOM: neither SOP class nor pixels")
-    return dataset
+    @property
+    def packed(self) -> int:
+        """Bytes of all frames, decoded."""
+        values = self.rows * self.columns * self.frames * self.samples
+        return values * max(8, self.allocated) // 8
 
 
 def has_pixels(dataset: Dataset) -> bool:
@@ -79,48 +105,103 @@ def has_pixels(dataset: Dataset) -> bool:
     return "PixelData" in dataset
 
 
-def check_size(dataset: Dataset) -> None:
-    """Raises InvalidInput where the head promises no image or more than MAX_VALUES."""
-    numbers = {}
-    defaults = {"NumberOfFrames": 1, "SamplesPerPixel": 1}
-    for keyword in ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated"):
-        value = dataset.get(keyword)
-        try:
-            numbers[keyword] = int(str(value if value not in (None, "") else defaults[keyword]))
-        except (KeyError, ValueError) as error:
-            raise InvalidInput(f"damaged DICOM: {keyword} is {value!r}") from error
-    values = int(np.prod([float(n) for k, n in numbers.items() if k != "BitsAllocated"]))
-    if min(numbers.values()) < 1 or values > MAX_VALUES:
-        raise InvalidInput(
-            f"{numbers['Columns']}x{numbers['Rows']}x{numbers['NumberOfFrames']} pixels;"
-            f" expected 1 to {MAX_VALUES:,} values"
-        )
-    if numbers["SamplesPerPixel"] not in (1, 3) or numbers["BitsAllocated"] not in (1, 8, 16, 32):
-        raise InvalidInput(
-            f"{numbers['SamplesPerPixel']} samples of {numbers['BitsAllocated']} bits a pixel;"
-            " expected 1 or 3 samples of 8 or 16 bits"
-        )
+def decode(
+    dataset: Dataset, frames: Sequence[int] | None = None, *, as_rgb: bool = True
+) -> NDArray[np.generic]:
+    """Pixels as (frames, rows, columns) or (frames, rows, columns, 3).
 
-
-def decode(dataset: Dataset) -> NDArray[np.generic]:
-    """Pixels as (frames, rows, columns) or (frames, rows, columns, 3), native byte order, RGB.
-
+    frames: those wanted, from 0; None for all.  as_rgb: YBR becomes RGB.
     Raises InvalidInput: too large, truncated, encrypted or of a syntax that nothing here decodes.
     """
-    check_size(dataset)
-    with warnings.catch_warnings():
+    layout = Layout.of(dataset)
+    wanted = range(layout.frames) if frames is None else frames
+    if wanted and not 0 <= min(wanted) <= max(wanted) < layout.frames:
+        raise InvalidInput(f"has {layout.frames} frames, promised {max(wanted) + 1}")
+    shape = (len(wanted), layout.rows, layout.columns) + (3,) * (layout.samples == 3)
+    kind = f"{'i' if layout.signed else 'u'}{max(8, layout.allocated) // 8}"
+    pixels: NDArray[np.generic] = np.empty(shape, kind)
+    with warnings.catch_warnings(), quietly():
         warnings.simplefilter("ignore")
         try:
-            pixels = pixel_array(dataset)
+            count = 0
+            for frame in islice(_frames(dataset, layout, wanted, as_rgb), len(wanted)):
+                pixels[count] = frame
+                count += 1
+            if count < len(wanted):
+                raise ValueError(f"{count} frames are there of {len(wanted)}")
+        except (InvalidInput, MemoryError):
+            raise
         except Exception as error:  # pydicom and its decoders raise what they like
-            meta = getattr(dataset, "file_meta", None)
-            syntax = getattr(meta.get("TransferSyntaxUID", ""), "name", "") if meta else ""
-            name = syntax or "unknown transfer syntax"
-            raise InvalidInput(f"pixels ({name}) cannot be decoded: {_reason(error)}") from error
-    samples = int(dataset.get("SamplesPerPixel", 1) or 1)
-    if pixels.ndim == (2 if samples == 1 else 3):
-        pixels = pixels[None]
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+            name = getattr(_syntax(dataset), "name", "") or "unknown transfer syntax"
+            raise InvalidInput(
+                f"its pixels ({name}) are truncated or cannot be decoded here: {_told(error)};"
+                " decompress it first (gdcmconv --raw) or fetch it again"
+            ) from error
+    return pixels
+
+
+def _frames(
+    dataset: Dataset, layout: Layout, wanted: Sequence[int], as_rgb: bool
+) -> Iterator[NDArray[np.generic]]:
+    syntax = _syntax(dataset)
+    if syntax is None:
+        raise ValueError("the transfer syntax is not known")
+    decoder = get_decoder(syntax)
+    data: Any = dataset.PixelData
+    plain = not syntax.is_encapsulated or syntax == RLELossless
+    if syntax.is_encapsulated:
+        check_unpacked(layout.packed, len(data), "compressed pixel data")
+        if not plain and layout.high != layout.stored - 1:
+            raise ValueError(f"bit {layout.high} is the highest of {layout.stored} compressed bits")
+        _check_codestreams(dataset, layout, frozenset(wanted))
+    options: dict[str, Any] = {"as_rgb": as_rgb, "allow_excess_frames": False}
+    if plain:
+        options["correct_unused_bits"] = False
+    if syntax == JPEGExtended12Bit and layout.stored > 8 and is_available(syntax):
+        options["decoding_plugin"] = TWELVE_BITS  # the others complain of it on their own
+    every = len(wanted) == layout.frames and syntax not in _SIGN_IS_MENDED
+    indices = None if every else list(wanted)
+    for frame, _ in decoder.iter_array(dataset, indices=indices, raw=not as_rgb, **options):
+        yield justified(frame, layout, _padding(dataset, layout)) if plain else frame
+
+
+def _check_codestreams(dataset: Dataset, layout: Layout, wanted: frozenset[int]) -> None:
+    offsets = None
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
+    parts = generate_frames(
+        dataset.PixelData, number_of_frames=layout.frames, extended_offsets=offsets
+    )
+    for number, frame in enumerate(parts):
+        if number in wanted:
+            check_codestream(frame, layout.rows, layout.columns, layout.samples)
+
+
+def justified(
+    pixels: NDArray[np.generic], layout: Layout, padding: int | None = None
+) -> NDArray[np.generic]:
+    """Only the stored bits, shifted to the lowest place, with their sign: old overlays and other
+    data lie in the rest.
+
+    padding: a value of all allocated bits that stays where it does not fit.
+    """
+    above = layout.allocated - 1 - layout.high
+    below = layout.high + 1 - layout.stored
+    if layout.allocated < 8 or above + below == 0:
+        return pixels
+    kind: Any = pixels.dtype.newbyteorder("=").type
+    values: Any = pixels.astype(kind)
+    np.left_shift(values, kind(above), out=values)
+    np.right_shift(values, kind(above + below), out=values)
+    return values if padding is None else np.where(pixels == kind(padding), pixels, values)
+
+
+def _padding(dataset: Dataset, layout: Layout) -> int | None:
+    """Pixel Padding Value as the type of the pixels has it."""
+    value, size = dataset.get("PixelPaddingValue"), 1 << layout.allocated
+    if not isinstance(value, int) or layout.high != layout.stored - 1:
+        return None
+    return (value + size // 2) % size - size // 2 if layout.signed else value % size
 
 
 def in_colour(dataset: Dataset, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -130,7 +211,7 @@ def in_colour(dataset: Dataset, pixels: NDArray[np.generic]) -> NDArray[np.gener
     try:
         coloured = apply_color_lut(pixels, dataset)[..., :3]
     except Exception as error:  # broken lookup tables
-        raise InvalidInput(f"the colour palette cannot be applied: {_reason(error)}") from error
+        raise InvalidInput(f"the colour palette cannot be applied: {reason_of(error)}") from error
     deep = coloured.dtype.itemsize > 1
     return (coloured >> 8).astype(np.uint8) if deep else coloured
 
@@ -151,22 +232,31 @@ def store_pixels(dataset: Dataset, pixels: NDArray[np.generic]) -> None:
         data = np.packbits(pixels.astype(bool).ravel(), bitorder="little").tobytes()
     else:
         dataset.BitsAllocated = pixels.dtype.itemsize * 8
+        dataset.HighBit = int(dataset.get("BitsStored") or dataset.BitsAllocated) - 1
         data = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes()
     dataset.PixelData = data + b"\0" * (len(data) % 2)
     dataset["PixelData"].VR = "OW" if int(dataset.BitsAllocated) > 8 else "OB"
 
 
-def part_10_bytes(dataset: Dataset, meta: FileMetaDataset) -> bytes:
-    """A received object as a file, in the transfer syntax it came in."""
-    stream = io.BytesIO()
-    dataset.file_meta = meta
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
+def _syntax(dataset: Dataset) -> Any:
+    meta = getattr(dataset, "file_meta", None)
+    return meta.get("TransferSyntaxUID") if meta else None
 
 
-def _reason(error: Exception) -> str:
+def _whole(dataset: Dataset, keyword: str, otherwise: int | None = None) -> int:
+    value = dataset.get(keyword)
+    if value is None or str(value) == "":
+        if otherwise is None:
+            raise InvalidInput(f"no image, or a damaged one: {keyword} is not stated")
+        return otherwise
+    try:
+        return int(str(value))
+    except ValueError as error:
+        raise InvalidInput(f"damaged DICOM: {keyword} is {str(value)[:40]!r}") from error
+
+
+def _told(error: Exception) -> str:
+    """pydicom lists what each decoder said below a line of its own: the first of them."""
     lines = str(error).splitlines()
-    text = lines[0] if lines else type(error).__name__
-    return "".join(c for c in text if c.isprintable())[:160]
+    below = [line for line in lines[1:] if line.strip()]
+    return reason_of(ValueError(below[0])) if below else reason_of(error)

@@ -16,6 +16,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEGExtended12Bit
 
 DECODER_DEPENDENCIES = {JPEGExtended12Bit: ("python-gdcm>=3.2",)}
+TWELVE_BITS = "gdcm 12 bit"
 _SOF1, _DHT, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC1, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
 _IGNORED = (*range(0xE0, 0xF0), 0xFE)
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
@@ -24,7 +25,7 @@ _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 @cache
 def register() -> None:
     """Make pydicom read such files, where GDCM is installed."""
-    get_decoder(JPEGExtended12Bit).add_plugin("gdcm 12 bit", (__name__, "decode_frame"))
+    get_decoder(JPEGExtended12Bit).add_plugin(TWELVE_BITS, (__name__, "decode_frame"))
 
 
 def is_available(syntax: str) -> bool:

@@ -27,7 +27,8 @@ class StoredPixels:
     """Integers to be written and how they become `rescale_type` units.
 
     window: in stored values.  bits: Bits Stored, 0 for all of the integer.
-    inverted: the lowest stored value is shown white.
+    inverted: the lowest stored value is shown white.  exact: the window is LINEAR_EXACT.
+    table: what is shown of each value from `table_first`, 0 to 65535, written as a VOI LUT.
     """
 
     pixels: NDArray[Any]
@@ -37,6 +38,9 @@ class StoredPixels:
     intercept: float = 0.0
     bits: int = 0
     inverted: bool = False
+    exact: bool = False
+    table: NDArray[np.uint16] | None = None
+    table_first: int = 0
 
 
 def stored_pixels(image: Image, modality: str | None, storage: uid.UID) -> StoredPixels:

@@ -1,36 +1,55 @@
-"""Reading one grayscale image, or radsmith's own record, out of a DICOM file.
+"""Reading one image, or radsmith's own record, out of a DICOM file: what edits and the studio take.
 
-Lenient about attributes, strict about pixels: what cannot be read exactly is refused with what
-was found. Needs no decoder beyond numpy and Pillow; 12-bit JPEG Extended is read where GDCM is.
+Lenient about attributes, strict about pixels: what cannot be read exactly is refused with what was
+found. Import and de-identification read by the same parts: `opening`, `decoding`, `grayscale`,
+`geometry`.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from radsmith.errors import InvalidInput
 from radsmith.files import read_bytes
-from radsmith.images.dicom.jpeg_extended import register
-from radsmith.images.dicom.writing import PRIVATE_CREATOR, PRIVATE_GROUP, PRIVATE_RECORD
+from radsmith.images.colour import as_gray
+from radsmith.images.dicom.decoding import Layout, decode, has_pixels, in_colour
+from radsmith.images.dicom.geometry import aspect_of, number, spacing_of
+from radsmith.images.dicom.grayscale import Grayscale, VoiWindow
+from radsmith.images.dicom.opening import damage_refused, kind_of, open_dicom, open_head
+from radsmith.images.dicom.synthetic import PRIVATE_CREATOR, PRIVATE_GROUP, PRIVATE_RECORD
 from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation
 
-register()
 MAX_PIXELS = 89_478_485
 """As many as Pillow opens: 256 MiB of 24-bit colour."""
-_CENTIMETRES = 3
+Space = Literal["", "RGB", "YBR_FULL"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """All of an object whose one frame, or one gray view of a colour frame, is edited.
+
+    frames: (count, rows, columns) or (count, rows, columns, 3), as they are to be written again.
+    number: of the frame, from 1.  space: of colour; "" for gray.  bits: stored of each sample.
+    grays: how each frame is meant.
+    frame_time: milliseconds between frames, if the file says so.
+    """
+
+    frames: NDArray[np.generic]
+    number: int
+    space: Space
+    bits: int
+    grays: tuple[Grayscale, ...]
+    spacings: tuple[tuple[float, float] | None, ...]
+    frame_time: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +58,10 @@ class DicomImage:
 
     inverted: the lowest stored value is shown white: MONOCHROME1, or a rescale that falls.
     rescale: (slope, intercept) to output units, such as HU, of `rescale_type`.
+    curve: what is shown of every storable value, where a look-up table or a sigmoid says it, else
+    None.  padding: stored values, from and to, that are no image.  aspect: height of a pixel over
+    its width.  whole: of colour and multi-frame files.  notes: what was read in a way that must be
+    said.
     modality, body_part, view, laterality: DICOM's terms, empty where it is silent.
     uids: SOP Class and SOP Instance.
     """
@@ -49,6 +72,11 @@ class DicomImage:
     rescale: tuple[float, float]
     rescale_type: str
     modality: str
+    curve: NDArray[np.float32] | None = None
+    padding: tuple[int, int] | None = None
+    aspect: float = 1.0
+    whole: Whole | None = None
+    notes: tuple[str, ...] = ()
     body_part: str = ""
     view: str = ""
     laterality: str = ""
@@ -58,169 +86,185 @@ class DicomImage:
 T = TypeVar("T")
 
 
-def _refusing_damage(read: Callable[[Path], T]) -> Callable[[Path], T]:
-    """pydicom converts values when they are first used; an unknown VR shows only then."""
+def _naming_the_file(read: Callable[..., T]) -> Callable[..., T]:
+    """Errors begin with the path."""
 
     @wraps(read)
-    def safe(path: Path) -> T:
+    def safe(path: Path, *given: object) -> T:
         try:
-            return read(path)
-        except NotImplementedError as error:
-            raise InvalidInput(f"{path} is damaged: {error}; export it again") from error
+            with damage_refused():
+                return read(path, *given)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error}") from error
 
     return safe
 
 
-@_refusing_damage
 def read_dicom(path: Path) -> Image:
-    """The stored values of a single-frame grayscale DICOM file.
-
-    pixels: (height, width), the file's own integers (8-16 bit, signed or not), neither rescaled
-        nor inverted; `read_dicom_image` tells both.  spacing: Pixel Spacing, else Imager Pixel
-        Spacing, else that of the one ultrasound region, in mm.  window: the first one, in
-        stored values.
-    Raises NotFound, or InvalidInput (not DICOM, no image, several frames, colour, truncated,
-    more than MAX_PIXELS, a compression that numpy and Pillow cannot undo).
-    """
+    """The stored values of a single-frame grayscale DICOM file; see `read_dicom_image`."""
     return read_dicom_image(path).image
 
 
-@_refusing_damage
-def read_dicom_image(path: Path) -> DicomImage:
-    """As `read_dicom`, with polarity, depth and rescale."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom warns of every odd value; lenient on reading
-        dataset = _dataset(path)
-        _check(dataset, path)
-        pixels = _pixels(dataset, path)
-        slope = _number(dataset, "RescaleSlope") or 1.0
-        intercept = _number(dataset, "RescaleIntercept") or 0.0
-        return DicomImage(
-            image=Image(
-                pixels=pixels,
-                unit="stored value",
-                spacing=_spacing(dataset),
-                window=_window(dataset, slope, intercept),
-            ),
-            inverted=(dataset.PhotometricInterpretation == "MONOCHROME1") != (slope < 0),
-            bits_stored=int(dataset.BitsStored),
-            rescale=(slope, intercept),
-            rescale_type=str(dataset.get("RescaleType", "")),
-            modality=str(dataset.get("Modality", "")),
-            body_part=str(dataset.get("BodyPartExamined", "")),
-            view=str(dataset.get("ViewPosition", "")),
-            laterality=str(dataset.get("ImageLaterality", "") or dataset.get("Laterality", "")),
-            uids=(str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))),
+@_naming_the_file
+def read_dicom_image(path: Path, frame: int | None = None) -> DicomImage:
+    """The stored values of a DICOM image with their meaning.
+
+    frame: which of several, from 1; None: the file holds one.
+    pixels: (height, width), the file's own integers (8-16 bit, signed or not), neither rescaled
+        nor inverted; of colour, its luma.  window: the first one, in stored values.
+    Raises NotFound, or InvalidInput (not DICOM, no image, several frames and none named, truncated,
+    more than MAX_PIXELS, a compression that cannot be undone here).
+    """
+    dataset = open_dicom(read_bytes(path))
+    layout = _checked(dataset)
+    at = _frame_at(layout, frame)
+    gray = Grayscale.of(dataset, at)
+    gray_space: Space = ""
+    if layout.photometric in ("MONOCHROME1", "MONOCHROME2"):
+        frames, space = decode(dataset), gray_space
+        pixels, notes = frames[at], tuple[str, ...]()
+    else:
+        frames, space = _colour(dataset, layout)
+        pixels, note = as_gray(frames[at] if space == "RGB" else frames[at][..., :1])
+        notes = (note,) if note else ()
+    if layout.frames > 1:
+        said = "the others are kept as they are, but left out where the image is continued"
+        notes += (f"frame {at + 1} of {layout.frames}: {said}",)
+    whole = None
+    if layout.frames > 1 or space:
+        whole = Whole(
+            frames=frames,
+            number=at + 1,
+            space=space,
+            bits=8 if space else layout.stored,
+            grays=tuple(Grayscale.of(dataset, n) for n in range(layout.frames)),
+            spacings=tuple(spacing_of(dataset, n) for n in range(layout.frames)),
+            frame_time=number(dataset.get("FrameTime")),
         )
+    return _described(dataset, gray, np.asarray(pixels), whole, notes, at)
 
 
-@_refusing_damage
+def _described(
+    dataset: Dataset,
+    gray: Grayscale,
+    pixels: NDArray[np.generic],
+    whole: Whole | None,
+    notes: tuple[str, ...],
+    at: int,
+) -> DicomImage:
+    curve = None if gray.is_linear or (whole and whole.space) else gray.curve()
+    falling = gray.slope < 0 if curve is None else bool(curve[0] > curve[-1])
+    if curve is not None and falling:
+        curve = 1 - curve
+    colour = whole is not None and bool(whole.space)
+    return DicomImage(
+        image=Image(
+            pixels=pixels,
+            unit="stored value",
+            spacing=spacing_of(dataset, at),
+            window=None if curve is not None or colour else _stored_window(gray),
+        ),
+        inverted=not colour and gray.inverted != falling,
+        bits_stored=8 if colour else Layout.of(dataset).stored,
+        rescale=(1.0, 0.0) if colour or _folded(gray, curve) else (gray.slope, gray.intercept),
+        rescale_type=gray.rescale_type,
+        modality=str(dataset.get("Modality", "") or ""),
+        curve=curve,
+        padding=None if colour else gray.padding,
+        aspect=aspect_of(dataset, at),
+        whole=whole,
+        notes=notes,
+        body_part=str(dataset.get("BodyPartExamined", "") or ""),
+        view=str(dataset.get("ViewPosition", "") or ""),
+        laterality=str(dataset.get("ImageLaterality", "") or dataset.get("Laterality", "") or ""),
+        uids=(str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))),
+    )
+
+
+@_naming_the_file
 def read_dicom_record(path: Path) -> Generation:
     """The provenance record in radsmith's private block.
 
     Raises NotFound, or InvalidInput (not DICOM, no record: archives may strip private data).
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = _dataset(path, stop_before_pixels=True)
-        try:
-            block = dataset.private_block(PRIVATE_GROUP, PRIVATE_CREATOR)
-            value = block[PRIVATE_RECORD].value
-        except KeyError as error:
-            raise InvalidInput(
-                f"{path} has no radsmith provenance record; it was not made by radsmith, or an"
-                " archive removed its private attributes"
-            ) from error
+    read_bytes(path)
+    with path.open("rb") as file:
+        dataset = open_head(file)
+    try:
+        block = dataset.private_block(PRIVATE_GROUP, PRIVATE_CREATOR)
+        value = block[PRIVATE_RECORD].value
+    except KeyError as error:
+        raise InvalidInput(
+            "has no radsmith provenance record; it was not made by radsmith, or an archive removed"
+            " its private attributes"
+        ) from error
     if isinstance(value, bytes):  # UN, after a detour through implicit VR
         value = value.decode("utf-8", "replace").rstrip(" \0")
     return Generation.from_json(str(value))
 
 
-def _dataset(path: Path, *, stop_before_pixels: bool = False) -> Dataset:
-    data = read_bytes(path)
-    try:
-        return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=stop_before_pixels)
-    except InvalidDicomError as error:
+def _checked(dataset: Dataset) -> Layout:
+    """Raises InvalidInput where the object holds no image that can be edited."""
+    if not has_pixels(dataset):
+        kind = kind_of(dataset) or "DICOM object"
+        raise InvalidInput(f"holds no integer pixels ({kind}); expected one image")
+    layout = Layout.of(dataset)
+    if layout.allocated not in (8, 16) or layout.stored < 8:
         raise InvalidInput(
-            f"{path} is not a DICOM file (no DICM at byte 128); expected DICOM, PNG, JPEG or TIFF"
-        ) from error
-    except Exception as error:  # damaged bytes break pydicom in ways no list can name
-        raise InvalidInput(
-            f"{path} is a damaged DICOM file ({error}); fetch it again from its source"
-        ) from error
-
-
-def _check(dataset: Dataset, path: Path) -> None:
-    if "PixelData" not in dataset:
-        kind = getattr(dataset.get("SOPClassUID", ""), "name", "") or "DICOM object"
-        raise InvalidInput(f"{path} holds no integer pixels ({kind}); expected one image")
-    found = str(dataset.get("PhotometricInterpretation", "not stated"))
-    if found not in ("MONOCHROME1", "MONOCHROME2") or dataset.get("SamplesPerPixel", 1) != 1:
-        raise InvalidInput(
-            f"{path} is not grayscale (photometric interpretation {found}); expected MONOCHROME1"
-            " or MONOCHROME2: convert it first"
+            f"stores {layout.stored} of {layout.allocated} bits per pixel; expected 8 to 16 bits"
         )
-    frames = _number(dataset, "NumberOfFrames") or 1
-    if frames > 1:
-        raise InvalidInput(f"{path} holds {frames:.0f} frames; extract the one frame you need")
-    allocated, bits = _number(dataset, "BitsAllocated"), _number(dataset, "BitsStored")
-    if allocated not in (8, 16) or bits is None or not 8 <= bits <= allocated:
+    if layout.rows * layout.columns > MAX_PIXELS:
         raise InvalidInput(
-            f"{path} stores {bits or 0:.0f} of {allocated or 0:.0f} bits per pixel; expected 8 to"
-            " 16 bits"
+            f"has {layout.rows * layout.columns:,} pixels; expected 1 to {MAX_PIXELS:,}: crop or"
+            " shrink it"
         )
-    size = (_number(dataset, "Columns") or 0) * (_number(dataset, "Rows") or 0)
-    if not 0 < size <= MAX_PIXELS:
+    if (layout.samples == 3) != (layout.photometric[:3] in ("RGB", "YBR")):
         raise InvalidInput(
-            f"{path} has {size:,.0f} pixels; expected 1 to {MAX_PIXELS:,}: crop or shrink it"
+            f"is not what it says: {layout.samples} samples a pixel as {layout.photometric}"
         )
+    if layout.samples == 3 and layout.allocated != 8:
+        raise InvalidInput(f"holds colour of {layout.allocated} bits a sample; expected 8")
+    return layout
 
 
-def _pixels(dataset: Dataset, path: Path) -> NDArray[np.generic]:
-    syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
-    name = getattr(syntax, "name", "an unknown transfer syntax")
-    try:
-        pixels: NDArray[np.generic] = dataset.pixel_array
-    except Exception as error:  # pydicom and its decoders raise what they like
+def _frame_at(layout: Layout, frame: int | None) -> int:
+    """Which frame, from 0. Raises InvalidInput where that is not said, or is not there."""
+    if frame is None and layout.frames > 1:
         raise InvalidInput(
-            f"{path}: its pixels ({name}) are truncated or cannot be decoded here:"
-            f" {str(error).splitlines()[0] if str(error) else type(error).__name__};"
-            " decompress it first (gdcmconv --raw) or fetch it again"
-        ) from error
-    return pixels.astype(pixels.dtype.newbyteorder("="))
+            f"holds {layout.frames} frames; say which one is meant: --frame 1 to {layout.frames}"
+        )
+    if frame is not None and not 1 <= frame <= layout.frames:
+        raise InvalidInput(f"has no frame {frame}: they are 1 to {layout.frames}")
+    return (frame or 1) - 1
 
 
-def _first(value: Any) -> Any:
-    multiple = isinstance(value, pydicom.multival.MultiValue)
-    return value[0] if multiple and value else value
+def _colour(dataset: Dataset, layout: Layout) -> tuple[NDArray[np.generic], Space]:
+    """All frames in colour, (count, rows, columns, 3). Uncompressed YBR_FULL stays what it is, so
+    that what is not edited is written back bit for bit; everything else becomes RGB."""
+    if layout.photometric == "PALETTE COLOR":
+        return in_colour(dataset, decode(dataset)), "RGB"
+    if layout.samples != 3:
+        raise InvalidInput(
+            f"is neither gray nor colour (photometric interpretation {layout.photometric});"
+            " convert it first"
+        )
+    plain = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
+    if plain and layout.photometric in ("YBR_FULL", "YBR_FULL_422"):
+        return decode(dataset, as_rgb=False), "YBR_FULL"
+    return decode(dataset), "RGB"
 
 
-def _number(dataset: Dataset, keyword: str) -> float | None:
-    """The first value as a finite number, or None where absent, empty or nonsense."""
-    try:
-        number = float(_first(dataset.get(keyword)))
-    except (TypeError, ValueError):
+def _folded(gray: Grayscale, curve: NDArray[np.float32] | None) -> bool:
+    """Whether a curve stands for the rescale too: a table has one entry for each stored value."""
+    whole = gray.slope == 1 and float(gray.intercept).is_integer()
+    return gray.modality is not None or (curve is not None and not whole)
+
+
+def _stored_window(gray: Grayscale) -> Window | None:
+    """The window in stored values; None without one, and where it is a threshold."""
+    voi: VoiWindow | None = gray.window
+    if voi is None or voi.span[0] >= voi.span[1]:
         return None
-    return number if np.isfinite(number) else None
-
-
-def _window(dataset: Dataset, slope: float, intercept: float) -> Window | None:
-    center, width = _number(dataset, "WindowCenter"), _number(dataset, "WindowWidth")
-    if center is None or width is None or width / abs(slope) < 1:
-        return None
-    return Window(center=(center - intercept) / slope, width=width / abs(slope))
-
-
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        try:
-            row, column = (float(value) for value in dataset.get(keyword) or ())
-        except (TypeError, ValueError):
-            continue
-        if 0 < row < np.inf and 0 < column < np.inf:
-            return row, column
-    regions = dataset.get("SequenceOfUltrasoundRegions") or []
-    if len(regions) != 1 or regions[0].get("PhysicalUnitsXDirection") != _CENTIMETRES:
-        return None
-    x, y = (_number(regions[0], f"PhysicalDelta{axis}") or 0 for axis in "XY")
-    return (abs(y) * 10, abs(x) * 10) if x and y else None
+    width = voi.width / abs(gray.slope)
+    step = 1 / gray.slope if voi.function == "LINEAR" else 0.0
+    return Window(center=(voi.center - gray.intercept) / gray.slope, width=width, step=step)

@@ -95,6 +95,9 @@ def source_json(source: Source, origin: Origin | None) -> dict[str, Any]:
         "bits": source.bits,
         "inverted": source.inverted,
         "words": source.words,
+        "padding": source.padding,
+        "aspect": source.aspect,
+        "notes": source.notes,
         "origin": vars(origin) if origin else None,
     }
 
@@ -168,16 +171,24 @@ def _corner(mask: Mask) -> tuple[int, int]:
 def _source(known: Mapping[str, Any], data: bytes) -> tuple[Source, Origin | None]:
     """The source again, and where it came from."""
     spacing, window = known["spacing"], known["window"]
+    origin = Origin(**known["origin"]) if known.get("origin") else None
+    meant = origin.window(*window) if window and origin else None
     image = Image(
         pixels=pixels_of(data),
         unit=known["unit"],
         spacing=(spacing[0], spacing[1]) if spacing else None,
-        window=Window(center=window[0], width=window[1]) if window else None,
+        window=meant or (Window(center=window[0], width=window[1]) if window else None),
     )
     source = Source(
-        image=image, bits=known["bits"], inverted=known["inverted"], words=known["words"]
+        image=image,
+        bits=known["bits"],
+        inverted=known["inverted"],
+        words=known["words"],
+        padding=tuple(known["padding"]) if known.get("padding") else None,
+        aspect=known.get("aspect", 1.0),
+        notes=tuple(known.get("notes", ())),
     )
-    return source, Origin(**known["origin"]) if known.get("origin") else None
+    return source, origin
 
 
 def npy_of(pixels: NDArray[np.generic]) -> bytes:

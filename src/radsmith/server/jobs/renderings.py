@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from radsmith.editing import formats
 from radsmith.editing.dicom import as_shown
 from radsmith.editing.operations import Source
-from radsmith.images.image import Image, Unit, Window, quantize
+from radsmith.images.image import Image, Unit, Window, pixel_aspect, quantize
 from radsmith.images.lossy import QUALITY, lossy_bytes
 from radsmith.images.provenance import Generation
 from radsmith.server.jobs.drawing import pixels_of
@@ -51,11 +51,20 @@ def source_of(stored: StoredImage, blobs: Blobs) -> Source:
     unit: Unit = "stored value" if stored.unit == "stored value" else "intensity"
     window = None
     if stored.window is not None:
-        window = Window(center=stored.window[0], width=stored.window[1])
+        center, width = stored.window
+        window = Window(center=center, width=width)
+        if stored.origin is not None:
+            window = stored.origin.window(center, width)
     pixels = pixels_of(blobs.get(stored.digest))
     image = Image(pixels=pixels, unit=unit, spacing=stored.spacing, window=window)
     words = str(stored.facts["canonical_prompt"])
-    return Source(image=image, bits=stored.bits, inverted=stored.inverted, words=words)
+    return Source(
+        image=image,
+        bits=stored.bits,
+        inverted=stored.inverted,
+        words=words,
+        aspect=pixel_aspect(stored.spacing),
+    )
 
 
 def file_bytes(stored: StoredImage, blobs: Blobs, form: Format, quality: int = QUALITY) -> bytes:

@@ -173,6 +173,7 @@ def _kept(services: Services, caller: Caller, found: Uploaded) -> str:
         height=height,
         created=now(),
         pixels_sha256=image.digest(),
+        warnings=source.notes,
         synthetic=False,
         notice=_UPLOADED,
     )

@@ -18,7 +18,9 @@ from radsmith.editing.dicom import Origin
 from radsmith.editing.operations import Source
 from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.files import prepare_folder
-from radsmith.images.image import Mask
+from radsmith.images.dicom.signature import is_dicom
+from radsmith.images.image import Mask, pixel_aspect
+from radsmith.images.picture_reading import opened
 from radsmith.server.store.settings import Limits
 from radsmith.server.web.problem import Problem
 
@@ -31,7 +33,9 @@ _MAGIC = {
 _DECODED = ("PNG", "JPEG", "TIFF", "WEBP")
 _SOFT = 128
 """Of alpha: below it a pixel counts as transparent. Brushes of other programs have soft edges."""
-_DICOM_AT = 128
+_ONE_GRAY = (
+    "the server edits one gray image; `radsmith inpaint` edits it (--frame for one of several)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,10 @@ class Uploads:
             data, hole = _without_hole(data, param)
         with self._file(data, param) as path:
             found = open_source(path)
+            if found.source.curve is not None:
+                raise InvalidInput(f"{path} is shown by a look-up table: {_ONE_GRAY}")
+            if found.source.aspect != pixel_aspect(found.source.image.spacing):
+                raise InvalidInput(f"{path} has pixels that are not square: {_ONE_GRAY}")
             return Uploaded(source=found.source, hole=hole, origin=found.origin)
 
     def mask(self, data: bytes, shape: tuple[int, int], param: str) -> Mask:
@@ -75,7 +83,7 @@ class Uploads:
         if kind in ("png", "webp"):
             data = _hardened(data, param)
         with self._file(data, param) as path:
-            return read_mask(path, shape)
+            return read_mask(path, shape, "hole" if _has_hole(data) else "auto")
 
     def _checked(self, data: bytes, param: str) -> str:
         """The kind by its first bytes; refused where it, or what it unpacks to, is too large."""
@@ -84,7 +92,7 @@ class Uploads:
             text = f"the {param} has {len(data):,} bytes; at most {limits.upload_bytes:,}"
             raise Problem(413, text, param=param)
         found = [k for k, starts in _MAGIC.items() if data.startswith(starts)]
-        if data[_DICOM_AT : _DICOM_AT + 4] == b"DICM":
+        if is_dicom(data[:256]):
             found = ["dicom"]
         if not found:
             text = f"the {param} is no PNG, JPEG, TIFF, WebP or DICOM file"
@@ -125,18 +133,30 @@ def _pixels(data: bytes, param: str) -> int:
 
 
 def _dicom_pixels(data: bytes, param: str) -> int:
-    """Pixels of all frames, by the attributes alone."""
-    import pydicom  # slow to start
+    """Pixels by the attributes alone. Raises Problem for what is not one gray image."""
+    from radsmith.images.dicom.decoding import Layout  # pydicom is slow to start
+    from radsmith.images.dicom.opening import open_head
 
     try:
-        head = pydicom.dcmread(
-            io.BytesIO(data), specific_tags=["Rows", "Columns", "NumberOfFrames"]
-        )
-        frames = int(head.get("NumberOfFrames") or 1)
-        return int(head.get("Rows", 0)) * int(head.get("Columns", 0)) * max(1, frames)
-    except Exception as error:
-        text = f"the {param} cannot be read as DICOM: {type(error).__name__}"
+        layout = Layout.of(open_head(io.BytesIO(data)))
+    except InvalidInput as error:
+        text = f"the {param}: {error}"
         raise Problem(400, text, param=param, code="invalid_image") from error
+    kind = f"{layout.frames} frames" if layout.frames > 1 else ""
+    if not layout.photometric.startswith("MONOCHROME"):
+        kind = kind or f"colour ({layout.photometric})"
+    if kind:
+        text = f"the {param} holds {kind}: {_ONE_GRAY}"
+        raise Problem(400, text, param=param, code="invalid_image")
+    return layout.rows * layout.columns
+
+
+def _has_hole(data: bytes) -> bool:
+    """Whether a mask is transparent anywhere: OpenAI's way, what is transparent is drawn."""
+    with opened(data, "the mask") as picture:
+        if "A" not in picture.getbands() and "transparency" not in picture.info:
+            return False
+        return bool(np.asarray(picture.convert("RGBA"))[..., 3].min() < 128)
 
 
 def _hardened(data: bytes, param: str) -> bytes:
