@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radsmith.cli.options import ENGINE
+from radsmith.cli.numbers import Real
+from radsmith.cli.options import ENGINE, SEEDS
 from radsmith.errors import NotFound
 
 if TYPE_CHECKING:
@@ -54,9 +55,10 @@ def release() -> None:
 @click.option("--format", "formats", multiple=True, type=click.Choice(
     ("dicom", "nifti", "webdataset", "coco")), help="Beside PNG with metadata.")  # fmt: skip
 @click.option("--bits", type=click.Choice(("8", "16")), default="8", help="Of the PNGs.")
-@click.option("--test-share", type=click.FloatRange(0, 0.9), default=0.2, help="Of the images.")
+@click.option("--test-share", type=Real(0, 0.9), default=0.2, help="Of the images.")
 @click.option("--accepted", type=FILE, help="JSON of verdicts, where SOURCE is no study.")
-@click.option("--rule", default="majority", help="Of a study: who must accept an image.")
+@click.option("--rule", type=click.Choice(("all", "majority", "adjudicated")),
+              default="majority", help="Of a study: who must accept an image.")  # fmt: skip
 @click.option("--audit", type=FILE, help="Report folder of the privacy audit.")
 @click.option("--without-review", is_flag=True, help="Waive review; the bundle says so.")
 @click.option("--without-audit", is_flag=True, help="Waive the audit; the bundle says so.")
@@ -188,8 +190,8 @@ def send(bundle: Path, to: str, report: Path | None) -> None:
 @click.option("--key", "key_file", type=FILE, help="The signer's .pub file.")
 @click.option("--fingerprint", help="Or its fingerprint, as the signer told it.")
 @click.option("--any-signer", is_flag=True, help="Check that it is whole, not whose it is.")
-@click.option("--sample", type=click.IntRange(0), default=3, help="Images to draw again.")
-@click.option("--seed", type=int, help="Of the sample; default: another one each time.")
+@click.option("--sample", type=click.IntRange(0, 10**6), default=3, help="Images to draw again.")
+@click.option("--seed", type=SEEDS, help="Of the sample; default: another one each time.")
 @click.option("--withdrawn", type=FILE, help="List of withdrawn images; default: beside BUNDLE.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @ENGINE

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radsmith.cli.numbers import Real
+from radsmith.cli.options import SEEDS
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -53,16 +55,16 @@ def review() -> None:
 @click.option("--planted", type=PATH, help="Images with a known defect, to measure readers.")
 @click.option("--reader", "readers", multiple=True, required=True, help="A name; once for each.")
 @click.option("--reads", type=click.IntRange(1, 3), help="Readers a case; 2 if there are as many.")
-@click.option("--control-share", type=click.FloatRange(0, 0.8), default=0.2, show_default=True)
-@click.option("--repeat-share", type=click.FloatRange(0, 0.5), default=0.1, show_default=True)
+@click.option("--control-share", type=Real(0, 0.8), default=0.2, show_default=True)
+@click.option("--repeat-share", type=Real(0, 0.5), default=0.1, show_default=True)
 @click.option("--phases", type=click.IntRange(1, 2), default=2, help="2 asks “real?” at the end.")
-@click.option("--sample", type=click.IntRange(1), help="Read this many, drawn by chance.")
-@click.option("--lot", type=click.IntRange(1), help="Images that these were drawn from.")
+@click.option("--sample", type=click.IntRange(1, 10**6), help="Read this many, drawn by chance.")
+@click.option("--lot", type=click.IntRange(1, 10**9), help="Images that these were drawn from.")
 @click.option("--gate", type=PATH, help="Read --sample images where this gate is unsure …")
-@click.option("--random-share", type=float, default=0.1, help="… and this share by chance.")
+@click.option("--random-share", type=Real(0, 1), default=0.1, help="… and this share by chance.")
 @click.option("--rubric", type=PATH, help="Questions of your own, as TOML.")
 @click.option("--name", help="What the study is called; the folder's name otherwise.")
-@click.option("--seed", type=int, default=0, help="Fixes who sees what, and in which order.")
+@click.option("--seed", type=SEEDS, default=0, help="Fixes who sees what, and in which order.")
 def new(
     study: Path,
     images: Path | None,

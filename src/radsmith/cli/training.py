@@ -53,9 +53,9 @@ def export_encoder(file: Path) -> None:
 @click.command("train-detector")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
-@click.option("--steps", type=click.IntRange(1), default=650, help="Training steps of 64 pairs.")
-@click.option("--varied", type=click.IntRange(0), default=450, help="Images redrawn beforehand.")
-@click.option("--threads", type=click.IntRange(1), default=1)
+@click.option("--steps", type=click.IntRange(1, 10**7), default=650, help="Training steps of 64 pairs.")
+@click.option("--varied", type=click.IntRange(0, 10**6), default=450, help="Images redrawn beforehand.")
+@click.option("--threads", type=click.IntRange(1, 256), default=1)
 def train_detector(data: Path, folder: Path, steps: int, varied: int, threads: int) -> None:
     """Train the copy detector of `radsmith audit` on DATA's training split."""
     from radsmith.datasets.corpus import load_corpus

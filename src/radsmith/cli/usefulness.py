@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radsmith.cli.options import SEEDS
 from radsmith.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ _FOLDER = click.Path(path_type=Path)
     "--features", default="detector,texture", help="Of these, and paths to .onnx encoders."
 )
 @click.option("--network/--no-network", default=True, help="Train a small network too.")
-@click.option("--most", type=click.IntRange(40), default=800, help="Most images of a task.")
-@click.option("--seeds", type=click.IntRange(3), default=3)
-@click.option("--seed", type=int, default=0)
+@click.option("--most", type=click.IntRange(40, 10**6), default=800, help="Most images of a task.")
+@click.option("--seeds", type=click.IntRange(3, 100), default=3)
+@click.option("--seed", type=SEEDS, default=0)
 def utility(
     dataset: Path,
     synthetic: Path,
