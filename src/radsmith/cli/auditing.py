@@ -34,8 +34,12 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--features", default=",".join(SPACES), help="Of these, and paths to .onnx encoders.")
 @click.option("--by-model", is_flag=True, help="Ask the model too: how well it knows an image.")
 @click.option("--canaries", is_flag=True, help="Tune on known images, and see what comes back.")
-@click.option("--steps", type=click.IntRange(1, 10**7), default=300, help="Of --canaries: training steps.")
-@click.option("--each", type=click.IntRange(2, 10**4), default=20, help="Of --canaries: a repeat count.")
+@click.option(
+    "--steps", type=click.IntRange(1, 10**7), default=300, help="Of --canaries: training steps."
+)
+@click.option(
+    "--each", type=click.IntRange(2, 10**4), default=20, help="Of --canaries: a repeat count."
+)
 @ENGINE
 @click.option("--model", type=_FOLDER, help="A .radsmith file or model folder.")
 @click.option("--seed", type=SEEDS, default=0)

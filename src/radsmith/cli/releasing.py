@@ -210,7 +210,7 @@ def verify(
 ) -> None:
     """Check a BUNDLE offline: whole, by whom, and what it says. Exit 1 where it is not."""
     from radsmith.cli.terminal import terminal
-    from radsmith.engines.choice import chosen
+    from radsmith.engines.choice import chosen, load_engine
     from radsmith.errors import InvalidInput
     from radsmith.marks.keys import checked_fingerprint, load_public
     from radsmith.release.integrity import Trust
@@ -226,12 +226,15 @@ def verify(
         key=load_public(key_file) if key_file else None,
         fingerprint=checked_fingerprint(fingerprint) if fingerprint else "",
     )
+    choice = chosen(engine, model)
+    if choice is not None:
+        load_engine(choice)  # one that was asked for must be there
     request = VerifyRequest(
         bundle=bundle,
         trust=trust,
         sample=sample,
         seed=seed,
-        choice=chosen(engine, model),
+        choice=choice,
         withdrawn=withdrawn,
     )
     console = terminal()

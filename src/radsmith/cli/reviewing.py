@@ -201,6 +201,8 @@ def person(
     from radsmith.cli.serving import require_server
 
     require_server()
+    if name is None and (reset or end or subject is not None or password_stdin):
+        raise InvalidInput("say whose account: radsmith review person NAME …; alone, it lists them")
     from radsmith.files import prepare_folder
     from radsmith.server.review.people import People, Role
     from radsmith.server.store.database import Database
