@@ -100,7 +100,7 @@ BASE = {
 # Files that are wrong for whatever reads a file, an image, a list, a model or a folder.
 WRONG_FILES = (
     "gone", "gone/deeper/still.png", "folder", "empty", "junk.bin", "junk.png", "text.dcm",
-    "cut.dcm", "object.npy", "cut.npy", "junk.tif", "bad.json", "deep.json", "bad.csv", "page.svg",
+    "cut.dcm", "object.npy", "cut.npy", "junk.tif", "bad.json", "deep.json", "other.json", "bad.csv", "page.svg",
     "bare.xml", "many.xml",
     "text.png", "latin.txt", "cut.png", "zip.png", "dangling", "/dev/null", "nul.txt", "gray.png/x",
     LONG,
@@ -141,6 +141,7 @@ def lay_out(folder):
         "cut.npy": array.getvalue()[:90],
         "junk.tif": b"II*\0" + rng.bytes(500),
         "bad.json": b'{"file": 1, ]',
+        "other.json": b'{"a": [1]}',
         "deep.json": b"[" * 5000,
         "bad.csv": b'file,prompt\n"a,b\n',
         "page.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -257,7 +258,7 @@ NAMES = ("blorp", "", "42", "\N{GRINNING FACE}")
 SEEDS = ("-1", "9" * 30, "x", "1.5", "")
 ADDRESSES = ("ftp://x", "x", "localhost", "//x")
 DATABASES = ("mysql://x/y", "nonsense", "sqlite:////proc/nope/x.db", "://", "redis:x")
-WORDS = ("text.dcm", "text.png", "latin.txt", "bad.json", "deep.json", "bad.csv")
+WORDS = ("text.dcm", "text.png", "latin.txt", "bad.json", "deep.json", "other.json", "bad.csv")
 TEXTS = tuple(f for f in WRONG_FILES if f not in WORDS)
 FOREIGN = (
     "Röntgenbild der Lunge mit Erguss", "radiographie du genou avec fracture", "胸部X線写真",
@@ -375,17 +376,20 @@ OWN = {
         *("pacs:A@localhost", "dicomweb:", "dicomweb:ftp://x", "http://x", "dicomweb:http://:9"),
         *("dicomweb:http://localhost:99999/x", "pacs:" + "A" * 17 + "@localhost:9", LONG),
     ),
-    ("release send", "report"): (*WRONG_PLACES, "folder", "gray.png/x"),
+    ("release send", "report"): (
+        *(*WRONG_PLACES, "folder", "gray.png/x"),
+        *("gray.png", "report.txt", "deep.json", "other.json", "ratings.csv"),
+    ),
     ("verify", "fingerprint"): ("", "nonsense", "sha256:", "sha256:12", "g" * 64, "1" * 63, LONG),
     ("verify", "key_file"): (*WRONG_FILES[:18], "own.key"),
-    ("verify", "withdrawn"): PATHS,
+    ("verify", "withdrawn"): tuple(p for p in PATHS if p != "folder"),
     ("review new", "study"): (*WRONG_PLACES, "study", "gray.png", "gray.png/x", "junk.bin"),
     ("review new", "readers"): ("", " ", "ann", LONG, "\t"),
     ("review new", "name"): (LONG, " "),
     ("review new", "rubric"): TEXTS,
     ("review open", "folder"): WRONG_FILES,
     ("review open", "data"): WRONG_PLACES,
-    ("review person", "name"): ("", " ", "\t", "local", "x" * 61, LONG, "--", "-x"),
+    ("review person", "name"): ("", " ", "\t", "local", "x" * 61, LONG, "-x"),
     ("review person", "subject"): ("", " ", "nobody", "|", "https://x|", "|x", LONG),
     ("review person", "data"): WRONG_PLACES,
     ("review person", "db"): DATABASES,

@@ -224,7 +224,7 @@ def verify(
         )
     trust = Trust(
         key=load_public(key_file) if key_file else None,
-        fingerprint=checked_fingerprint(fingerprint) if fingerprint else "",
+        fingerprint=checked_fingerprint(fingerprint) if fingerprint is not None else "",
     )
     choice = chosen(engine, model)
     if choice is not None:

@@ -11,7 +11,7 @@ import click
 
 from radsmith.cli.numbers import Real
 from radsmith.cli.options import SEEDS
-from radsmith.errors import InvalidInput
+from radsmith.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from radsmith.review.design import Drawn
@@ -135,7 +135,7 @@ def new(
 
 
 @review.command(name="open")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=PATH)
 @click.option("--port", type=click.IntRange(0, 65535), default=8400, help="0: a free one.")
 @click.option("--data", type=PATH, help="Folder of the server; of its own beside the study.")
 def open_command(folder: Path, port: int, data: Path | None) -> None:
@@ -151,6 +151,8 @@ def open_command(folder: Path, port: int, data: Path | None) -> None:
     from radsmith.review.study import KEY_NAME, NewStudy, create_study
     from radsmith.server.store.settings import ServerSettings
 
+    if not folder.is_dir():
+        raise NotFound(f"no such folder: {folder}; name a folder of images, or a study")
     study = folder
     if not (folder / KEY_NAME).exists():
         study = folder.resolve().with_name(f"{folder.resolve().name}-review")
