@@ -175,7 +175,7 @@ GROUPS = [
     (("review", "sampling", "--rate", "0.05", "--good", "0.0499"), "telling 0.0499 from 0.05"),
     (("review", "sampling", "--rate", "0.05", "--good", "0.06"), "got 0.06, 0.05"),
     (("audit", "pictures"), "with --train"),
-    (("audit", "pictures", "--train", "pictures", "--canaries", "-o", "out"), "leave SYNTHETIC out"),
+    (("audit", "pictures", "--train", "pictures", "--canaries", "-o", "out"), "leave SYNTHETIC"),
     (("evaluate", "utility", "dataset", "--synthetic", "pictures", "--kind", "chest"), "“chest”"),
 ]  # fmt: skip
 

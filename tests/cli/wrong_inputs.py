@@ -155,6 +155,7 @@ def lay_out(folder):
         "nul.txt": b"\0" * 4096,
         "report.txt": b"IMPRESSION: no fracture.",
         "config.toml": b"data = 'gone'\n",
+        "ratings.csv": b"case,reader,value\na,ann,1\na,bob,2\nb,ann,1\nb,bob,1\n",
         "folder/notes.doc": b"nothing to import",
         "dataset/train.csv": (
             b"key,shard,modality,body_part,view,technique,findings,source,patient_id\n"
@@ -169,7 +170,6 @@ def lay_out(folder):
         (folder / name).write_bytes(data)
     (folder / "dataset" / "test.csv").write_bytes(files["dataset/train.csv"])
     (folder / "dangling").symlink_to(folder / "nowhere")
-    (folder / "ratings.csv").write_text("case,reader,value\na,ann,1\na,bob,2\nb,ann,1\nb,bob,1\n")
     _lay_out_reviewed(folder)
 
 
@@ -384,7 +384,7 @@ OWN = {
     ("verify", "key_file"): (*WRONG_FILES[:18], "own.key"),
     ("verify", "withdrawn"): tuple(p for p in PATHS if p != "folder"),
     ("review new", "study"): (*WRONG_PLACES, "study", "gray.png", "gray.png/x", "junk.bin"),
-    ("review new", "readers"): ("", " ", "ann", LONG, "\t"),
+    ("review new", "readers"): ("", " ", "bob", LONG, "\t"),
     ("review new", "name"): (LONG, " "),
     ("review new", "rubric"): TEXTS,
     ("review open", "folder"): WRONG_FILES,
@@ -395,7 +395,10 @@ OWN = {
     ("review person", "db"): DATABASES,
     ("review demo", "folder"): (*WRONG_PLACES, "empty", "gray.png", "gray.png/x", "/dev/null"),
     ("review sampling", "planted"): ("5 0", "-1 5", "6 5", "a b", "1.5 2", "nan 1", "5 9" * 20),
-    ("review export", "out"): (*(f"{place}/mine.csv" for place in WRONG_PLACES), *ENDINGS),
+    ("review export", "out"): (
+        *(f"{place}/mine.csv" for place in WRONG_PLACES),
+        *(e for e in ENDINGS if e != "mine.json"),
+    ),
     **{(name, "engine"): ENGINES[:-1] for name in BASE if name != "serve"},
     **{(name, "seed"): SEEDS for name in BASE},
     ("generate", "prompt"): PROMPTS,

@@ -212,6 +212,7 @@ def verify(
     from radsmith.cli.terminal import terminal
     from radsmith.engines.choice import chosen, load_engine
     from radsmith.errors import InvalidInput
+    from radsmith.files import read_bytes
     from radsmith.marks.keys import checked_fingerprint, load_public
     from radsmith.release.integrity import Trust
     from radsmith.release.verify import VerifyRequest
@@ -229,6 +230,8 @@ def verify(
     choice = chosen(engine, model)
     if choice is not None:
         load_engine(choice)  # one that was asked for must be there
+    if withdrawn is not None:
+        read_bytes(withdrawn)  # and so must a list be
     request = VerifyRequest(
         bundle=bundle,
         trust=trust,

@@ -85,7 +85,6 @@ def new(
     seed: int,
 ) -> None:
     """Make a study in the folder STUDY: blinded cases, hidden controls and repeats, an order."""
-    from radsmith.files import read_bytes
     from radsmith.review.design import Design
     from radsmith.review.desk import now
     from radsmith.review.study import NewStudy, create_study
@@ -116,7 +115,7 @@ def new(
         design=design,
         sample=sample,
         lot=lot,
-        rubric=read_bytes(rubric).decode("utf-8", "replace") if rubric else "",
+        rubric=_rubric(rubric) if rubric else "",
     )
     with bar("preparing pictures") as tell:
         made = create_study(study, asked, now(), tell)
@@ -236,6 +235,15 @@ def person(
             click.echo(password)
     finally:
         database.close()
+
+
+def _rubric(path: Path) -> str:
+    from radsmith.files import read_bytes
+
+    text = read_bytes(path).decode("utf-8", "replace")
+    if not text.strip():
+        raise InvalidInput(f"{path} is empty: write questions into it, or leave --rubric out")
+    return text
 
 
 def _gathered(place: Path, source: str, into: Path | None = None, seed: int = 0) -> list[Found]:

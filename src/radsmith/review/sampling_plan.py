@@ -15,7 +15,6 @@ from radsmith.review.sampling import (
 )
 from radsmith.review.sequential import Sequential, real_errors
 
-
 LONGEST = 20_000
 """Reads of a sequential test whose errors are still computed: the time goes by their square."""
 
