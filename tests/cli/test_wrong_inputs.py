@@ -16,7 +16,7 @@ import pytest
 
 from radsmith import cli
 from radsmith.cli.terminal import one_line, terminal
-from tests.cli.wrong_inputs import cases, lay_out
+from tests.cli.wrong_inputs import COMMANDS, cases, lay_out
 
 CASES = list(cases(0 if os.environ.get("WRONG_INPUTS") == "all" else 32))
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}|<[\w.]+ object")
@@ -41,7 +41,7 @@ def run(place, tmp_path, monkeypatch, capfd):
     def ended(name, args):
         given = [a.replace("{out}", str(tmp_path / "out")) for a in args]
         given = [re.sub(r"\{([^}]+)\}", lambda m: str(place / m[1]), a) for a in given]
-        monkeypatch.setattr(sys, "argv", ["radsmith", name, *given])
+        monkeypatch.setattr(sys, "argv", ["radsmith", *name.split(), *given])
         code = 0
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
@@ -85,8 +85,11 @@ def test_a_wrong_input_is_one_line_that_names_it(run, name, what, args, value):
 
 
 def test_every_command_has_thirty_of_them():
-    assert set(Counter(case[0] for case in CASES)) == set(cli.cli.commands)
-    assert min(Counter(case[0] for case in CASES).values()) >= 30
+    """A command within a group has as many as its few options allow, twelve at least."""
+    counts = Counter(case[0] for case in CASES)
+    assert set(counts) == set(COMMANDS)
+    assert min(n for name, n in counts.items() if " " not in name) >= 30
+    assert min(counts.values()) >= 12
 
 
 def test_consoles_print_words_as_they_are(capsys):
@@ -145,3 +148,48 @@ def test_messages_name_what_was_given(run, args, words):
 def test_keys_that_are_not_there_are_said(run):
     code, err, _ = run("key", ["--data", "folder"])
     assert code == 0 and "no keys yet" in err
+
+
+GROUPS = [
+    (("review", "nonsense"), "No such command 'nonsense'"),
+    (("release", "gone", "-o", "out", "--title", "a"), "nothing at gone"),
+    (("release", "nonsense"), "Missing option '--title'"),
+    (("key", "nonsense"), "No such command 'nonsense'"),
+    (("key", "release", "--signer", "Ann", "-o", "mine.pub"), "name the key NAME.key"),
+    (("verify", "bundle"), "say whom you expect"),
+    (("verify", "bundle", "--fingerprint", ""), "'' is not a fingerprint"),
+    (("verify", "bundle", "--any-signer", "--model", "gone"), "gone"),
+    (("release", "bundle", "pictures", "--title", "a", "--without-review", "--accepted", "x.json"),
+     "--without-review and --accepted"),
+    (("review", "new", "out", "--reader", "ann"), "--images or --history"),
+    (("review", "new", "out", "--reader", "ann", "--images", "folder", "--history", "folder"),
+     "--images or --history"),
+    (("review", "new", "out", "--reader", "ann", "--images", "pictures", "--sample", "3"),
+     "cannot read 3 of 2 images"),
+    (("review", "person", "--end"), "say whose account"),
+    (("review", "admit", "study", "-o", "out", "--unreviewed"), "--data"),
+    (("review", "sampling", "--defects", "1"), "--defects says what came of reading"),
+    (("review", "sampling", "--planted", "1", "2"), "--planted says what came of reading"),
+    (("review", "sampling", "--most", "99"), "--most 99 ends reading"),
+    (("review", "sampling", "--lot", "9", "--read", "10"), "10 read of a lot of 9"),
+    (("review", "sampling", "--rate", "0.05", "--good", "0.0499"), "telling 0.0499 from 0.05"),
+    (("review", "sampling", "--rate", "0.05", "--good", "0.06"), "got 0.06, 0.05"),
+    (("audit", "pictures"), "with --train"),
+    (("audit", "pictures", "--train", "pictures", "--canaries", "-o", "out"), "leave SYNTHETIC"),
+    (("evaluate", "utility", "dataset", "--synthetic", "pictures", "--kind", "chest"), "“chest”"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "words"), GROUPS)
+def test_groups_and_their_commands_say_what_goes_together(run, tmp_path, args, words):
+    given = [str(tmp_path / "out") if arg == "out" else arg for arg in args]
+    code, err, _ = run(given[0], given[1:])
+    assert code and words in err.splitlines()[-1], err
+
+
+def test_a_report_that_is_something_else_is_left_as_it_is(run, place):
+    before = (place / "report.txt").read_bytes()
+    to = "dicomweb:http://127.0.0.1:9/dicom"
+    code, err, _ = run("release send", ["bundle", to, "--report", "report.txt"])
+    assert code and "report.txt is no report of a delivery" in err
+    assert (place / "report.txt").read_bytes() == before

@@ -13,6 +13,10 @@ import numpy as np
 from PIL import Image as Picture
 
 from radsmith.cli import cli
+from radsmith.review.design import Design
+from radsmith.review.gathering import gather
+from radsmith.review.study import NewStudy, create_study
+from tests.release.making import MADE, bundled, key_in, source
 
 LONG = "x" * 5000
 NUMBERS = ("abc", "", "1.5.2", "--", "1e", "0x10", "½", "1,000", "nan", "1_0_")
@@ -20,6 +24,21 @@ WHOLE = (*NUMBERS, "1.5", "inf", "-99999999999999999999", "99999999999999999999"
 REAL = (*NUMBERS, "-inf", "-1e308", "1e400")
 CHOICES = ("nonsense", "", "PNG ", "0")
 USAGE = (("--nonsense",), ("--nonsense=1", "x"), ("-Z",), ("--help-me", "now"))
+
+
+def _flat(command, name=""):
+    """(name with the group's, command) of every command; a group that does something by itself is
+    a command too."""
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    if name and command.invoke_without_command:
+        yield name, command
+    for inner, below in command.commands.items():
+        yield from _flat(below, f"{name} {inner}".strip())
+
+
+COMMANDS = dict(_flat(cli))
 
 # What the commands are given where nothing is wrong: {name} is a file or folder of `lay_out`.
 BASE = {
@@ -46,15 +65,56 @@ BASE = {
     "train": ["{config.toml}"],
     "serve": ["--port", "0", "--data", "{out}"],
     "key": ["--data", "{folder}"],
+    "key release": ["--signer", "Dr Ann", "-o", "{out}.key"],
+    "audit": [
+        *("{pictures}", "--train", "{pictures}", "--held-out", "{pictures}"),
+        *("-o", "{out}", "--features", "pixels"),
+    ],
+    "train-detector": ["{dataset}", "-o", "{out}"],
+    "evaluate utility": [
+        *("{dataset}", "--synthetic", "{pictures}", "-o", "{out}"),
+        *("--features", "texture", "--no-network"),
+    ],
+    "release bundle": [
+        *("{pictures}", "-o", "{out}", "--title", "a set", "--without-review", "--without-audit"),
+        *("--no-judge", "--no-credentials", "--key", "{own.key}"),
+    ],
+    "release withdraw": [
+        *("{bundle}", "image-0", "--reason", "a fault", "-o", "{out}", "--key", "{own.key}"),
+    ],
+    "release send": ["{bundle}", "dicomweb:http://127.0.0.1:9/dicom", "--report", "{out}"],
+    "verify": ["{bundle}", "--key", "{own.pub}", "--sample", "0"],
+    "review new": ["{out}", "--images", "{pictures}", "--reader", "ann", "--reader", "bob"],
+    "review open": ["{study}", "--port", "0", "--data", "{out}"],
+    "review person": ["ann", "--data", "{out}"],
+    "review demo": ["-o", "{out}"],
+    "review accepted": ["{study}"],
+    "review admit": ["{study}", "-o", "{out}"],
+    "review agreement": ["{ratings.csv}"],
+    "review sampling": ["--lot", "1000", "--read", "50", "--rate", "0.1", "--good", "0.01"],
+    "review report": ["{study}", "-o", "{out}"],
+    "review gate": ["{study}", "-o", "{out}"],
+    "review export": ["{study}", "-o", "{out}.csv"],
+    "review import": ["{study}", "{ratings.csv}"],
 }
 # Files that are wrong for whatever reads a file, an image, a list, a model or a folder.
 WRONG_FILES = (
     "gone", "gone/deeper/still.png", "folder", "empty", "junk.bin", "junk.png", "text.dcm",
-    "cut.dcm", "object.npy", "cut.npy", "junk.tif", "bad.json", "deep.json", "bad.csv", "page.svg",
+    "cut.dcm", "object.npy", "cut.npy", "junk.tif", "bad.json", "deep.json", "other.json", "bad.csv", "page.svg",
     "bare.xml", "many.xml",
     "text.png", "latin.txt", "cut.png", "zip.png", "dangling", "/dev/null", "nul.txt", "gray.png/x",
     LONG,
 )  # fmt: skip
+# What a parameter stands for: it takes its place.
+INSTEAD = {
+    "mask_file": ("--box",),
+    "polygon": ("--box",),
+    "accepted": ("--without-review",),
+    "audit": ("--without-audit",),
+    "fingerprint": ("--key",),
+    "history": ("--images",),
+}
+FLAGS = ("--without-review", "--without-audit")
 # Places where nothing can be written.
 WRONG_PLACES = ("empty/out", "/dev/null/out", "/proc/nope/out", f"{LONG}/out", LONG)
 
@@ -81,6 +141,7 @@ def lay_out(folder):
         "cut.npy": array.getvalue()[:90],
         "junk.tif": b"II*\0" + rng.bytes(500),
         "bad.json": b'{"file": 1, ]',
+        "other.json": b'{"a": [1]}',
         "deep.json": b"[" * 5000,
         "bad.csv": b'file,prompt\n"a,b\n',
         "page.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -94,6 +155,7 @@ def lay_out(folder):
         "nul.txt": b"\0" * 4096,
         "report.txt": b"IMPRESSION: no fracture.",
         "config.toml": b"data = 'gone'\n",
+        "ratings.csv": b"case,reader,value\na,ann,1\na,bob,2\nb,ann,1\nb,bob,1\n",
         "folder/notes.doc": b"nothing to import",
         "dataset/train.csv": (
             b"key,shard,modality,body_part,view,technique,findings,source,patient_id\n"
@@ -108,12 +170,24 @@ def lay_out(folder):
         (folder / name).write_bytes(data)
     (folder / "dataset" / "test.csv").write_bytes(files["dataset/train.csv"])
     (folder / "dangling").symlink_to(folder / "nowhere")
+    _lay_out_reviewed(folder)
+
+
+def _lay_out_reviewed(folder):
+    """Pictures, a key, a bundle and a study of them that nobody has read."""
+    source(folder / "pictures", 2)
+    key = key_in(folder, "own")
+    bundled(folder / "pictures", folder / "bundle", key, formats=("dicom",))
+    design = Design(controls=0, repeats=0, reads=2, phases=1)
+    images = gather(folder / "pictures")
+    asked = NewStudy(name="own", images=images, readers=("ann", "bob"), design=design)
+    create_study(folder / "study", asked, MADE, lambda *_: None)
 
 
 def cases(least=32):
     """(command, what is wrong, arguments, what the message must name): of each command its own, and
     of the others every n-th so that there are at least so many; 0: all of them."""
-    for name in cli.commands:
+    for name in COMMANDS:
         whole = [case for case in _all() if case[0] == name]
         if least and len(whole) > least:
             whole = [whole[round(n * (len(whole) - 1) / (least - 1))] for n in range(least)]
@@ -121,7 +195,7 @@ def cases(least=32):
 
 
 def _all():
-    for name, command in cli.commands.items():
+    for name, command in COMMANDS.items():
         for extra in USAGE:
             yield name, extra[0], [*BASE[name], *extra], extra[0].split("=")[0]
         if any(isinstance(p, click.Argument) and p.required for p in command.params):
@@ -155,13 +229,16 @@ def values_of(name, parameter):
 def given(name, parameter, value):
     """The arguments of the base with this one in the parameter's place."""
     base = list(BASE[name])
-    if parameter.name in ("mask_file", "polygon") and "--box" in base:
-        at = base.index("--box")
-        base = [*base[:at], *base[at + 2 :]]
+    for option in INSTEAD.get(parameter.name, ()):
+        if option in base:
+            at = base.index(option)
+            base = [*base[:at], *base[at + (1 if option in FLAGS else 2) :]]
+    if parameter.nargs == 2:
+        return [*base, parameter.opts[0], *value.split(" ")]
     if parameter.name == "list_file":
         base = base[1:]
     if isinstance(parameter, click.Argument):
-        arguments = [p for p in cli.commands[name].params if isinstance(p, click.Argument)]
+        arguments = [p for p in COMMANDS[name].params if isinstance(p, click.Argument)]
         at = arguments.index(parameter)
         return [*base[:at], value, *base[at + 1 :]] if at < len(base) else [*base, value]
     for opt in parameter.opts:
@@ -181,13 +258,16 @@ NAMES = ("blorp", "", "42", "\N{GRINNING FACE}")
 SEEDS = ("-1", "9" * 30, "x", "1.5", "")
 ADDRESSES = ("ftp://x", "x", "localhost", "//x")
 DATABASES = ("mysql://x/y", "nonsense", "sqlite:////proc/nope/x.db", "://", "redis:x")
-WORDS = ("text.dcm", "text.png", "latin.txt", "bad.json", "deep.json", "bad.csv")
+WORDS = ("text.dcm", "text.png", "latin.txt", "bad.json", "deep.json", "other.json", "bad.csv")
 TEXTS = tuple(f for f in WRONG_FILES if f not in WORDS)
 FOREIGN = (
     "Röntgenbild der Lunge mit Erguss", "radiographie du genou avec fracture", "胸部X線写真",
     "рентген грудной клетки", "radiografía de tórax con neumonía", "blorp blorp", "!!!", "12345",
 )  # fmt: skip
 ENDINGS = ("mine", "mine.pt", "mine.onnx.gz", "mine.ONN", "mine.json", ".onnx/mine", "x.", "onnx")
+PATHS = ("gone", "gone/deeper/still.png", "dangling", "gray.png/x", "folder", LONG)
+SPACES = ("blorp", "", "pixels,blorp", "gone.onnx", ",", "PIXELS")
+FOLDERS = tuple(f for f in WRONG_FILES if f != "gray.png/x")
 OWN = {
     ("report", "file"): (
         *TEXTS,
@@ -268,6 +348,57 @@ OWN = {
     ),
     ("inspect", "file"): WRONG_FILES,
     ("judge", "data"): WRONG_FILES,
+    ("audit", "train"): FOLDERS,
+    ("audit", "held_out"): FOLDERS,
+    ("audit", "synthetic"): FOLDERS,
+    ("audit", "features"): SPACES,
+    ("evaluate utility", "synthetic"): FOLDERS,
+    ("evaluate utility", "dataset"): FOLDERS,
+    ("evaluate utility", "features"): (*SPACES, "judge", "pixels,judge"),
+    ("evaluate utility", "kind"): ("blorp", "chest", "", "x-ray", "chest x-ray, pneumonia"),
+    ("evaluate utility", "findings"): ("blorp", "", "42", "chest"),
+    ("key release", "signer"): ("", " ", LONG, "x" * 65, "\t", "\n"),
+    ("key release", "path"): (
+        *(f"{place}/mine.key" for place in WRONG_PLACES),
+        *("gray.png", "folder", "own.key", "own.pub", "mine.pub", "empty/a/b", "gray.png/x"),
+    ),
+    ("release bundle", "title"): ("", " ", "\t", LONG),
+    ("release bundle", "edition"): ("", " ", LONG),
+    ("release bundle", "creators"): ("", " ", LONG),
+    ("release bundle", "licence"): ("", " ", LONG),
+    ("release bundle", "out"): (*WRONG_PLACES, "gray.png", "pictures", "bundle", "junk.bin"),
+    ("release bundle", "licence_file"): PATHS,
+    ("release withdraw", "images"): ("blorp", "", "image-9", "images.csv", "../own", LONG),
+    ("release withdraw", "reason"): ("", " ", "\t", "\n"),
+    ("release withdraw", "key_file"): (*WRONG_FILES[:16], "own.pub"),
+    ("release send", "to"): (
+        *("nonsense", "", "pacs:x", "pacs:@host:1", "pacs:A@localhost:99999", "pacs:A@localhost:x"),
+        *("pacs:A@localhost", "dicomweb:", "dicomweb:ftp://x", "http://x", "dicomweb:http://:9"),
+        *("dicomweb:http://localhost:99999/x", "pacs:" + "A" * 17 + "@localhost:9", LONG),
+    ),
+    ("release send", "report"): (
+        *(*WRONG_PLACES, "folder", "gray.png/x"),
+        *("gray.png", "report.txt", "deep.json", "other.json", "ratings.csv"),
+    ),
+    ("verify", "fingerprint"): ("", "nonsense", "sha256:", "sha256:12", "g" * 64, "1" * 63, LONG),
+    ("verify", "key_file"): (*WRONG_FILES[:18], "own.key"),
+    ("verify", "withdrawn"): tuple(p for p in PATHS if p != "folder"),
+    ("review new", "study"): (*WRONG_PLACES, "study", "gray.png", "gray.png/x", "junk.bin"),
+    ("review new", "readers"): ("", " ", "bob", LONG, "\t"),
+    ("review new", "name"): (LONG, " "),
+    ("review new", "rubric"): TEXTS,
+    ("review open", "folder"): WRONG_FILES,
+    ("review open", "data"): WRONG_PLACES,
+    ("review person", "name"): ("", " ", "\t", "local", "x" * 61, LONG, "-x"),
+    ("review person", "subject"): ("", " ", "nobody", "|", "https://x|", "|x", LONG),
+    ("review person", "data"): WRONG_PLACES,
+    ("review person", "db"): DATABASES,
+    ("review demo", "folder"): (*WRONG_PLACES, "empty", "gray.png", "gray.png/x", "/dev/null"),
+    ("review sampling", "planted"): ("5 0", "-1 5", "6 5", "a b", "1.5 2", "nan 1", "5 9" * 20),
+    ("review export", "out"): (
+        *(f"{place}/mine.csv" for place in WRONG_PLACES),
+        *(e for e in ENDINGS if e != "mine.json"),
+    ),
     **{(name, "engine"): ENGINES[:-1] for name in BASE if name != "serve"},
     **{(name, "seed"): SEEDS for name in BASE},
     ("generate", "prompt"): PROMPTS,

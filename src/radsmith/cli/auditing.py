@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radsmith.cli.options import ENGINE
+from radsmith.cli.options import ENGINE, SEEDS
 from radsmith.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -26,19 +26,23 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--held-out", "held_out", type=_FOLDER, help="Real images of other patients.")
 @click.option("-o", "folder", type=_FOLDER, default=Path("report"))
 @click.option(
-    "--planted", type=click.IntRange(1), default=20, help="Copies planted of each change."
+    "--planted", type=click.IntRange(1, 1000), default=20, help="Copies planted of each change."
 )
 @click.option(
-    "--null", type=click.IntRange(20), default=4000, help="Most held-out images compared."
+    "--null", type=click.IntRange(20, 10**6), default=4000, help="Most held-out images compared."
 )
 @click.option("--features", default=",".join(SPACES), help="Of these, and paths to .onnx encoders.")
 @click.option("--by-model", is_flag=True, help="Ask the model too: how well it knows an image.")
 @click.option("--canaries", is_flag=True, help="Tune on known images, and see what comes back.")
-@click.option("--steps", type=click.IntRange(1), default=300, help="Of --canaries: training steps.")
-@click.option("--each", type=click.IntRange(2), default=20, help="Of --canaries: a repeat count.")
+@click.option(
+    "--steps", type=click.IntRange(1, 10**7), default=300, help="Of --canaries: training steps."
+)
+@click.option(
+    "--each", type=click.IntRange(2, 10**4), default=20, help="Of --canaries: a repeat count."
+)
 @ENGINE
 @click.option("--model", type=_FOLDER, help="A .radsmith file or model folder.")
-@click.option("--seed", type=int, default=0)
+@click.option("--seed", type=SEEDS, default=0)
 def audit(
     synthetic: Path | None,
     train: Path | None,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., None])
 PATH = click.Path(path_type=Path)
+SEEDS = click.IntRange(0, 2**62)
+"""Seeds that every generator takes, with room for counting on from them."""
 
 ENGINE = click.option(
     "--engine",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radsmith.cli.options import ENGINE
+from radsmith.cli.numbers import Real
+from radsmith.cli.options import ENGINE, SEEDS
 from radsmith.cli.serving import key
 from radsmith.errors import NotFound
 
@@ -55,9 +56,10 @@ def release() -> None:
 @click.option("--format", "formats", multiple=True, type=click.Choice(
     ("dicom", "nifti", "webdataset", "coco")), help="Beside PNG with metadata.")  # fmt: skip
 @click.option("--bits", type=click.Choice(("8", "16")), default="8", help="Of the PNGs.")
-@click.option("--test-share", type=click.FloatRange(0, 0.9), default=0.2, help="Of the images.")
+@click.option("--test-share", type=Real(0, 0.9), default=0.2, help="Of the images.")
 @click.option("--accepted", type=FILE, help="JSON of verdicts, where SOURCE is no study.")
-@click.option("--rule", default="majority", help="Of a study: who must accept an image.")
+@click.option("--rule", type=click.Choice(("all", "majority", "adjudicated")),
+              default="majority", help="Of a study: who must accept an image.")  # fmt: skip
 @click.option("--audit", type=FILE, help="Report folder of the privacy audit.")
 @click.option("--without-review", is_flag=True, help="Waive review; the bundle says so.")
 @click.option("--without-audit", is_flag=True, help="Waive the audit; the bundle says so.")
@@ -204,8 +206,8 @@ def key_release(signer: str, path: Path | None) -> None:
 @click.option("--key", "key_file", type=FILE, help="The signer's .pub file.")
 @click.option("--fingerprint", help="Or its fingerprint, as the signer told it.")
 @click.option("--any-signer", is_flag=True, help="Check that it is whole, not whose it is.")
-@click.option("--sample", type=click.IntRange(0), default=3, help="Images to draw again.")
-@click.option("--seed", type=int, help="Of the sample; default: another one each time.")
+@click.option("--sample", type=click.IntRange(0, 10**6), default=3, help="Images to draw again.")
+@click.option("--seed", type=SEEDS, help="Of the sample; default: another one each time.")
 @click.option("--withdrawn", type=FILE, help="List of withdrawn images; default: beside BUNDLE.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @ENGINE
@@ -224,8 +226,9 @@ def verify(
 ) -> None:
     """Check a BUNDLE offline: whole, by whom, and what it says. Exit 1 where it is not."""
     from radsmith.cli.terminal import terminal
-    from radsmith.engines.choice import chosen
+    from radsmith.engines.choice import chosen, load_engine
     from radsmith.errors import InvalidInput
+    from radsmith.files import read_bytes
     from radsmith.marks.keys import checked_fingerprint, load_public
     from radsmith.release.integrity import Trust
     from radsmith.release.verify import VerifyRequest
@@ -238,14 +241,19 @@ def verify(
         )
     trust = Trust(
         key=load_public(key_file) if key_file else None,
-        fingerprint=checked_fingerprint(fingerprint) if fingerprint else "",
+        fingerprint=checked_fingerprint(fingerprint) if fingerprint is not None else "",
     )
+    choice = chosen(engine, model)
+    if choice is not None:
+        load_engine(choice)  # one that was asked for must be there
+    if withdrawn is not None:
+        read_bytes(withdrawn)  # and so must a list be
     request = VerifyRequest(
         bundle=bundle,
         trust=trust,
         sample=sample,
         seed=seed,
-        choice=chosen(engine, model),
+        choice=choice,
         withdrawn=withdrawn,
     )
     console = terminal()

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from radsmith.cli.numbers import Real
 from radsmith.cli.reviewing import JSON, PATH, RULE, bar, print_json, review
 from radsmith.errors import InvalidInput
+
+_FOUND = click.IntRange(0, 10**6)
 
 
 @review.command(name="accepted")
@@ -85,21 +88,27 @@ def agreement(ratings: Path, level: str, as_json: bool) -> None:
 
 
 @review.command()
-@click.option("--lot", type=click.IntRange(1), help="Images in all; without, a lot without end.")
-@click.option("--rate", type=float, default=0.05, show_default=True, help="Tolerated defects.")
-@click.option("--confidence", type=float, default=0.95, show_default=True)
-@click.option("--read", "n", type=click.IntRange(1), help="Already read at random …")
-@click.option("--defects", type=click.IntRange(0), default=0, help="… and defective of these.")
-@click.option("--planted", type=(int, int), help="FOUND OF: planted defects the reader found.")
-@click.option("--good", type=float, help="For reading until decided: a rate that is good …")
-@click.option("--most", type=click.IntRange(1), help="… and after how many reads to stop.")
+@click.option(
+    "--lot", type=click.IntRange(1, 10**9), help="Images in all; without, a lot without end."
+)
+@click.option(
+    "--rate", type=Real(1e-6, 0.999), default=0.05, show_default=True, help="Tolerated defects."
+)
+@click.option("--confidence", type=Real(0.5, 0.999999), default=0.95, show_default=True)
+@click.option("--read", "n", type=click.IntRange(1, 10**6), help="Already read at random …")
+@click.option("--defects", type=click.IntRange(0, 10**5), help="… and defective of these; else 0.")
+@click.option("--planted", type=(_FOUND, _FOUND), help="FOUND OF: planted defects that were found.")
+@click.option(
+    "--good", type=Real(1e-6, 0.999), help="For reading until decided: a rate that is good …"
+)
+@click.option("--most", type=click.IntRange(1, 20_000), help="… and after how many reads to stop.")
 @JSON
 def sampling(
     lot: int | None,
     rate: float,
     confidence: float,
     n: int | None,
-    defects: int,
+    defects: int | None,
     planted: tuple[int, int] | None,
     good: float | None,
     most: int | None,
@@ -108,11 +117,16 @@ def sampling(
     """Say how many images must be read, and what the reads so far bound."""
     from radsmith.review.sampling_plan import sampling_plan
 
+    for option, value in (("--defects", defects), ("--planted", planted)):
+        if n is None and value is not None:
+            raise InvalidInput(f"{option} says what came of reading: add how many were, --read")
+    if good is None and most is not None:
+        raise InvalidInput(f"--most {most} ends reading until decided: add a good rate, --good")
     found = sampling_plan(
         lot=lot,
         rate=rate,
         confidence=confidence,
-        read=None if n is None else (defects, n),
+        read=None if n is None else (defects or 0, n),
         planted=planted,
         good=good,
         most=most,
@@ -146,7 +160,13 @@ def report(study: Path, folder: Path | None, rule: str) -> None:
 @review.command()
 @click.argument("study", type=PATH)
 @click.option("-o", "out", type=PATH, help="The gate, for `radsmith review new --gate`.")
-@click.option("--goal", type=float, default=0.8, show_default=True, help="Least sensitivity.")
+@click.option(
+    "--goal",
+    type=Real(0, 1, min_open=True),
+    default=0.8,
+    show_default=True,
+    help="Least sensitivity.",
+)
 @RULE
 def gate(study: Path, out: Path | None, goal: float, rule: str) -> None:
     """Fit the automatic checks on a study's verdicts, and tell what each is worth.
@@ -156,11 +176,16 @@ def gate(study: Path, out: Path | None, goal: float, rule: str) -> None:
     from typing import cast
 
     from radsmith.evaluation.judge_files import load_judge
+    from radsmith.files import prepare_folder
     from radsmith.review.scoring import fit_gate, write_gate
     from radsmith.review.study import read_study
     from radsmith.review.verdicts import Rule
 
     opened, state, head = read_study(study)
+    if out is not None:
+        if out.is_dir():
+            raise InvalidInput(f"{out} is a folder: name the file of the gate with -o")
+        prepare_folder(out.parent)
     with bar("checking images") as tell:
         fitted = fit_gate(opened, state, cast(Rule, rule), load_judge(), goal, tell)
     for one in fitted:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radsmith.errors import InvalidInput
+from radsmith.cli.numbers import Real
+from radsmith.cli.options import SEEDS
+from radsmith.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from radsmith.review.design import Drawn
@@ -53,16 +55,16 @@ def review() -> None:
 @click.option("--planted", type=PATH, help="Images with a known defect, to measure readers.")
 @click.option("--reader", "readers", multiple=True, required=True, help="A name; once for each.")
 @click.option("--reads", type=click.IntRange(1, 3), help="Readers a case; 2 if there are as many.")
-@click.option("--control-share", type=click.FloatRange(0, 0.8), default=0.2, show_default=True)
-@click.option("--repeat-share", type=click.FloatRange(0, 0.5), default=0.1, show_default=True)
+@click.option("--control-share", type=Real(0, 0.8), default=0.2, show_default=True)
+@click.option("--repeat-share", type=Real(0, 0.5), default=0.1, show_default=True)
 @click.option("--phases", type=click.IntRange(1, 2), default=2, help="2 asks “real?” at the end.")
-@click.option("--sample", type=click.IntRange(1), help="Read this many, drawn by chance.")
-@click.option("--lot", type=click.IntRange(1), help="Images that these were drawn from.")
+@click.option("--sample", type=click.IntRange(1, 10**6), help="Read this many, drawn by chance.")
+@click.option("--lot", type=click.IntRange(1, 10**9), help="Images that these were drawn from.")
 @click.option("--gate", type=PATH, help="Read --sample images where this gate is unsure …")
-@click.option("--random-share", type=float, default=0.1, help="… and this share by chance.")
+@click.option("--random-share", type=Real(0, 1), default=0.1, help="… and this share by chance.")
 @click.option("--rubric", type=PATH, help="Questions of your own, as TOML.")
 @click.option("--name", help="What the study is called; the folder's name otherwise.")
-@click.option("--seed", type=int, default=0, help="Fixes who sees what, and in which order.")
+@click.option("--seed", type=SEEDS, default=0, help="Fixes who sees what, and in which order.")
 def new(
     study: Path,
     images: Path | None,
@@ -83,7 +85,6 @@ def new(
     seed: int,
 ) -> None:
     """Make a study in the folder STUDY: blinded cases, hidden controls and repeats, an order."""
-    from radsmith.files import read_bytes
     from radsmith.review.design import Design
     from radsmith.review.desk import now
     from radsmith.review.study import NewStudy, create_study
@@ -114,7 +115,7 @@ def new(
         design=design,
         sample=sample,
         lot=lot,
-        rubric=read_bytes(rubric).decode("utf-8", "replace") if rubric else "",
+        rubric=_rubric(rubric) if rubric else "",
     )
     with bar("preparing pictures") as tell:
         made = create_study(study, asked, now(), tell)
@@ -133,7 +134,7 @@ def new(
 
 
 @review.command(name="open")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=PATH)
 @click.option("--port", type=click.IntRange(0, 65535), default=8400, help="0: a free one.")
 @click.option("--data", type=PATH, help="Folder of the server; of its own beside the study.")
 def open_command(folder: Path, port: int, data: Path | None) -> None:
@@ -149,6 +150,8 @@ def open_command(folder: Path, port: int, data: Path | None) -> None:
     from radsmith.review.study import KEY_NAME, NewStudy, create_study
     from radsmith.server.store.settings import ServerSettings
 
+    if not folder.is_dir():
+        raise NotFound(f"no such folder: {folder}; name a folder of images, or a study")
     study = folder
     if not (folder / KEY_NAME).exists():
         study = folder.resolve().with_name(f"{folder.resolve().name}-review")
@@ -199,6 +202,8 @@ def person(
     from radsmith.cli.serving import require_server
 
     require_server()
+    if name is None and (reset or end or subject is not None or password_stdin):
+        raise InvalidInput("say whose account: radsmith review person NAME …; alone, it lists them")
     from radsmith.files import prepare_folder
     from radsmith.server.review.people import People, Role
     from radsmith.server.store.database import Database
@@ -230,6 +235,15 @@ def person(
             click.echo(password)
     finally:
         database.close()
+
+
+def _rubric(path: Path) -> str:
+    from radsmith.files import read_bytes
+
+    text = read_bytes(path).decode("utf-8", "replace")
+    if not text.strip():
+        raise InvalidInput(f"{path} is empty: write questions into it, or leave --rubric out")
+    return text
 
 
 def _gathered(place: Path, source: str, into: Path | None = None, seed: int = 0) -> list[Found]:

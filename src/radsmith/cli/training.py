@@ -53,16 +53,22 @@ def export_encoder(file: Path) -> None:
 @click.command("train-detector")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
-@click.option("--steps", type=click.IntRange(1), default=650, help="Training steps of 64 pairs.")
-@click.option("--varied", type=click.IntRange(0), default=450, help="Images redrawn beforehand.")
-@click.option("--threads", type=click.IntRange(1), default=1)
+@click.option(
+    "--steps", type=click.IntRange(1, 10**7), default=650, help="Training steps of 64 pairs."
+)
+@click.option(
+    "--varied", type=click.IntRange(0, 10**6), default=450, help="Images redrawn beforehand."
+)
+@click.option("--threads", type=click.IntRange(1, 256), default=1)
 def train_detector(data: Path, folder: Path, steps: int, varied: int, threads: int) -> None:
     """Train the copy detector of `radsmith audit` on DATA's training split."""
-    from radsmith.datasets.corpus import load_corpus
+    from radsmith.datasets.corpus import load_corpus, read_manifest
     from radsmith.datasets.labels import concepts_of
     from radsmith.engines.choice import load_engine
     from radsmith.files import cache_folder, prepare_folder
 
+    read_manifest(data / "train.csv")  # before torch is loaded
+    prepare_folder(folder)
     try:
         from radsmith.training.copy_detector import DetectorRecipe, make_detector
     except ImportError as error:
@@ -70,7 +76,7 @@ def train_detector(data: Path, folder: Path, steps: int, varied: int, threads: i
     recipe = DetectorRecipe(steps=steps, varied=varied, threads=threads)
     corpus = load_corpus([data], cache_folder(), concepts_of, real_only=True)
     engine = load_engine(None)
-    click.echo(make_detector(corpus, engine, prepare_folder(folder), recipe, click.echo))
+    click.echo(make_detector(corpus, engine, folder, recipe, click.echo))
 
 
 @click.command("simulate")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radsmith.cli.options import SEEDS
 from radsmith.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ _FOLDER = click.Path(path_type=Path)
     "--features", default="detector,texture", help="Of these, and paths to .onnx encoders."
 )
 @click.option("--network/--no-network", default=True, help="Train a small network too.")
-@click.option("--most", type=click.IntRange(40), default=800, help="Most images of a task.")
-@click.option("--seeds", type=click.IntRange(3), default=3)
-@click.option("--seed", type=int, default=0)
+@click.option("--most", type=click.IntRange(40, 10**6), default=800, help="Most images of a task.")
+@click.option("--seeds", type=click.IntRange(3, 100), default=3)
+@click.option("--seed", type=SEEDS, default=0)
 def utility(
     dataset: Path,
     synthetic: Path,
@@ -51,18 +52,24 @@ def utility(
     """
     from datetime import UTC, datetime
 
+    from radsmith.evaluation.audit.files import load_audit_spaces
     from radsmith.evaluation.utility.experiment import UtilityOptions
     from radsmith.evaluation.utility.files import write_utility
+    from radsmith.evaluation.utility.tasks import checked_kind, finding_of
     from radsmith.files import prepare_folder
 
     if "judge" in features.split(","):
         raise InvalidInput("the judge was trained to tell these very findings: leave it out")
+    kind = None if kind is None else checked_kind(kind)
+    for word in findings:
+        finding_of(word)
+    spaces = load_audit_spaces(features)
     maker = _network() if network else None
     prepare_folder(folder)
     options = UtilityOptions(most=most, seeds=seeds, seed=seed)
     with _telling() as tell:
         report = _measured(
-            (dataset, synthetic, folder), (kind, findings), features, options, maker, tell
+            (dataset, synthetic, folder), (kind, findings), spaces, options, maker, tell
         )
     report["made"] = datetime.now(UTC).isoformat(timespec="seconds")
     page = write_utility(folder, report)
@@ -73,7 +80,7 @@ def utility(
 def _measured(
     where: tuple[Path, Path, Path],
     wanted: tuple[str | None, tuple[str, ...]],
-    features: str,
+    spaces: list[AuditSpace],
     options: UtilityOptions,
     maker: NetworkMaker | None,
     tell: Any,
@@ -83,7 +90,7 @@ def _measured(
     from radsmith.evaluation.utility.page import sentence
     from radsmith.evaluation.utility.tasks import tasks_of
 
-    sets, spaces, left_out, leakage = _prepared(where, features, options.seed, tell)
+    sets, kept, left_out, leakage = _prepared(where, spaces, options.seed, tell)
     tasks = tasks_of(sets.train.items, sets.test.items, *wanted)
     labelled = {item.kind for item in sets.synthetic.items}
     able = [task for task in tasks if task.kind in labelled]
@@ -92,13 +99,13 @@ def _measured(
             f"no synthetic image is of the kind of a task ({', '.join(t.kind for t in tasks)}):"
             " they need labels, as radsmith augment and --from lists give them"
         )
-    backbones = {space.name: space.space for space in spaces}
+    backbones = {space.name: space.space for space in kept}
     results = [run_task(task, sets, backbones, options, maker, tell) for task in able]
     return {
         "sentence": sentence(results),
         "seeds": options.seeds,
         "backbones": [*backbones, *(["small network"] if maker else [])],
-        "digests": {space.name: space.digest for space in spaces},
+        "digests": {space.name: space.digest for space in kept},
         "left_out": left_out,
         "leakage": leakage,
         "tasks": results,
@@ -107,7 +114,7 @@ def _measured(
 
 
 def _prepared(
-    where: tuple[Path, Path, Path], features: str, seed: int, tell: Any
+    where: tuple[Path, Path, Path], spaces: list[AuditSpace], seed: int, tell: Any
 ) -> tuple[UtilitySets, list[AuditSpace], str, dict[str, Any]]:
     from radsmith.evaluation.audit.files import load_audit_spaces, took_part
     from radsmith.evaluation.audit.request import independent
@@ -124,7 +131,7 @@ def _prepared(
         synthetic=made,
     )
     [detector] = load_audit_spaces("detector")
-    kept, refused = independent(load_audit_spaces(features), took_part(where[1], made))
+    kept, refused = independent(spaces, took_part(where[1], made))
     said = ["judge (it was trained to tell these very findings)"]
     said += [f"{space['name']} ({space['reason']})" for space in refused]
     shown = lambda what, done, total: tell(f"leakage, {what}: {done} of {total}")  # noqa: E731

@@ -95,6 +95,8 @@ def make_key(path: Path, signer: str) -> SigningKey:
     name = " ".join(signer.split())
     if not 0 < len(name) <= LONGEST_NAME:
         raise InvalidInput(f"a key needs the signer's name, 1-{LONGEST_NAME} characters (--signer)")
+    if public_path(path) == path:
+        raise InvalidInput(f"{path} is where the public half would lie: name the key NAME.key")
     for present in (path, public_path(path)):
         if present.exists():
             raise InvalidInput(

@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from radsmith.errors import InvalidInput, Unavailable
+from radsmith.files import read_bytes
 from radsmith.release.dicom_rules import problems_of
 from radsmith.release.integrity import Trust, check_integrity
 from radsmith.release.withdrawal import list_path, read_list
@@ -30,6 +31,9 @@ SUFFIX = ".delivered.jsonl"
 _SECONDS = 60
 _TRIES = 3
 _STORED = "stored"
+_HEAD = b'{"code": "'  # how every line of a report begins
+_TITLE = 16  # characters of an AE title, PS3.5 6.2
+_ADDRESSES = "dicomweb:http://host/path or pacs:CALLED@host:port?aet=OURS"
 Answer = tuple[str, str]
 """Status code as the archive gives it, and what it says; "" for no answer at all."""
 Send = Callable[[pydicom.Dataset], Answer]
@@ -60,6 +64,7 @@ def deliver(
     Raises InvalidInput where the bundle does not hold, has no DICOM or `to` is no archive, and
     Unavailable where the archive stops answering: the same command goes on from there.
     """
+    _place(to)
     names, digests, withdrawn = _objects(bundle)
     done = _stored(report, to)
     left = [n for n in names if done.get(n) != digests[n]]
@@ -120,17 +125,23 @@ def _checked(path: Path) -> pydicom.Dataset:
 
 
 def _stored(report: Path, to: str) -> dict[str, str]:
-    """File to SHA-256 of what a report says is stored there. A torn last line says nothing."""
+    """File to SHA-256 of what a report says is stored there. A torn line says nothing.
+
+    Raises InvalidInput for a file that is something else, so that nothing is written into it.
+    """
     if not report.exists():
         return {}
+    data = read_bytes(report)
+    if not _HEAD.startswith(data[: len(_HEAD)]):
+        raise InvalidInput(f"{report} is no report of a delivery: name another with --report")
     found: dict[str, str] = {}
-    for line in report.read_text("utf-8").splitlines():
+    for line in data.split(b"\n"):
         try:
             said = json.loads(line)
-        except ValueError:
+            if said["status"] == _STORED and said["to"] == _without_password(to):
+                found[said["file"]] = said["sha256"]
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
-        if said.get("status") == _STORED and said.get("to") == _without_password(to):
-            found[said["file"]] = said["sha256"]
     return found
 
 
@@ -148,16 +159,37 @@ def _answer(send: Send, dataset: pydicom.Dataset, to: str) -> Answer:
 
 @contextmanager
 def _archive(to: str, bundle: Path, names: Sequence[str]) -> Iterator[Send]:
-    kind, _, rest = to.partition(":")
-    if kind == "dicomweb" and urlsplit(rest).hostname:
-        yield _web(rest)
-    elif kind == "pacs" and "@" in rest:
-        with _dimse(rest, bundle, names) as send:
-            yield send
+    place = _place(to)
+    if place.scheme:
+        yield _web(to.partition(":")[2])
     else:
+        with _dimse(place, bundle, names) as send:
+            yield send
+
+
+def _place(to: str) -> SplitResult:
+    """The archive's address; of a PACS it has no scheme. Raises InvalidInput."""
+    kind, _, rest = to.partition(":")
+    named = _without_password(to)
+    try:
+        place = urlsplit(f"//{rest}" if kind == "pacs" else rest)
+        port = place.port
+    except ValueError as error:
         raise InvalidInput(
-            f"{to!r} names no archive: expected dicomweb:http://host/path or pacs:CALLED@host:port"
-        )
+            f"{named!r} names no archive ({error}): expected {_ADDRESSES}"
+        ) from error
+    web = kind == "dicomweb" and place.scheme in ("http", "https")
+    pacs = kind == "pacs" and place.username and port
+    if not place.hostname or not (web or pacs):
+        raise InvalidInput(f"{named!r} names no archive: expected {_ADDRESSES}")
+    titles = (place.username or "", _own_title(place)) if pacs else ()
+    if any(not 0 < len(title.strip()) <= _TITLE for title in titles):
+        raise InvalidInput(f"{named!r}: an AE title has 1-{_TITLE} characters")
+    return place
+
+
+def _own_title(place: SplitResult) -> str:
+    return dict(parse_qsl(place.query, keep_blank_values=True)).get("aet", "RADSMITH")
 
 
 def _web(url: str) -> Send:
@@ -188,16 +220,13 @@ def _web(url: str) -> Send:
 
 
 @contextmanager
-def _dimse(rest: str, bundle: Path, names: Sequence[str]) -> Iterator[Send]:
+def _dimse(place: SplitResult, bundle: Path, names: Sequence[str]) -> Iterator[Send]:
     """One association for all, opened again where it broke."""
     try:
         from pynetdicom import AE
     except ImportError as error:
         raise Unavailable(f"a PACS needs {error.name}: pip install radsmith[import]") from error
-    place = urlsplit(f"//{rest}")
-    if not place.username or not place.port or not place.hostname:
-        raise InvalidInput("a PACS is named pacs:CALLED@host:port?aet=OURS")
-    entity = AE(ae_title=dict(parse_qsl(place.query)).get("aet", "RADSMITH"))
+    entity = AE(ae_title=_own_title(place))
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _SECONDS
     for uid in sorted(_classes(bundle, names)):
         entity.add_requested_context(uid, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])

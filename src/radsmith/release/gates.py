@@ -134,7 +134,7 @@ def broken_link(log: bytes) -> str:
         try:
             entry = json.loads(line)
             own, previous = str(entry["hash"]), str(entry["previous"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return f"line {number} is not an entry of a review log"
         if previous != before:
             return f"line {number} does not follow the line before it"
@@ -221,7 +221,7 @@ def _json(path: Path) -> dict[str, Any]:
         raise NotFound(f"no such file: {path}")
     try:
         return dict(json.loads(read_bytes(path)))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{path} is not JSON: {error}") from error
 
 

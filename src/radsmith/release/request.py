@@ -10,6 +10,9 @@ from radsmith.errors import InvalidInput
 FORMATS = ("dicom", "nifti", "webdataset", "coco")
 """Beside the PNGs with their metadata, which every bundle has."""
 
+LONGEST = 500
+"""Characters of a title, an edition, a licence's name or a creator."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseRequest:
@@ -52,6 +55,19 @@ class ReleaseRequest:
             raise InvalidInput(f"a PNG has 8 or 16 bits, got {self.bits}")
         if not self.title.strip():
             raise InvalidInput("a bundle needs a title: --title")
+        for name, texts in (
+            ("--edition", [self.version]),
+            ("--licence", [self.licence]),
+            ("--creator", self.creators),
+        ):
+            if not all(text.strip() for text in texts):
+                raise InvalidInput(f"{name} is empty: leave it out, or say it")
+        longest = max(map(len, (self.title, self.version, self.licence, *self.creators)))
+        if longest > LONGEST:
+            raise InvalidInput(
+                f"title, edition, licence and creators have at most {LONGEST} characters each,"
+                f" got one of {longest}"
+            )
         if self.without_review and self.accepted:
             raise InvalidInput("--without-review and --accepted contradict each other")
         if self.without_audit and self.audit:

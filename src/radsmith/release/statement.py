@@ -92,7 +92,7 @@ def _envelope(data: bytes) -> dict[str, Any]:
             raise ValueError(f"expected {', '.join(sorted(expected))}")
         if not all(set(s) == {"keyid", "sig"} for s in envelope["signatures"]):
             raise ValueError("expected keyid and sig")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"it is not a DSSE envelope: {error}") from error
     return dict(envelope)
 

@@ -137,7 +137,7 @@ def read_label_studio(path: Path) -> list[Rating]:
             for annotation in task["annotations"]
             if not annotation.get("was_cancelled")
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IndexError) as error:
         raise InvalidInput(
             f"{path} is not Label Studio's JSON: {error!r}; export it as JSON, not as JSON-MIN"
         ) from error

@@ -53,6 +53,9 @@ def gather(place: Path, source: str = "") -> list[Found]:
             )
             for row in rows
         ]
+        for number, one in enumerate(found, start=2):
+            if not one.path.is_file():
+                raise NotFound(f"{place}, line {number}: no such file: {one.path}")
     elif place.is_dir():
         paths = sorted(p for p in place.rglob("*") if p.is_file() and not _hidden(p, place))
         found = [Found(path=path) for path in paths if _image(path)]

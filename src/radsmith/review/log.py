@@ -43,7 +43,7 @@ def check_line(text: bytes, previous: str, number: int) -> Event:
     try:
         event: Event = json.loads(text)
         told, own = event["previous"], event["hash"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput(f"line {number} of the log is no event of a study: {error}") from error
     if told != previous or own != hash_of(event):
         raise InvalidInput(

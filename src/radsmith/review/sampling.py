@@ -138,7 +138,9 @@ class Sensitivity:
 
     @classmethod
     def of(cls, found: int, planted: int, confidence: float = 0.95) -> Sensitivity:
-        """Raises InvalidInput where nothing was planted."""
+        """Raises InvalidInput where nothing was planted, or less than was found."""
+        if not 0 <= found <= planted or planted < 1:
+            raise InvalidInput(f"{found} of {planted} planted defects cannot have been found")
         low = lower_bound(found, planted, confidence)
         return cls(found=found, planted=planted, value=found / planted, low=low)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from radsmith.errors import InvalidInput
 from radsmith.review.sampling import (
     Sensitivity,
     bound_by_reader,
@@ -13,6 +14,9 @@ from radsmith.review.sampling import (
     rest_bound,
 )
 from radsmith.review.sequential import Sequential, real_errors
+
+LONGEST = 20_000
+"""Reads of a sequential test whose errors are still computed: the time goes by their square."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +91,11 @@ def _bounds(
 
 def _sequential(good: float, bad: float, most: int | None) -> tuple[dict[str, Any], list[str]]:
     test = Sequential(good=good, bad=bad, most=most)
+    if most is None and 4 * test.earliest > LONGEST:
+        raise InvalidInput(
+            f"telling {good} from {bad} takes {test.earliest:,} reads or more, beyond what is"
+            f" computed ({LONGEST:,} in all): let the good rate lie farther below, or tolerate more"
+        )
     cut = test if most is not None else Sequential(good=good, bad=bad, most=4 * test.earliest)
     alpha, beta = real_errors(cut)
     figures = {

@@ -141,7 +141,7 @@ def thresholds_of(path: Path) -> dict[str, float]:
     try:
         told = json.loads(read_bytes(path))
         found = {c["check"]: c["threshold"] for c in told["checks"] if c["threshold"] is not None}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{path} is no gate: make one with `radsmith review gate`") from error
     if not found:
         raise InvalidInput(f"no check of {path} could be fitted: have more read, then fit it again")

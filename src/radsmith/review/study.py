@@ -29,6 +29,7 @@ from radsmith.review.rubric import Rubric, default_rubric, read_rubric
 from radsmith.review.verdicts import State
 
 FORMAT = 1
+_LONGEST = {"study": 200, "reader": 60}
 KEY_NAME, RUBRIC_NAME, PICTURES = "study.json", "rubric.toml", "pictures"
 Progress = Callable[[int, int], None]
 
@@ -114,6 +115,7 @@ def create_study(folder: Path, new: NewStudy, created: str, progress: Progress) 
         raise InvalidInput(f"{folder} holds a study already: name another folder")
     rubric_text = new.rubric or default_rubric()
     read_rubric(rubric_text)
+    _check_names(new)
     same_files([("images", new.images), ("controls", new.controls), ("planted", new.planted)])
     picked = _picked(new)
     salt = secrets.token_hex(16)
@@ -143,6 +145,16 @@ def create_study(folder: Path, new: NewStudy, created: str, progress: Progress) 
     first |= {"rubric_sha256": hashlib.sha256(rubric_text.encode()).hexdigest()}
     Log(folder).create(first)
     return open_study(folder)
+
+
+def _check_names(new: NewStudy) -> None:
+    for what, name in (("study", new.name), *(("reader", reader) for reader in new.readers)):
+        most = _LONGEST[what]
+        if not 0 < len(name.strip()) <= most or not name.isprintable():
+            option = "--name" if what == "study" else "--reader"
+            raise InvalidInput(
+                f"a {what} has a name of 1-{most} characters ({option}), got {name[:most]!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def took_part(where: Path, synthetic: ImageSet, models: Sequence[str] = ()) -> d
                 found[summary["settings"]["judge"]] = FILTERED
             if "copies are told apart" in summary:
                 found[PIXELS] = FILTERED
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise InvalidInput(f"{path} is not what radsmith augment writes: {error}") from error
     return found
 
@@ -124,5 +124,5 @@ def read_canaries(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         return dict(json.loads(read_bytes(path)))
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{path} is not JSON: run radsmith audit --canaries again") from error

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.audit.sets import Item
+from radsmith.evaluation.audit.sets import UNNAMED, Item, kind_of
+from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 
 LEAST_TRAIN, LEAST_TEST = 40, 15
@@ -52,7 +53,7 @@ def tasks_of(
     Raises InvalidInput where none has.
     """
     names = default_vocabulary()
-    wanted = {_finding(word) for word in findings}
+    wanted = {finding_of(word) for word in findings}
     kinds = [kind] if kind else sorted({item.kind for item in train})
     tasks = []
     for one in kinds:
@@ -74,12 +75,24 @@ def tasks_of(
     return tasks
 
 
+def checked_kind(text: str) -> str:
+    """A kind of image as `Item.kind` words it: "chest x-ray". Raises InvalidInput."""
+    words = text.strip()
+    name = kind_of(read_prompt(words).prompt.concepts) if words else UNNAMED
+    if name == UNNAMED or words.lower() != name.lower():
+        said = "such as “chest x-ray”" if name == UNNAMED else f"here “{name}”"
+        raise InvalidInput(
+            f"no kind of image “{text}”: --kind takes a body part and a modality alone, {said}"
+        )
+    return name
+
+
 def _enough(labels: Labels, least: int) -> bool:
     return bool((labels == 1).sum() >= least and (labels == 0).sum() >= least)
 
 
-def _finding(word: str) -> str:
-    """The concept id that a name stands for."""
+def finding_of(word: str) -> str:
+    """The concept id that a name stands for. Raises InvalidInput."""
     for concept in default_vocabulary().concepts.values():
         if concept.kind == "finding" and word.lower() in (concept.id, concept.name.lower()):
             return concept.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import threading
 import time
@@ -24,6 +25,7 @@ Role = Literal["organiser", "reader", "adjudicator", "observer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 SESSION_S = 12 * 3600
 SHORTEST, LONGEST = 10, 200
+_SUBJECT = re.compile(r"https?://[^\s|]{1,400}\|[^\x00-\x1f]{1,255}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +64,21 @@ class People:
     def add(self, name: str, role: Role, password: str | None, subject: str | None = None) -> None:
         """Make an account. subject: of a sign-on elsewhere; password: None for that alone.
 
-        Raises InvalidInput for a name in use, an unknown role or a short password.
+        Raises InvalidInput for a name in use, an unknown role, a short password or a subject that
+        names no issuer.
         """
         name = name.strip()
         if not 0 < len(name) <= 60 or name == LOCAL.name:
-            raise InvalidInput("a person needs a name of 1-60 characters, other than “local”")
+            raise InvalidInput(
+                f"a person needs a name of 1-60 characters, other than “local”; got {name[:60]!r}"
+            )
         if role not in ROLES:
             raise InvalidInput(f"no role {role!r}: there are {', '.join(ROLES)}")
+        if subject is not None and not _SUBJECT.fullmatch(subject):
+            raise InvalidInput(
+                f"{subject[:60]!r} is no subject of a sign-on: expected ISSUER|SUBJECT, such as"
+                " https://sso.example.org|ann (--subject)"
+            )
         row = {"id": secrets.token_hex(8), "name": name, "role": role, "subject": subject}
         row["password"] = None if password is None else self._hash(password)
         try:
