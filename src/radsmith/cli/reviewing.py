@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -220,7 +221,7 @@ def person(
         if subject is None:
             password = secrets.token_urlsafe(12)
             if password_stdin:
-                password = click.get_text_stream("stdin").readline().rstrip("\n")
+                password = sys.stdin.readline().rstrip("\n")
         if reset and password is not None:
             people.set_password(name, password)
         else:

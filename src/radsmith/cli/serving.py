@@ -169,8 +169,8 @@ def require_server() -> None:
     if find_spec("fcntl") is None:
         raise Unavailable("the server runs on Linux and macOS; on Windows, use it inside WSL")
 
-    needed = ("fastapi", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client", "python_multipart")
-    needed += ("argon2",)
+    needed = ["fastapi", "uvicorn", "sqlalchemy", "jinja2", "prometheus_client"]
+    needed += ["python_multipart", "argon2"]
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise Unavailable(
