@@ -266,7 +266,9 @@ def test_a_changed_key_or_rubric_is_told(make):
     for name in ("study.json", "rubric.toml"):
         desk = make(images=1)
         path = desk.study.folder / name
-        path.write_text(path.read_text().replace("synthetic", "control").replace("Realism", "Real"))
+        path.write_text(
+            path.read_text().replace("synthetic", "control").replace("Anatomy", "Bones")
+        )
         with pytest.raises(InvalidInput, match="was changed"):
             open_study(desk.study.folder)
 

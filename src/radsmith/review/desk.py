@@ -59,6 +59,10 @@ class Desk:
         self._clock = clock
         self._log = Log(study.folder)
         self._lock = threading.Lock()
+        self._phases = {
+            reader: [[r for r in reads if r.phase == p + 1] for p in range(study.design.phases)]
+            for reader, reads in study.plan.items()
+        }
         self.state: State = study.fresh()
         self.state.apply(self._log.news())
 
@@ -195,19 +199,17 @@ class Desk:
 
     def _phase(self, reader: str) -> tuple[int, list[Read]]:
         """The first phase that is not all answered, or the last, and its reads."""
-        if reader not in self.study.plan:
+        if reader not in self._phases:
             raise NotFound("you are no reader of this study")
-        reads = self.study.plan[reader]
-        for phase in range(1, self.study.design.phases + 1):
-            of_phase = [read for read in reads if read.phase == phase]
+        for phase, of_phase in enumerate(self._phases[reader], start=1):
             if any(read.id not in self.state.answers for read in of_phase):
                 return phase, of_phase
         return phase, of_phase
 
     def _seconds(self, reader: str) -> list[float]:
-        answers = self.state.answers
         ids = self.state.history.get(reader, [])[-60:]
-        return [s for i in ids if (s := answers[i].seconds) is not None and s < LONGEST_READ_S]
+        found = (self.state.answers[i].seconds for i in ids if i in self.state.answers)
+        return [s for s in found if s is not None and s < LONGEST_READ_S]
 
 
 def _seconds(given: float | None) -> float | None:
