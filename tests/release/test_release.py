@@ -506,3 +506,21 @@ def _load_apart(bundle, cache):
     command = [sys.executable, "-c", script, str(bundle)]
     env = {**os.environ, "HF_HOME": str(cache / "hf")}
     return subprocess.run(command, capture_output=True, text=True, env=env, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "breast x-ray, left, MLO view, adult female, normal",
+        "breast ultrasound, malignant breast mass",
+        "brain MRI, axial, T1 post-contrast, meningioma",
+        "chest CT, axial slice, lung window, contrast-enhanced",
+        "lateral cervical spine x-ray, child, normal",
+        "image",
+    ],
+)
+def test_every_kind_of_object_keeps_the_rules(tmp_path, key, prompt):
+    """`dicom` checks each object itself and would raise; MG, US, MR, CT, DX and SC are written."""
+    write_png(tmp_path / "source", "one", record(prompt))
+    bundled(tmp_path / "source", tmp_path / "b", key, formats=("dicom",))
+    assert len(list((tmp_path / "b/data/dicom").glob("*.dcm"))) == 1

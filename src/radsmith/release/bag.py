@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,28 +69,37 @@ def outside(path: str) -> bool:
     )
 
 
-def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of files, hexadecimal; read by a few threads, as hashing lets go of Python's lock."""
+Look = Callable[[str, bytes], None]
+"""Sees a file's path and bytes while they are hashed, so that nothing is read twice."""
+
+
+def digests(folder: Path, names: Iterable[str], look: Look | None = None) -> dict[str, str]:
+    """SHA-256 of files, hexadecimal; read by a few threads, as hashing lets go of Python's lock.
+
+    look: called from those threads, of files of less than a megabyte.
+    """
     ordered, root = sorted(names), str(folder)
     workers = min(4, os.cpu_count() or 1)
     parts = [ordered[k::workers] for k in range(workers)]
 
     def of(part: list[str]) -> dict[str, str]:
-        return {name: digest(f"{root}/{name}") for name in part}
+        return {name: digest(f"{root}/{name}", name, look) for name in part}
 
     with ThreadPoolExecutor(workers) as pool:
         found = {n: d for part in pool.map(of, parts) for n, d in part.items()}
     return {name: found[name] for name in ordered}
 
 
-def digest(path: Path | str) -> str:
-    """SHA-256 of one file, hexadecimal; a link is not followed."""
+def digest(path: Path | str, name: str = "", look: Look | None = None) -> str:
+    """SHA-256 of one file, hexadecimal; a link is not followed. name, look: of `digests`."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     found, descriptor = hashlib.sha256(), os.open(path, flags)
     try:
         size = min(_CHUNK, os.fstat(descriptor).st_size + 1)  # no megabyte for a small file
         while block := os.read(descriptor, size):
             found.update(block)
+            if look is not None and len(block) < size < _CHUNK:  # all of it
+                look(name, block)
     finally:
         os.close(descriptor)
     return found.hexdigest()

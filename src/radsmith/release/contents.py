@@ -20,21 +20,22 @@ import numpy as np
 from radsmith.errors import InvalidInput
 from radsmith.images.pictures import read_picture
 from radsmith.release.gates import broken_link
-from radsmith.release.integrity import Finding
+from radsmith.release.integrity import Finding, Integrity
 from radsmith.release.layout import DESCRIPTION, PROVENANCE, REVIEW_LOG, SCORECARD, TABLE
+from radsmith.release.png_chunks import Chunks, read_chunks
 from radsmith.release.webdataset import entries
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_RECORD = b"radsmith\0\0\0\0\0"
-"""Head of the iTXt chunk that holds the record: keyword, not compressed, no language."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """A bundle's tables. rows: of images.csv by file; lines: of provenance.jsonl by file."""
+    """A bundle's tables. rows: of images.csv by file; lines: of provenance.jsonl by file.
+
+    heads: of PNGs, as they were seen while they were hashed.
+    """
 
     data: Path
     files: Mapping[str, str]
+    heads: Mapping[str, Chunks]
     said: Mapping[str, Any]
     rows: Mapping[str, Mapping[str, str]]
     lines: Mapping[str, Mapping[str, Any]]
@@ -45,8 +46,8 @@ class Contents:
         return sorted(n for n in self.files if n.startswith("images/") and n.endswith(".png"))
 
 
-def read_contents(bundle: Path, files: Mapping[str, str], said: Mapping[str, Any]) -> Contents:
-    """The tables of a bundle that is whole. files: path in the bundle to SHA-256.
+def read_contents(bundle: Path, found: Integrity) -> Contents:
+    """The tables of a bundle that is whole.
 
     Raises InvalidInput where a table is not what `radsmith release` writes.
     """
@@ -57,8 +58,9 @@ def read_contents(bundle: Path, files: Mapping[str, str], said: Mapping[str, Any
         lines = [json.loads(line) for line in (data / PROVENANCE).read_text("utf-8").splitlines()]
         return Contents(
             data=data,
-            files={n.removeprefix("data/"): d for n, d in files.items() if n.startswith("data/")},
-            said=said,
+            files={n[5:]: d for n, d in found.files.items() if n.startswith("data/")},
+            heads={n[5:]: c for n, c in found.heads.items() if n.startswith("data/")},
+            said=found.said,
             rows=rows,
             lines={str(line["file"]): line for line in lines},
         )
@@ -116,7 +118,8 @@ def _records_and_splits(contents: Contents) -> Iterator[Finding]:
     """Records in the files, one group on one side, the same pixels on one side."""
     sides: dict[str, tuple[str, str]] = {}
     for name in contents.pictures:
-        text, pixels = read_chunks((contents.data / name).read_bytes())
+        head = contents.heads.get(name)
+        text, pixels = head or read_chunks((contents.data / name).read_bytes())
         line, row = contents.lines.get(name), contents.rows.get(name, {})
         try:
             same = line is not None and json.loads(text) == line["record"]
@@ -140,25 +143,6 @@ def _same_pixels(contents: Contents, one: str, two: str) -> bool:
     """Whether two pictures whose sums agree hold the same pixels."""
     a, b = (read_picture(contents.data / name).pixels for name in (one, two))
     return np.array_equal(a, b)
-
-
-def read_chunks(png: bytes) -> tuple[str, str]:
-    """The record's JSON in a PNG ("" without one) and its size with sums of its packed pixels.
-
-    The sums are the CRCs that the file has anyway; pictures that share them are likely the same.
-    """
-    text, pixels, at = "", [""], len(_PNG)
-    while at + 12 <= len(png):
-        length = int.from_bytes(png[at : at + 4], "big")
-        kind, end = png[at + 4 : at + 8], at + 8 + length
-        if kind == b"IHDR":
-            pixels[0] = png[at + 8 : end].hex()
-        elif kind == b"IDAT":
-            pixels.append(f"{length}:{png[end : end + 4].hex()}")
-        elif kind == b"iTXt" and png.startswith(_RECORD, at + 8):
-            text = png[at + 8 + len(_RECORD) : end].decode("utf-8", "replace")
-        at += 12 + length
-    return text, " ".join(pixels)
 
 
 def _counted(contents: Contents) -> Iterator[Finding]:

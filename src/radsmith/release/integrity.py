@@ -27,6 +27,7 @@ from radsmith.release.bag import (
     read_manifest,
 )
 from radsmith.release.layout import FIRST_PAGE, PUBLIC_KEY, SIGNATURE
+from radsmith.release.png_chunks import Chunks, read_chunks
 from radsmith.release.statement import RELEASE, opened
 
 Kind = Literal[
@@ -70,13 +71,14 @@ class Trust:
 class Integrity:
     """What was found. said: the signed predicate, empty where no signature held.
 
-    files: path to SHA-256 as signed.  key: whose signature it is.
+    files: path to SHA-256 as signed.  key: whose signature it is.  heads: of PNGs that were hashed.
     """
 
     findings: tuple[Finding, ...]
     files: Mapping[str, str]
     said: Mapping[str, Any]
     key: PublicKey | None
+    heads: Mapping[str, Chunks]
 
 
 def check_integrity(bundle: Path, trust: Trust) -> Integrity:
@@ -93,7 +95,13 @@ def check_integrity(bundle: Path, trust: Trust) -> Integrity:
         )
     listing = listed(bundle)
     findings = [Finding(kind="refused", path=p, text=why) for p, why in listing.refused]
-    found = digests(bundle, listing.files)
+    heads: dict[str, Chunks] = {}
+
+    def look(name: str, data: bytes) -> None:
+        if name.endswith(".png"):
+            heads[name] = read_chunks(data)
+
+    found = digests(bundle, listing.files, look)
     key, wrong = _signer(bundle, listing, trust)
     findings += wrong
     statement: Mapping[str, Any] = {}
@@ -116,6 +124,7 @@ def check_integrity(bundle: Path, trust: Trust) -> Integrity:
         files=signed,
         said=dict(statement.get("predicate", {})),
         key=key,
+        heads=heads,
     )
 
 

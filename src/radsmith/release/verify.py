@@ -63,7 +63,7 @@ def verify(request: VerifyRequest, tell: Tell = lambda _: None) -> Verdict:
         return verdict
     tell("reading records")
     try:
-        contents = read_contents(request.bundle, found.files, found.said)
+        contents = read_contents(request.bundle, found)
         verdict.findings += check_contents(contents)
         verdict.checked.append(
             f"records, splits, counts, DICOM rules and shards of {len(contents.pictures):,} images"
