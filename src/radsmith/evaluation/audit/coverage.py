@@ -19,7 +19,8 @@ def coverage(synthetic: Sequence[Item], real: Sequence[Item]) -> dict[str, Any]:
     """Classes and groups of the kinds that the synthetic set holds: counts, shares, intervals.
 
     A class is lacking with no synthetic image and thin where the interval of its share lies
-    wholly below that of the real share. unlabelled: synthetic images of which nothing is known.
+    wholly below that of the real share; sex counts where it is said of any synthetic image.
+    unlabelled: synthetic images of which nothing is known.
     """
     kinds = Counter(item.kind for item in synthetic)
     rows = []
@@ -27,7 +28,8 @@ def coverage(synthetic: Sequence[Item], real: Sequence[Item]) -> dict[str, Any]:
         ours, theirs = ([i for i in items if i.kind == kind] for items in (synthetic, real))
         one, two = (Counter(_classes(items)) for items in (ours, theirs))
         for name, count in sorted(two.items(), key=lambda pair: (-pair[1], pair[0])):
-            if count < LEAST_REAL or not ours:
+            unsaid = name.startswith("sex:") and not any(i.facts.get("sex") for i in ours)
+            if count < LEAST_REAL or not ours or unsaid:
                 continue
             made = Share(found=min(one[name], len(ours)), n=len(ours))
             true = Share(found=min(count, len(theirs)), n=len(theirs))

@@ -30,20 +30,21 @@ def singling_out(
 
     members, others: of equal number; the first were trained on.
     """
-    told = sorted({_facts(item) for item in synthetic} - {()})
+    names = [name for name in SAID if any(item.facts.get(name) for item in synthetic)]
+    told = sorted({_facts(item, names) for item in synthetic} - {()})
     shares = []
     for people in (members, others):
         patients: dict[tuple[str, ...], set[str]] = {}
         for item in people:
-            patients.setdefault(_facts(item), set()).add(item.patient)
+            patients.setdefault(_facts(item, names), set()).add(item.patient)
         count = Counter({facts: len(who) for facts, who in patients.items()})
         shares.append(Share(found=sum(count[facts] == 1 for facts in told), n=len(told)))
     return _beside(*shares) | {"of": "distinct descriptions of synthetic images"}
 
 
-def _facts(item: Item) -> tuple[str, ...]:
-    """What the manifest says of an image; () where it says nothing."""
-    said = [f"{name}={item.facts[name]}" for name in SAID if item.facts.get(name)]
+def _facts(item: Item, names: Sequence[str]) -> tuple[str, ...]:
+    """What is said of an image, of the facts that synthetic images have; () where nothing is."""
+    said = [f"{name}={item.facts[name]}" for name in names if item.facts.get(name)]
     said += sorted(c for c in item.concepts)
     return tuple(said)
 
