@@ -230,7 +230,7 @@ def _dimse(place: SplitResult, bundle: Path, names: Sequence[str]) -> Iterator[S
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _SECONDS
     for uid in sorted(_classes(bundle, names)):
         entity.add_requested_context(uid, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-    called, host, port = place.username, place.hostname, place.port
+    called, host, port = str(place.username), str(place.hostname), int(place.port or 104)
     held: list[Any] = []
 
     def send(dataset: pydicom.Dataset) -> Answer:
