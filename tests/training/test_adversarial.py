@@ -139,12 +139,12 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from radsmith.training import run, state
-replace = state._replace
+replace = state.write_atomically
 def dying(path, data):
     if b'"step": 5' in data:
         os.kill(os.getpid(), signal.SIGKILL)
     replace(path, data)
-state._replace = dying
+state.write_atomically = dying
 run.run(Path(sys.argv[1]))
 """
 
