@@ -157,9 +157,9 @@ def _canaries(train: Path, folder: Path, asked: tuple[Path | str | None, int, in
 @contextmanager
 def _telling() -> Iterator[Tell]:
     """What is being done, and how far it is."""
-    from rich.console import Console
+    from radsmith.cli.terminal import terminal
 
-    with Console(stderr=True, highlight=False, markup=False).status("reading") as status:
+    with terminal().status("reading") as status:
 
         def tell(what: str, done: int, total: int) -> None:
             status.update(f"{what}: {done} of {total}" if total else what)

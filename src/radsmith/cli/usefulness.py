@@ -153,7 +153,7 @@ def _network() -> NetworkMaker:
 @contextmanager
 def _telling() -> Iterator[Any]:
     """What is being done."""
-    from rich.console import Console
+    from radsmith.cli.terminal import terminal
 
-    with Console(stderr=True, highlight=False, markup=False).status("reading") as status:
+    with terminal().status("reading") as status:
         yield status.update
