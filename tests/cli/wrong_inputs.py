@@ -44,7 +44,7 @@ COMMANDS = dict(_flat(cli))
 BASE = {
     "generate": ["knee x-ray", "-o", "{out}", "--steps", "1"],
     "explain": ["knee x-ray"],
-    "inspect": ["{record.png}"],
+    "inspect": ["{pictures/image-0.png}"],
     "demo": ["-o", "{out}"],
     "inpaint": ["{gray.png}", "--box", "1,1,9,9", "-o", "{out}", "--steps", "1"],
     "outpaint": ["{gray.png}", "--left", "9", "-o", "{out}", "--steps", "1"],
@@ -100,8 +100,8 @@ BASE = {
 # Files that are wrong for whatever reads a file, an image, a list, a model or a folder.
 WRONG_FILES = (
     "gone", "gone/deeper/still.png", "folder", "empty", "junk.bin", "junk.png", "text.dcm",
-    "cut.dcm", "object.npy", "cut.npy", "junk.tif", "bad.json", "deep.json", "other.json",
-    "bad.csv", "page.svg",
+    "cut.dcm", "object.npy", "cut.npy", "junk.tif", "bad.json", "deep.json",
+    "other.json", "bad.csv", "page.svg",
     "bare.xml", "many.xml",
     "text.png", "latin.txt", "cut.png", "zip.png", "dangling", "/dev/null", "nul.txt", "gray.png/x",
     LONG,

@@ -97,11 +97,14 @@ def serve(
 
 def run_server(settings: ServerSettings) -> None:
     """Serve until stopped, after saying where."""
+    from radsmith.review.study import open_study
     from radsmith.server.front import address_of, listen
     from radsmith.server.front import serve as run
     from radsmith.server.store.store import open_store
     from radsmith.server.web.door import Door
 
+    for study in settings.studies:
+        open_study(study)  # before anything is started
     store = open_store(settings)
     try:
         door = Door(settings, store)

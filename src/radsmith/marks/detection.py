@@ -89,6 +89,8 @@ def look(path: Path, key: PublicKey | None = None) -> Marked:
     """
     data = read_bytes(path)
     unlooked = []
+    if is_npy(data):
+        _check_array(data, path)
     try:
         record = read_record(path)
     except (InvalidInput, NotFound):
@@ -114,6 +116,15 @@ def look(path: Path, key: PublicKey | None = None) -> Marked:
         declared=_declared(data),
         unlooked=tuple(unlooked),
     )
+
+
+def _check_array(data: bytes, path: Path) -> None:
+    import io
+
+    try:
+        np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InvalidInput(f"{path} is no array that can be read: save it again as NPY") from error
 
 
 def _watermark(path: Path) -> Detection:
