@@ -147,5 +147,5 @@ def test_devices_beside_the_manifest_are_findings_of_their_rows(tmp_path):
     without, with_them = load_corpus([tmp_path], tmp_path / "cache", concepts_of).concepts
     assert set(with_them) - set(without) == {"finding:pacemaker", "finding:chest-tube"}
     (tmp_path / "devices.csv").write_text("name\nb\n")
-    with pytest.raises(InvalidInput, match="key and devices"):
+    with pytest.raises(InvalidInput, match="column 'key' is needed"):
         load_corpus([tmp_path], tmp_path / "cache", concepts_of)

@@ -143,6 +143,7 @@ class Drawn:
         """Digest of what the record says that no last bit of a pixel decides."""
         chosen = () if self.record["canonical_prompt"] else ("concepts",)  # by the pixels
         said = {k: v for k, v in self.record.items() if k not in (*VOLATILE, *chosen)}
+        said["edit"] = said.get("edit", "").partition("; request ")[0]  # by files with a date
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def kept(self) -> dict[str, str]:

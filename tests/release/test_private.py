@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 import radsmith
 from radsmith.editing.files import open_source, write_edited
 from radsmith.editing.operations import Task, inpaint
-from radsmith.engines.engine import ModelFacts
+from radsmith.engines.engine import Completion, ModelFacts
 from radsmith.errors import RadsmithError
 from radsmith.images.provenance import Request
 from tests.release.making import MADE, bundled, record, write_dicom
@@ -38,8 +38,9 @@ class Blank:
 
     facts = ModelFacts(name="blank", digest="e" * 64, images=None, together=None)
 
-    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
-        return np.where(given.mask, 0.5, given.pixels).astype(np.float32)
+    def fill(self, given, ask):
+        pixels = np.where(given.mask, 0.5, given.pixels).astype(np.float32)
+        return Completion(pixels=pixels, concepts=ask.concepts)
 
 
 def values_of(dataset):
