@@ -11,12 +11,14 @@ import pydicom
 import pytest
 from PIL import Image as Pillow
 from pydicom.data import get_testdata_file
+from pydicom.pixels import pixel_array
 
 import radsmith
 from radsmith.api.model import Model
 from radsmith.engines import kinds
 from radsmith.engines.choice import named
 from radsmith.images.pictures import read_record
+from tests.editing.test_frames_and_masks import ultrasound
 from tests.test_laws import Honest
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +139,22 @@ def test_a_dicom_file_is_edited_in_kind(model, tmp_path):
     assert dataset.SourceImageSequence[0].ReferencedSOPInstanceUID == source.uids[1]
     with Pillow.open(edited.save(tmp_path / "shown.png")) as picture:
         assert picture.mode == "L"
+
+
+def test_edits_of_one_frame_in_colour_add_up_and_all_else_stays(model, tmp_path):
+    frames = np.random.default_rng(3).integers(0, 256, (3, 48, 64, 3), np.uint8)
+    ultrasound(frames).save_as(tmp_path / "in.dcm", enforce_file_format=False)
+    source = radsmith.open(tmp_path / "in.dcm", frame=2)
+    boxes = np.zeros((2, 48, 64), bool)
+    boxes[0, 4:20, 6:30] = boxes[1, 28:44, 34:60] = True
+    edited = source
+    for box in boxes:
+        edited = model.inpaint(edited, mask=box, settings=ONE, prompt="ultrasound")
+    made = pixel_array(pydicom.dcmread(edited.save(tmp_path / "edited.dcm")))
+    drawn, known = made[1][boxes.any(0)], ~boxes.any(0)
+    assert np.array_equal(made[[0, 2]], frames[[0, 2]])
+    assert np.array_equal(made[1][known], frames[1][known])
+    assert np.ptp(drawn, axis=-1).max() == 0 and not np.array_equal(drawn, frames[1][~known])
 
 
 def test_edits_take_what_was_made_and_bare_images(model, knee):
