@@ -201,12 +201,12 @@ def _distance(drawn: Array, batch: Batch, side: int, material: Material) -> floa
     if side not in kept:
         others = material.compared.fine[:UNITS]
         real, units = (
-            texture_space(_at_full(shrink(images, SIDE // side) if side < SIDE else images))
+            texture_space(list(_at_full(shrink(images, SIDE // side) if side < SIDE else images)))
             for images in (batch.fine, others)
         )
         kept[side] = real, Standard.of(units)
     known, standard = kept[side]
-    return texture_distance(known, texture_space(drawn), standard, resamples=0).estimate
+    return texture_distance(known, texture_space(list(drawn)), standard, resamples=0).estimate
 
 
 def _parts(batch: Batch, size: int = 32) -> list[Batch]:

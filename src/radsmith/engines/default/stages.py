@@ -56,7 +56,7 @@ FINER = {
 """The finer stages by name, from coarse to fine; all but the last make the coarse image."""
 
 
-def finer_mean(x_t: Array, t: Array) -> tuple[Array, Array]:
+def finer_mean(x_t: Array, t: Array | np.float32) -> tuple[Array, Array]:
     """Posterior mean and error of a white residual of unit variance at time t."""
     spread = (1 - t) ** 2 + t**2
     error = np.maximum(t, 0.02) / np.sqrt(spread)
