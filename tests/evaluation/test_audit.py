@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from radsmith.engines.engine import Completion
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.audit import membership, risks
 from radsmith.evaluation.audit.alignment import aligned, contrast
@@ -64,12 +65,13 @@ def scenes(numbers, *, kind="chest x-ray", same_patient=False, concepts=(), name
 class Blurring(FakeEngine):
     """Redraws an image as something near it: noise in proportion to the strength."""
 
-    def fill(self, given, concepts, seed, settings, absent=(), prompt=None):
-        rng = np.random.default_rng(seed)
+    def fill(self, given, ask):
+        rng = np.random.default_rng(ask.seed)
         low = rng.normal(size=(10, 10)).astype(np.float32)
         height, width = given.pixels.shape
         noise = enlarge(low, 8)[:height, :width]
-        return np.clip(given.pixels + 0.08 * given.strength * noise, 0, 1).astype(np.float32)
+        pixels = np.clip(given.pixels + 0.08 * given.strength * noise, 0, 1).astype(np.float32)
+        return Completion(pixels=pixels, concepts=ask.concepts)
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,7 @@ def test_an_import_takes_no_labels_from_it_and_lists_it(tmp_path):
     path.write_text("Pas de pneumothorax. Épanchement pleural gauche.", encoding="utf-8")
     found, report = scan_file(path)
     assert "report in French" in found.reason
-    assert report.names == ("stem:1",) and report.text == ""
+    assert report.names == (f"beside:{tmp_path / '1'}", "stem:1") and report.text == ""
     path.write_text("No pneumothorax.", encoding="utf-8")
     found, report = scan_file(path)
     assert found.reason == "-" and report.text == "No pneumothorax."

@@ -43,7 +43,7 @@ _OF_PIPELINES = ("at_once", "resolution", "fit", "held_out_share", "preview_ever
     "--at-once", type=click.IntRange(1, 4096), help="Pipeline: images together; saves memory."
 )
 @click.option(
-    "--resolution", type=click.IntRange(32, 4096), help="Pipeline: pixels a side; default: its own."
+    "--resolution", type=click.IntRange(8, 4096), help="Pipeline: pixels a side; default: its own."
 )
 @click.option("--fit", type=click.Choice(("letterbox", "crop")), help="Pipeline; letterbox.")
 @click.option(
