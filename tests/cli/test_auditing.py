@@ -31,13 +31,15 @@ def test_the_audit_says_what_is_missing(tmp_path, arguments, error, why):
     assert why in str(result.exception)
 
 
-def test_evaluate_is_still_a_command_and_has_utility_below():
+def test_evaluate_is_still_a_command_and_has_utility_below(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     alone = said("evaluate")
     assert alone.exit_code == 2 and "Missing option '--data'" in alone.output
     assert "utility" in said("evaluate", "--help").output
     assert "--synthetic" in said("evaluate", "utility", "--help").output
     missing = said("evaluate", "utility", "nowhere", "--synthetic", "nowhere", "--no-network")
     assert isinstance(missing.exception, NotFound)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_judge_never_measures_usefulness(tmp_path):

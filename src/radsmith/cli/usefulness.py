@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radsmith.cli.options import SEEDS
-from radsmith.errors import InvalidInput, Unavailable
+from radsmith.errors import InvalidInput, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from radsmith.evaluation.audit.search import AuditSpace
@@ -63,6 +63,9 @@ def utility(
     kind = None if kind is None else checked_kind(kind)
     for word in findings:
         finding_of(word)
+    for given in (dataset, synthetic):
+        if not given.exists():
+            raise NotFound(f"no such folder: {given}; give a data set, and synthetic images")
     spaces = load_audit_spaces(features)
     maker = _network() if network else None
     prepare_folder(folder)
