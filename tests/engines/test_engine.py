@@ -105,7 +105,8 @@ def test_tiles_draw_what_one_piece_would(engine, monkeypatch):
     tiled = engine.generate(Ask(concepts=CHEST, seed=3, settings=asked))
     monkeypatch.setattr(enlarging, "TILE", 128)
     whole = engine.generate(Ask(concepts=CHEST, seed=3, settings=asked))
-    assert 0 < (tiled - whole).std() < 0.15 * detail(whole, 2).std()  # norms are of a tile
+    apart = (tiled - whole).std() / detail(whole, 2).std()
+    assert 0 < apart < 0.3  # norms, and so the strength of grain, are of a tile
 
 
 def test_any_larger_size_can_be_asked_for(engine):
