@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -240,6 +241,8 @@ def command(tmp_path, monkeypatch):
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     write_split(tmp_path, "test", 130)
+    for module in ("api.model", "generation.run"):
+        import_module(f"radsmith.{module}")  # they keep the loader they find at their first import
     monkeypatch.setattr(engines, "load_engine", lambda choice: FakeEngine())
     monkeypatch.setattr(judge_files, "load_judge", lambda path: FakeJudge())
 
