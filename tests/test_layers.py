@@ -133,10 +133,8 @@ ROOMS = (
         }
         | {"audit.run", "audit.search", "audit.sets", "utility.files", "utility.leakage"},
         {
-            "audit.detector": {"onnxruntime"},
             "baselines": {"cv2", "skimage"},
             "features": {"onnxruntime"},
-            "judge": {"onnxruntime"},
         },
     ),
     Room("augmentation", {"numpy"}, {"output", "run", "work"}, {"output": {"PIL"}}),

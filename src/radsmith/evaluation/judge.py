@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from radsmith.engines.default.stages import session
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Array
 from radsmith.images.letterbox import letterboxed
@@ -46,13 +46,7 @@ class Judge:
     """An ONNX classifier with its sidecar: `groups` (kind -> concept ids), `side`, `accuracy`."""
 
     def __init__(self, model: bytes, config: Mapping[str, Any]) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(model)
         self.side = int(config["side"])
         self.groups: dict[str, list[str]] = dict(config["groups"])
         self.facts = dict(config)

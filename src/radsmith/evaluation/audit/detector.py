@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from radsmith.engines.default.stages import session
 from radsmith.evaluation.features import Images
 from radsmith.images.letterbox import letterboxed
 
@@ -28,13 +28,7 @@ class CopyDetector:
     """
 
     def __init__(self, model: bytes, config: Mapping[str, Any]) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(model)
         self.facts = dict(config)
 
     def __call__(self, images: Images) -> NDArray[np.float32]:
