@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from radsmith.errors import InvalidInput
-from radsmith.review.exact import lower_bound
+from radsmith.evaluation.exact import lower_bound
 from radsmith.review.gate import (
     choose_reads,
     corrected,

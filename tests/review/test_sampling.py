@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radsmith.errors import InvalidInput
-from radsmith.review.exact import (
+from radsmith.evaluation.exact import (
     binomial_at_most,
     clopper_pearson,
     hypergeometric_at_most,

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
+from radsmith.evaluation.exact import clopper_pearson, lower_bound
 from radsmith.review.design import Drawn
-from radsmith.review.exact import clopper_pearson, lower_bound
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from radsmith.errors import InvalidInput
-from radsmith.review.exact import (
+from radsmith.evaluation.exact import (
     binomial_at_most,
     hypergeometric,
     hypergeometric_at_most,

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from radsmith.errors import InvalidInput
+from radsmith.evaluation.exact import clopper_pearson
 from radsmith.review.agreement import Level, Ratings, all_coefficients, kappa_of_table
 from radsmith.review.design import Case
-from radsmith.review.exact import clopper_pearson
 from radsmith.review.sampling import Sensitivity, bound_by_reader, defect_bound, rest_bound
 from radsmith.review.study import Study
 from radsmith.review.verdicts import RULES, VERDICT_ORDER, Answered, Rule, State

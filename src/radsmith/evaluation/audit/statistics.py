@@ -6,7 +6,6 @@ Exact binomial intervals, ROC areas, rates at a few false alarms, and what they 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
+from radsmith.evaluation.exact import clopper_pearson
 from radsmith.evaluation.metrics import auroc
 
 Scores = NDArray[np.floating]
@@ -59,20 +59,12 @@ def binomial_interval(found: int, n: int, level: float = LEVEL) -> tuple[float, 
     """Exact two-sided interval of a share. Raises InvalidInput unless 0 <= found <= n, n > 0."""
     if not 0 <= found <= n or n < 1:
         raise InvalidInput(f"a share needs 0 <= found <= n and n of 1 or more, got {found} of {n}")
-    tail = (1 - level) / 2
-    low = 0.0 if found == 0 else _root(lambda p: at_least(found, n, p) - tail)
-    high = 1.0 if found == n else _root(lambda p: tail - at_most(found, n, p))
-    return low, high
+    return clopper_pearson(found, n, level)
 
 
 def at_least(found: int, n: int, p: float) -> float:
     """P[Bin(n, p) >= found]."""
     return 1.0 if found <= 0 else float(np.exp(_log_mass(n, p)[found:]).sum())
-
-
-def at_most(found: int, n: int, p: float) -> float:
-    """P[Bin(n, p) <= found]."""
-    return float(np.exp(_log_mass(n, p)[: found + 1]).sum())
 
 
 def _log_mass(n: int, p: float) -> NDArray[np.float64]:
@@ -82,15 +74,6 @@ def _log_mass(n: int, p: float) -> NDArray[np.float64]:
     return np.asarray(
         up[n] - up - up[::-1] + k * math.log(p) + (n - k) * math.log1p(-p), np.float64
     )
-
-
-def _root(rising: Callable[[float], float]) -> float:
-    """Where a rising function of 0-1 crosses 0."""
-    low, high = 1e-12, 1 - 1e-12
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
-    return (low + high) / 2
 
 
 def area(positive: Scores, negative: Scores) -> tuple[float, float, float]:
