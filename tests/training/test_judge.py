@@ -11,10 +11,10 @@ from radsmith.datasets.labels import concepts_of
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.judge_files import load_judge
 from radsmith.images.letterbox import letterboxed
+from radsmith.training.encoder import export_imagenet_encoder
 from radsmith.training.judge import (
     JudgeNetwork,
     JudgeRecipe,
-    export_imagenet_encoder,
     export_judge,
     groups_of,
     judges_half,

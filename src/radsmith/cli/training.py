@@ -44,7 +44,7 @@ def export_encoder(file: Path) -> None:
         raise InvalidInput(f"the encoder is one file NAME.onnx, got {file}")
     prepare_folder(file.parent)
     try:
-        from radsmith.training.judge import export_imagenet_encoder
+        from radsmith.training.encoder import export_imagenet_encoder
     except ImportError as error:
         raise Unavailable(_NEEDS_TRAIN.format("the encoder", error.name)) from error
     click.echo(export_imagenet_encoder(file))

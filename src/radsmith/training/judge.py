@@ -341,24 +341,6 @@ def export_onnx(
     onnx.save(model, str(path))
 
 
-def export_imagenet_encoder(path: Path) -> Path:
-    """Write the untouched ImageNet network as an encoder for `evaluate --features`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(_Pooled(backbone(pretrained=True)), path, ["features"], 224, 3)
-    sidecar = {"mean": 127 / 255, "std": 128 / 255, "source": "EfficientNet-Lite0, ImageNet"}
-    path.with_suffix(".json").write_text(json.dumps(sidecar) + "\n", encoding="utf-8")
-    return path
-
-
-class _Pooled(nn.Module):
-    def __init__(self, body: Any) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.body.extract_features(image).mean((2, 3))
-
-
 def subset(corpus: Corpus, index: NDArray[np.int64]) -> Corpus:
     """The images of these numbers; labels only, pixels stay where they are on disk."""
     return Corpus(
