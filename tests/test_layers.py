@@ -41,7 +41,7 @@ ROOMS = (
     Room(
         "images",
         {"numpy"},
-        {"pictures", "contact_sheet", "dicom.reading", "dicom.synthetic", "quiet"},
+        {"pictures", "contact_sheet", "dicom.apart", "dicom.reading", "dicom.synthetic", "quiet"},
         {
             "pictures": {"PIL"},
             "picture_reading": {"PIL"},
