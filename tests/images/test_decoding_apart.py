@@ -38,7 +38,7 @@ def test_damaged_frames_end_in_pixels_or_one_line(name: str) -> None:
     dataset = opened(name)
     whole, shape = bytes(dataset.PixelData), decode(dataset).shape
     refused = 0
-    for seed in range(60):
+    for seed in range(25):
         dataset.PixelData = damaged(whole, seed)
         try:
             assert decode(dataset).shape == shape
@@ -72,7 +72,7 @@ def test_a_decoder_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidInput, match=r"took more than 0 s at this frame"):
         decode(dataset)
     monkeypatch.undo()
-    assert decode(dataset).shape == (1024, 256)
+    assert decode(dataset).shape == (1, 1024, 256)
 
 
 def test_the_process_ends_when_nobody_asks_any_more() -> None:
