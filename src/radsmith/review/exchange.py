@@ -117,7 +117,7 @@ def labelling_config(rubric: Rubric) -> str:
     SubElement(view, "Text", name="prompt", value="$prompt")
 
     def ask(tag: str, name: str, **more: str) -> Element:
-        return SubElement(view, tag, name=name, toName="image", **more)
+        return SubElement(view, tag, {"name": name, "toName": "image", **more})
 
     def options(parent: Element, tag: str, items: Iterable[Item]) -> None:
         for item in items:
