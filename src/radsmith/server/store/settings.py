@@ -59,7 +59,7 @@ class ServerSettings:
     port 0 takes a free one.  engine: what draws.  keys: every request needs an API key.
     public_url: how the server is reached from outside, such as https://images.example.org; ""
     takes the request's own host.  studies: folders of what is to be reviewed.  workers 0:
-    nothing is drawn here.
+    nothing is drawn here.  sign: file of the key that signs content credentials, None for none.
     """
 
     folder: Path
@@ -72,6 +72,7 @@ class ServerSettings:
     public_url: str = ""
     studies: tuple[Path, ...] = ()
     sign_on: SignOn | None = None
+    sign: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
