@@ -118,6 +118,18 @@ def memory(pids: list[int]) -> list[float]:
     return sizes
 
 
+def core_seconds(pids: list[int]) -> float:
+    """Of processes so far, with those that ended below them."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def speed(base: Path, images: int) -> None:
     """Images a second from the first shard to the last, without the start."""
     asked = {"images": images, "prompts": 8, "shards": images // 4}
@@ -130,12 +142,14 @@ def speed(base: Path, images: int) -> None:
             seen: list[tuple[float, int]] = []
             sizes: list[float] = []
             all_mb = 0.0
+            cores: list[float] = []
             while process.poll() is None:
                 time.sleep(0.1)
                 done = work.shards()
                 if done and (not seen or done > seen[-1][1]):
                     seen.append((time.monotonic(), done))
                     found = tree(process.pid)
+                    cores.append(core_seconds([process.pid, *found]))
                     try:
                         now = memory(workers(found) or [process.pid])
                         every = sum(memory([process.pid, *found]))
@@ -144,12 +158,19 @@ def speed(base: Path, images: int) -> None:
                     sizes, all_mb = max(sizes, now), max(all_mb, every)
             made = (seen[-1][1] - seen[0][1]) * 4
             rate = made / (seen[-1][0] - seen[0][0])
-            print(json.dumps({
-                "by": "Ray" if ray else "processes", "workers": count, "images": images,
-                "images/s": round(rate, 3), "whole_s": round(seen[-1][0] - began, 1),
+            figures = {
+                "by": "Ray" if ray else "processes",
+                "workers": count,
+                "images": images,
+                "images/s": round(rate, 3),
+                "core_s/image": round((cores[-1] - cores[0]) / made, 4),
+                "load": os.getloadavg()[0],
+                "whole_s": round(seen[-1][0] - began, 1),
                 "first_shard_s": round(seen[0][0] - began, 1),
-                "worker_MB": [round(mb) for mb in sizes], "all_MB": round(all_mb),
-            }), flush=True)  # fmt: skip
+                "worker_MB": [round(mb) for mb in sizes],
+                "all_MB": round(all_mb),
+            }
+            print(json.dumps(figures), flush=True)
 
 
 def killed(work: Work, kinds: list[str], kills: int, seed: int, most_s: float) -> dict[str, int]:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ from radsmith.generation.plan import Plan, make
 from radsmith.generation.prompt_list import Row
 from radsmith.images.image import Image
 from radsmith.images.pictures import npy_bytes, png_bytes
-from radsmith.images.provenance import NOTICE, Generation, Request
+from radsmith.images.provenance import NOTICE, Generation, Request, Settings
 from radsmith.marks.watermark import marked
 
 RUN: Final = "run.json"
@@ -82,13 +83,16 @@ class ShardedRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShardImage:
-    """One image of a shard. number: in the run, from 0."""
+class ShardPart:
+    """Images of one prompt in a shard, of seeds counting up. number: of the first in the run."""
 
     number: int
-    name: str
     plan: Plan
-    request: Request
+    prompt: str
+    name: str
+    settings: Settings
+    seed: int
+    count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +107,13 @@ class GenerateShard:
     choice: Choice
     watermark: bool
     created: str
-    images: tuple[ShardImage, ...]
+    parts: tuple[ShardPart, ...]
     claim: bool
+
+    @property
+    def images(self) -> int:
+        """How many it holds."""
+        return sum(part.count for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +164,7 @@ def shard_tasks(
             choice=request.choice,
             watermark=request.watermark,
             created=run["created"],
-            images=tuple(_images(request, begins, bounds(number, request.shards, request.total))),
+            parts=tuple(_parts(request, begins, bounds(number, request.shards, request.total))),
             claim=claim,
         )
 
@@ -167,7 +176,7 @@ def make_shard(task: GenerateShard) -> ShardEnd:
     NotFound where run.json is not seen from here: a folder must be shared by all machines.
     """
     store = _store(task.out)
-    end = ShardEnd(name=task.name, images=len(task.images))
+    end = ShardEnd(name=task.name, images=task.images)
     if store.has(part_name(task.name)):
         return replace(end, there=True)
     _check_shared(task, store)
@@ -235,36 +244,40 @@ def _csv(target: BinaryIO, columns: Sequence[str], rows: Iterable[dict[str, Any]
 
 def _samples(task: GenerateShard, claim: Claim | None) -> Iterator[Sample]:
     engine = _engine(task.choice)
-    for asked in task.images:
-        try:
-            image, record = make(engine, asked.plan, asked.request, task.created)
-            if task.watermark:
-                image = replace(image, pixels=marked(image.pixels.astype("float32")))
-                record = replace(record, pixels_sha256=image.digest())
-            picture = _picture(task, asked, image, record)
-        except InvalidInput as error:
-            said = f"“{asked.request.prompt[:80]}”, seed {asked.request.seed}"
-            raise InvalidInput(f"{task.name}: {said}: {error}") from error
-        if claim is not None:
-            claim.beat()
-        facts = {name: _plain(getattr(record, name)) for name in _FACTS}
-        yield Sample(
-            key=f"{asked.number:09d}",
-            suffix=SUFFIXES[task.format],
-            picture=picture,
-            facts={"name": asked.name, **facts, "notice": NOTICE},
-        )
+    for part in task.parts:
+        for more in range(part.count):
+            request = Request(prompt=part.prompt, seed=part.seed + more, settings=part.settings)
+            try:
+                image, record = make(engine, part.plan, request, task.created)
+                if task.watermark:
+                    image = replace(image, pixels=marked(image.pixels.astype("float32")))
+                    record = replace(record, pixels_sha256=image.digest())
+                picture = _picture(task, part.number + more, part.plan, image, record)
+            except InvalidInput as error:
+                said = f"“{part.prompt[:80]}”, seed {request.seed}"
+                raise InvalidInput(f"{task.name}: {said}: {error}") from error
+            if claim is not None:
+                claim.beat()
+            facts = {name: _plain(getattr(record, name)) for name in _FACTS}
+            yield Sample(
+                key=f"{part.number + more:09d}",
+                suffix=SUFFIXES[task.format],
+                picture=picture,
+                facts={"name": f"{part.name}-{request.seed}", **facts, "notice": NOTICE},
+            )
 
 
-def _picture(task: GenerateShard, asked: ShardImage, image: Image, record: Generation) -> bytes:
+def _picture(
+    task: GenerateShard, number: int, planned: Plan, image: Image, record: Generation
+) -> bytes:
     if task.format == "npy":
         return npy_bytes(image, record)[0]
     if task.format == "dicom":
         from radsmith.generation.dicom_codes import codes_of
         from radsmith.images.dicom.writing import dicom_bytes  # pydicom is slow to start
 
-        uids = _uids(f"{task.run} {asked.number}")
-        return dicom_bytes(image, record, codes_of(asked.plan.prompt), lambda: next(uids))
+        uids = _uids(f"{task.run} {number}")
+        return dicom_bytes(image, record, codes_of(planned.prompt), lambda: next(uids))
     return png_bytes(image, record, bits=16 if task.format == "png16" else 8)
 
 
@@ -292,13 +305,20 @@ def _check_shared(task: GenerateShard, store: Store) -> None:
         raise InvalidInput(f"{task.out} holds another run by now; choose another place with -o")
 
 
-def _images(request: ShardedRequest, begins: list[int], wanted: range) -> Iterator[ShardImage]:
-    for row, planned, begin in zip(request.rows, request.plans, begins, strict=False):
-        for number in range(max(wanted.start, begin), min(wanted.stop, begin + row.count)):
-            seed = row.seed + number - begin
-            asked = Request(prompt=row.prompt, seed=seed, settings=row.settings)
-            name = f"{row.name or planned.stem}-{seed}"
-            yield ShardImage(number=number, name=name, plan=planned, request=asked)
+def _parts(request: ShardedRequest, begins: list[int], wanted: range) -> Iterator[ShardPart]:
+    first, last = bisect_right(begins, wanted.start) - 1, bisect_left(begins, wanted.stop)
+    for at in range(first, last):
+        row, planned = request.rows[at], request.plans[at]
+        begin = max(wanted.start, begins[at])
+        yield ShardPart(
+            number=begin,
+            plan=planned,
+            prompt=row.prompt,
+            name=row.name or planned.stem,
+            settings=row.settings,
+            seed=row.seed + begin - begins[at],
+            count=min(wanted.stop, begins[at] + row.count) - begin,
+        )
 
 
 def _no_image_twice(rows: Sequence[Row], plans: Sequence[Plan]) -> None:
