@@ -19,6 +19,17 @@ def test_a_task_is_late_after_some_times_the_usual():
     assert pace.again == 1 and pace.late(10**6) == []
 
 
+def test_each_late_task_is_told_once():
+    told = []
+    pace = Pace(told.append)
+    pace.begun(0, "a", 0.0)
+    pace.ended(0, 10.0)
+    pace.begun(1, "b", 10.0)
+    for now in (20.0, 50.0, 60.0):
+        pace.look(now)
+    assert [(one.number, one.where, one.seconds) for one in told] == [(1, "b", 40.0)]
+
+
 def test_over_tasks_tells_it_of_each_task():
     for workers in (1, 2):
         pace = Pace()

@@ -87,6 +87,17 @@ def test_every_form_is_the_same_file_each_time(run, listed, tmp_path, form):
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
 
 
+@pytest.mark.parametrize("kind", ["parquet", "webdataset"])
+def test_hugging_faces_datasets_reads_the_shards(run, listed, tmp_path, kind, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    run(*asked(listed, tmp_path / "a", "--as", kind))
+    files = sorted(map(str, (tmp_path / "a").glob("shard-*")))
+    found = datasets.load_dataset(kind, data_files=files, split="train", cache_dir=tmp_path / "c")
+    first = found[0]
+    picture, seed = first.get("image", first.get("png")), first.get("json", first)["seed"]
+    assert len(found) == 5 and picture.size == (256, 256) and seed == 0
+
+
 def test_one_shard_a_call_and_slurm_tasks_give_the_same(run, listed, tmp_path, monkeypatch):
     run(*asked(listed, tmp_path / "a"))
     for number in (2, 0, 1):

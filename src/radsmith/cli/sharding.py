@@ -17,7 +17,7 @@ from radsmith.errors import InvalidInput
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from radsmith.compute.pace import Pace
+    from radsmith.compute.pace import Late, Pace
     from radsmith.compute.stores import Store
     from radsmith.generation.sharded import ShardedRequest
 
@@ -72,7 +72,12 @@ def run_sharded(request: ShardedRequest, crew: Crew) -> None:
         console.print(f"{why}: {len(numbers)} of {request.shards} shards", soft_wrap=True)
     if done:
         console.print(f"{done} of {request.shards} shards are there", soft_wrap=True)
-    pace = Pace()
+
+    def late(one: Late) -> None:
+        said = f"a shard at {one.where} for {one.seconds:.0f} s"
+        console.print(f"  ! late: {said}, usual {pace.usual or 0:.0f} s", soft_wrap=True)
+
+    pace = Pace(late)
     began = time.monotonic()
     made = images = 0
     try:
@@ -109,7 +114,7 @@ def _made(
 
     console, pace, store = shown
     of_name = {shard_name(number, request.shards): number for number in range(request.shards)}
-    with _bar(console, request, pace) as show:
+    with _bar(console, request) as show:
         there = set(whole(request, store))
         while left := [number for number in numbers if number not in there]:
             tasks = shard_tasks(request, run, left, claim=not crew.ray)
@@ -132,10 +137,8 @@ def _made(
 
 
 @contextmanager
-def _bar(
-    console: Console, request: ShardedRequest, pace: Pace
-) -> Iterator[Callable[[int, str], None]]:
-    """A bar of the whole run's shards, with what is late below it."""
+def _bar(console: Console, request: ShardedRequest) -> Iterator[Callable[[int, str], None]]:
+    """A bar of the whole run's shards, with images a second or what is waited for."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -156,7 +159,6 @@ def _bar(
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("shards", total=request.shards, note="")
         begun: tuple[float, int] | None = None
-        told: set[int] = set()
 
         def show(done: int, note: str) -> None:
             nonlocal begun
@@ -165,13 +167,6 @@ def _bar(
             if done > begun[1]:
                 rate = (done - begun[1]) / max(now - begun[0], 1e-9)
                 note = note or f"{rate * request.total / request.shards:.2f} images/s"
-            for late in pace.late(now):
-                if late.number not in told:
-                    told.add(late.number)
-                    said = f"a shard at {late.where} for {late.seconds:.0f} s"
-                    console.print(
-                        f"  ! late: {said}, usual {pace.usual or 0:.0f} s", soft_wrap=True
-                    )
             progress.update(task, completed=done, note=note)
 
         yield show

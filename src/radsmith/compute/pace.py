@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -23,9 +23,12 @@ class Late:
 
 
 class Pace:
-    """Tasks by their number; all times in seconds of one clock."""
+    """Tasks by their number; all times in seconds of one clock. tell: is told of each late task,
+    once."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Late], None] = lambda late: None) -> None:
+        self._tell = tell
+        self._told: set[int] = set()
         self._begun: dict[int, tuple[str, float]] = {}
         self._lengths: list[float] = []
         self.again = 0
@@ -62,3 +65,10 @@ class Pace:
             if now - at > most
         ]
         return sorted(found, key=lambda late: -late.seconds)
+
+    def look(self, now: float) -> None:
+        """Tell of what became late since the last look."""
+        for late in self.late(now):
+            if late.number not in self._told:
+                self._told.add(late.number)
+                self._tell(late)

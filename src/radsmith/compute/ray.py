@@ -113,6 +113,7 @@ class _Cluster:
                     raise Unavailable(
                         f"no worker of Ray started in {_START_S:.0f} s: the cluster has no free CPU"
                     )
+                pace.look(time.monotonic())
                 refs = [*calls, *self.starting]
                 for ref in self.ray.wait(refs, num_returns=1, timeout=_LOOK_S)[0]:
                     if ref in self.starting:
@@ -227,6 +228,7 @@ def _prepare(address: str) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 else: starved beside other work
     if address == LOCAL:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         return

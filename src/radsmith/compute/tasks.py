@@ -87,6 +87,7 @@ def _through(
             if future.running():
                 begun.add(future)
                 pace.begun(waiting[future], _HERE, time.monotonic())
+        pace.look(time.monotonic())
         for future in done:
             pace.ended(waiting.pop(future), time.monotonic())
             begun.discard(future)
