@@ -35,7 +35,11 @@ ROOMS = (
     Room("version"),
     Room("files", world=ALL),
     Room("clock", world=ALL),
-    Room("tasks", world=ALL),
+    Room(
+        "compute",
+        world={"claims", "ray", "stores", "tasks"},
+        more={"ray": {"ray"}, "shards": {"pyarrow"}, "stores": {"fsspec"}},
+    ),
     Room("tables"),
     Room("language"),
     Room(
@@ -96,7 +100,7 @@ ROOMS = (
         },
     ),
     Room("testing", {"numpy"}),
-    Room("generation", world={"prompt_list", "run"}),
+    Room("generation", world={"prompt_list", "run", "sharded"}),
     Room("editing", {"numpy"}, {"files"}, {"files": {"PIL"}}),
     Room(
         "datasets",
@@ -140,7 +144,14 @@ ROOMS = (
             "audit.files",
             "audit.looking",
         }
-        | {"audit.run", "audit.search", "audit.sets", "utility.files", "utility.leakage"},
+        | {
+            "audit.apart",
+            "audit.run",
+            "audit.search",
+            "audit.sets",
+            "utility.files",
+            "utility.leakage",
+        },
         {
             "baselines": {"cv2", "skimage"},
             "features": {"onnxruntime"},

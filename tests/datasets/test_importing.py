@@ -50,7 +50,7 @@ def options(**changes):
     return UnitOptions(**({"policy": POLICY, "source": "own_data", "text": "keep"} | changes))
 
 
-MINE = ("workers", "test_share", "shard_size", "listed")
+MINE = ("workers", "ray", "test_share", "shard_size", "listed")
 
 
 def run_on(source, out, **changes):

@@ -257,15 +257,3 @@ def test_the_audit_log_grows(database):
     with database.read() as connection:
         details = connection.execute(text("SELECT detail FROM audit")).scalars().all()
     assert [len(d) for d in details] == [500] * 3
-
-
-def test_one_server_holds_a_postgresql_database(db):
-    if db.startswith("sqlite"):
-        pytest.skip("SQLite's server is alone by the lock of its folder")
-    first, second = Database(db), Database(db)
-    first.hold()
-    with pytest.raises(Unavailable, match="another radsmith server"):
-        second.hold()
-    first.close()
-    second.hold()
-    second.close()

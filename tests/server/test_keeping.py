@@ -11,7 +11,7 @@ from radsmith.server.jobs.drawing import npy_of
 from radsmith.server.jobs.history import History
 from radsmith.server.jobs.keeping import UPLOAD, Keeping
 from radsmith.server.jobs.queue import Jobs, MadeImage, NewBatch
-from radsmith.server.store.blobs import Blobs
+from radsmith.server.store.blobs import FolderBlobs
 from radsmith.server.store.database import Database
 from radsmith.server.store.settings import Limits
 from radsmith.server.store.tables import JOBS
@@ -25,7 +25,7 @@ class Place:
 
     def __init__(self, database, folder):
         self.database = database
-        self.blobs = Blobs(folder)
+        self.blobs = FolderBlobs(folder)
         self.jobs = Jobs(database, Limits())
         self.history = History(database)
         self.keeping = Keeping(database, self.blobs, Limits())

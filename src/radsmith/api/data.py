@@ -17,12 +17,13 @@ from radsmith.datasets.entry import is_synthetic
 from radsmith.datasets.labels import concepts_of
 from radsmith.errors import InvalidInput
 from radsmith.evaluation import judge_files
-from radsmith.evaluation.fidelity import Evaluation, FidelityOptions
+from radsmith.evaluation.fidelity import Evaluation, FidelityOptions, Many
 from radsmith.evaluation.fidelity import evaluate as compare
 from radsmith.evaluation.real_files import real_images
 from radsmith.evaluation.report_page import write_evaluation
 from radsmith.files import cache_folder, prepare_folder
-from radsmith.images.provenance import Settings
+from radsmith.generation.plan import Plan
+from radsmith.images.provenance import Request, Settings
 from radsmith.language.vocabulary import shipped_vocabulary, speaking
 
 Split = Literal["train", "test"]
@@ -71,6 +72,14 @@ class Dataset:
         return zip(self.images, self.rows, strict=True)
 
 
+def _many(model: Model, workers: int, ray: str) -> Many:
+    def draw(asked: Sequence[tuple[Plan, Request]]) -> Iterator[NDArray[np.floating]]:
+        for picture in model.by_workers(asked, workers, ray):
+            yield picture.image.pixels.astype(np.float32, copy=False)
+
+    return draw
+
+
 def evaluate(
     model: Model,
     data: Dataset | str | Path,
@@ -85,6 +94,8 @@ def evaluate(
     judge: str | Path | None = None,
     folder: str | Path | None = None,
     more_steps: Sequence[int] = (),
+    workers: int = 1,
+    ray: str = "",
     progress: Callable[[str, int], None] = lambda what, images: None,
 ) -> Evaluation:
     """A model's images against real ones; each figure in `report` beside its real-against-real.
@@ -92,7 +103,8 @@ def evaluate(
     per_kind: most real images of a kind; per_finding: pairs of prompts a finding.  copies: search
     the training split for copies.  features: "judge", "pixels", paths to .onnx encoders.
     judge: another judge.json.  folder: where a page of it goes.  more_steps: other numbers of steps
-    to compare.  progress: told what is done, and how many images that adds.
+    to compare.  workers, ray: draw in so many processes, or actors of the cluster at this address.
+    progress: told what is done, and how many images that adds.
     Raises InvalidInput where no kind of image has enough real ones.
     """
     place = data.folder if isinstance(data, Dataset) else Path(data)
@@ -104,6 +116,7 @@ def evaluate(
         per_kind=per_kind,
         per_finding=per_finding,
         seed=seed,
+        many=None if (workers, ray) == (1, "") else _many(model, workers, ray),
     )
     engine = model.engine
     if folder is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from radsmith.api.picture import Picture, opened
 from radsmith.clock import now
+from radsmith.compute.tasks import in_order, over_tasks
 from radsmith.editing.dicom import edited_whole
 from radsmith.editing.files import Opened
 from radsmith.editing.operations import Margins, Source, shares
@@ -30,7 +31,6 @@ from radsmith.language.vocabulary import (
     shipped_vocabulary,
     speaking,
 )
-from radsmith.tasks import in_order, over_tasks
 
 Editable = Picture | Opened | Image
 """What can be edited: what a model made, what `radsmith.open` read, or pixels with their unit."""
@@ -144,13 +144,22 @@ class Model:
             raise InvalidInput("an engine that was given as an object draws in one process alone")
         asked = settings or self.settings()
         plans = [self.plan(text, strict=strict, size=asked.size) for text in prompts]
-        tasks = [
-            (number, planned, Request(prompt=planned.text, seed=seed + k, settings=asked))
-            for number, (planned, k) in enumerate((p, k) for p in plans for k in range(n))
+        requests = [
+            (planned, Request(prompt=planned.text, seed=seed + k, settings=asked))
+            for planned in plans
+            for k in range(n)
         ]
         if workers == 1:
-            return (self._drawn(planned, request) for _, planned, request in tasks)
-        return in_order(over_tasks(partial(_drawn_apart, self._choice), tasks, workers))
+            return (self._drawn(planned, request) for planned, request in requests)
+        return self.by_workers(requests, workers)
+
+    def by_workers(
+        self, asked: Sequence[tuple[Plan, Request]], workers: int, ray: str = ""
+    ) -> Iterator[Picture]:
+        """Pictures of what is planned, in order, by processes or by actors of a cluster (`ray`)."""
+        tasks = [(number, planned, request) for number, (planned, request) in enumerate(asked)]
+        draw = partial(_drawn_apart, self._choice)
+        return in_order(over_tasks(draw, tasks, workers, ray=ray))
 
     def inpaint(
         self, source: Editable, *, mask: ArrayLike, strength: float = 1.0, **shared: Unpack[Shared]

@@ -27,6 +27,7 @@ from radsmith.augmentation.output import (
 )
 from radsmith.augmentation.plan import AugmentPlan, Checks, Item, draw_item
 from radsmith.augmentation.work import Progress, Work, make_item, prepare_checks
+from radsmith.compute.tasks import over_tasks
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
@@ -35,7 +36,6 @@ from radsmith.evaluation.judge_files import load_judge
 from radsmith.evaluation.real_set import RealSet
 from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.images.provenance import Settings
-from radsmith.tasks import over_tasks
 
 SHARD = 500
 """Most images of a tar."""
@@ -58,6 +58,8 @@ class AugmentRequest:
     agreeing: bool = False
     judge: Path | None = None
     workers: int = 1
+    ray: str = ""
+    """The address of a cluster to draw on, as `over_tasks` has it."""
 
     @property
     def state(self) -> Path:
@@ -191,7 +193,7 @@ def _make(
     parts = [request.state / f"shard-{number:05d}.json" for number in range(len(shards))]
     left = [items for items, part in zip(shards, parts, strict=True) if not part.exists()]
     missing = [item for items in left for item in items if not work.outcome(item).exists()]
-    made = over_tasks(partial(make_item, work), missing, request.workers)
+    made = over_tasks(partial(make_item, work), missing, request.workers, ray=request.ray)
     done = len(plan.items) - len(missing)
     for number, (items, part) in enumerate(zip(shards, parts, strict=True)):
         while not part.exists():

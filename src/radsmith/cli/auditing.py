@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radsmith.cli.options import ENGINE, SEEDS
+from radsmith.cli.options import ENGINE, RAY, SEEDS, WORKERS
 from radsmith.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ _FOLDER = click.Path(path_type=Path)
 @ENGINE
 @click.option("--model", type=_FOLDER, help="A .radsmith file or model folder.")
 @click.option("--seed", type=SEEDS, default=0)
+@WORKERS
+@RAY
 def audit(
     synthetic: Path | None,
     train: Path | None,
@@ -58,6 +60,8 @@ def audit(
     engine: str | None,
     model: Path | None,
     seed: int,
+    workers: int,
+    ray: str,
 ) -> None:
     """Look for copies of training images in SYNTHETIC, and for what it tells of people.
 
@@ -83,7 +87,8 @@ def audit(
     if synthetic is None or held_out is None:
         raise InvalidInput("give the synthetic images, and others' images with --held-out")
     options = AuditOptions(planted=planted, null=null, by_model=by_model, seed=seed)
-    click.echo(_audit((synthetic, train, held_out), folder, features, choice, options))
+    crew = (workers, ray)
+    click.echo(_audit((synthetic, train, held_out), folder, features, choice, options, crew))
 
 
 def _audit(
@@ -92,11 +97,13 @@ def _audit(
     features: str,
     choice: Path | str | None,
     options: AuditOptions,
+    crew: tuple[int, str],
 ) -> Path:
-    """sets: synthetic, trained on, held out."""
+    """sets: synthetic, trained on, held out.  crew: workers, and the cluster they are on."""
     from datetime import UTC, datetime
 
     from radsmith.engines.choice import load_engine
+    from radsmith.evaluation.audit.apart import Apart
     from radsmith.evaluation.audit.files import (
         WORK,
         load_audit_spaces,
@@ -109,6 +116,13 @@ def _audit(
     from radsmith.evaluation.audit.sets import read_set
     from radsmith.files import cache_folder
 
+    synthetic, train, held_out = (place.absolute() for place in sets)
+    apart = Apart(
+        places={"synthetic": synthetic, "train": train, "held-out": held_out},
+        features=features,
+        workers=crew[0],
+        ray=crew[1],
+    )
     with _telling() as tell:
         tell("reading images", 0, 0)
         ours = read_set(sets[0], "synthetic", cache_folder())
@@ -119,6 +133,7 @@ def _audit(
             spaces=load_audit_spaces(features),
             engine=load_engine(choice),
             took_part=took_part(sets[0], ours),
+            fill=apart.fill if crew != (1, "") else None,
         )
         found = compare(parts, folder / WORK, options, tell)
     found.report.update(canaries=read_canaries(folder))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radsmith.cli.making import INTERRUPTED
-from radsmith.cli.options import ENGINE, GUIDANCE, JUDGE, MODEL, STEPS, WORKERS
+from radsmith.cli.options import ENGINE, GUIDANCE, JUDGE, MODEL, RAY, STEPS, WORKERS
 from radsmith.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @ENGINE
 @MODEL
 @WORKERS
+@RAY
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and how long it takes.")
 def augment(
     data: Path,
@@ -48,6 +49,7 @@ def augment(
     engine: str | None,
     model: Path | None,
     workers: int,
+    ray: str,
     dry_run: bool,
 ) -> None:
     """Make the images that DATASET lacks: a new data set of its files and synthetic ones.
@@ -76,6 +78,7 @@ def augment(
         agreeing=agreeing,
         judge=judge_file,
         workers=workers,
+        ray=ray,
     )
     facts = load_facts(choice)
     check_place(request)

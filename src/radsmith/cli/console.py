@@ -146,6 +146,18 @@ def say_plan(console: Console, planned: Plan) -> None:
         console.print(Text(f"  ! {warning}", style="yellow"), soft_wrap=True)
 
 
+def say_plans(console: Console, planned: Iterable[Plan]) -> None:
+    """The first prompts with their warnings, and how many more have some."""
+    plans = {one.canonical: one for one in planned}
+    for one in list(plans.values())[:5]:
+        say_plan(console, one)
+    if len(plans) > 5:
+        warned = sum(bool(one.warnings) for one in plans.values())
+        console.print(
+            f"… and {len(plans) - 5} more prompts; {warned} of all have warnings", soft_wrap=True
+        )
+
+
 def watch(
     console: Console, outcomes: Iterable[Outcome], total: int, keep: int, tally: ImageTally
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from radsmith.cli.numbers import Real
-from radsmith.cli.options import WORKERS
+from radsmith.cli.options import RAY, WORKERS
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 
 
@@ -120,6 +120,7 @@ def deidentify_files(
 @click.option("--test-share", type=Real(0, 0.9), default=0.1, help="Of patients.")
 @click.option("--keep-doubtful", is_flag=True, help="Keep radiographs that look inverted.")
 @WORKERS
+@RAY
 def import_data(
     sources: tuple[str, ...],
     folder: Path,
@@ -129,6 +130,7 @@ def import_data(
     words: Path | None,
     test_share: float,
     workers: int,
+    ray: str,
     **settings: Any,
 ) -> None:
     """Import SOURCES into a data set that `radsmith train` takes; de-identified on the way in.
@@ -176,6 +178,7 @@ def import_data(
         out=folder,
         options=options,
         workers=workers,
+        ray=ray,
         test_share=test_share,
         listed=listed,
     )

@@ -13,16 +13,19 @@ from radsmith.cli.options import (
     ENGINE,
     GUIDANCE,
     MODEL,
+    RAY,
     SIGN,
     STEPS,
     WATERMARK,
     WORKERS,
+    Place,
     model_of,
     out,
 )
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from radsmith.cli.sharding import Crew
     from radsmith.engines.choice import Choice
     from radsmith.generation.plan import Plan
     from radsmith.generation.prompt_list import Row
@@ -46,9 +49,14 @@ MOST_IMAGES = 100_000
 @click.option("--sampler", default="multistep", help="multistep (second order) or euler.")
 @click.option("--size", "size_text", help="WIDTHxHEIGHT; default: as is natural.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="png")
-@out("out")
+@click.option("-o", "place", type=Place(), default="out", help="A folder, s3://… or gs://….")
 @click.option("--from", "list_file", type=click.Path(path_type=Path), help="CSV of prompts.")
+@click.option("--shards", type=click.IntRange(1, 10**6), help="Write so many shards, not files.")
+@click.option("--shard", type=click.IntRange(min=0), help="Make this one alone, from 0.")
+@click.option("--as", "kind", type=click.Choice(("webdataset", "parquet")), default="webdataset",
+              help="Kind of the shards.")  # fmt: skip
 @WORKERS
+@RAY
 @click.option("--strict", is_flag=True, help="Refuse what is not understood or weakly learned.")
 @click.option("--force", is_flag=True, help="Overwrite files made with other settings.")
 @click.option("--sheet/--no-sheet", default=True, help="Contact sheet of several images.")
@@ -65,9 +73,13 @@ def generate(
     sampler: str,
     size_text: str | None,
     format_: str,
-    folder: Path,
+    place: str,
     list_file: Path | None,
+    shards: int | None,
+    shard: int | None,
+    kind: str,
     workers: int,
+    ray: str,
     strict: bool,
     force: bool,
     sheet: bool,
@@ -80,6 +92,10 @@ def generate(
 
     With --from FILE.csv the prompts come from its column `prompt`; columns n, seed, name, steps,
     guidance, sampler and size are optional. Run the same command again to go on after a stop.
+
+    With --shards N the images go into N tar files (or --as parquet) of one place that any number
+    of processes and machines may fill with this same command, each shard exactly once: see
+    docs/scale.md. A SLURM array's tasks share the shards among them.
     """
     from radsmith.engines.choice import chosen
     from radsmith.engines.engine import check_size
@@ -114,10 +130,58 @@ def generate(
             plans.append(None)
             failed.append((row.line, row.prompt, str(error)))
     marks = Marks(key=sign, watermark=watermark)
+    if shards is not None:
+        from radsmith.cli.sharding import Crew
+
+        output = (place, shards, kind, format_)
+        crew = Crew(workers=workers, ray=ray, shard=shard)
+        _run_sharded(rows, plans, failed, marks, choice, output, crew)
+        return
+    if shard is not None or "://" in place:
+        needs = "--shard" if shard is not None else place
+        raise InvalidInput(f"{needs} needs --shards N: how many files hold the images")
+    folder = Path(place)
     marks.check()
     prepare_folder(folder)
     jobs = _jobs(rows, plans, (folder, format_, marks), failed)
-    _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice)
+    _run(jobs, failed, folder, sheet, workers=workers, force=force, choice=choice, ray=ray)
+
+
+def _run_sharded(
+    rows: list[Row],
+    plans: list[Plan | None],
+    failed: list[tuple[int, str, str]],
+    marks: Marks,
+    choice: Choice,
+    output: tuple[str, int, str, str],
+    crew: Crew,
+) -> None:
+    """output: place, number and kind of shards, format of the pictures."""
+    from radsmith.cli.sharding import run_sharded
+    from radsmith.generation import sharded
+
+    if failed:
+        line, _, reason = failed[0]
+        raise InvalidInput(
+            f"{len(failed)} lines cannot be used, nothing was made; line {line}: {reason}"
+        )
+    if marks.key is not None:
+        raise InvalidInput(
+            "--sign and --shards cannot be given together: a credential is another each time; sign"
+            " the bundle with `radsmith release`"
+        )
+    place, shards, kind, format_ = output
+    request = sharded.ShardedRequest(
+        out=sharded.place(place),
+        rows=tuple(rows),
+        plans=tuple(planned for planned in plans if planned is not None),
+        shards=shards,
+        kind=kind,
+        format=format_,
+        choice=choice,
+        watermark=marks.watermark,
+    )
+    run_sharded(request, crew)
 
 
 def _jobs(
@@ -172,9 +236,10 @@ def _run(
     workers: int,
     force: bool,
     choice: Choice,
+    ray: str,
 ) -> None:
     """Make all jobs; say what happened; exit 2 where some failed, 130 after Ctrl-C."""
-    from radsmith.cli.console import ImageTally, say_plan, summary, watch, write_failures
+    from radsmith.cli.console import ImageTally, say_plans, summary, watch, write_failures
     from radsmith.cli.sheets import MOST_TILES, write_sheet
     from radsmith.cli.terminal import terminal
     from radsmith.generation.run import run_jobs
@@ -182,16 +247,10 @@ def _run(
 
     console = terminal()
     plans = {job.plan.canonical: job.plan for job in jobs}
-    for planned in list(plans.values())[:5]:
-        say_plan(console, planned)
-    if len(plans) > 5:
-        warned = sum(bool(p.warnings) for p in plans.values())
-        console.print(
-            f"… and {len(plans) - 5} more prompts; {warned} of all have warnings", soft_wrap=True
-        )
+    say_plans(console, plans.values())
     tally = ImageTally(failed=failed)
     try:
-        outcomes = run_jobs(jobs, model=choice, workers=workers, force=force)
+        outcomes = run_jobs(jobs, model=choice, workers=workers, force=force, ray=ray)
         watch(console, outcomes, len(jobs), MOST_TILES, tally)
     except KeyboardInterrupt:
         done = f"stopped; {tally.made + tally.there} of {len(jobs)} images are whole in {folder}"

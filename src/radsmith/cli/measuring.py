@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from radsmith.cli.options import ENGINE, GUIDANCE, JUDGE, MODEL, STEPS, out
+from radsmith.cli.options import ENGINE, GUIDANCE, JUDGE, MODEL, RAY, STEPS, WORKERS, out
 from radsmith.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**62), default=0)
 @click.option("--copies/--no-copies", default=True, help="Search the training images for copies.")
 @JUDGE
+@WORKERS
+@RAY
 @click.pass_context
 def evaluate(
     context: click.Context,
@@ -61,6 +63,8 @@ def evaluate(
     seed: int,
     copies: bool,
     judge_file: Path | None,
+    workers: int,
+    ray: str,
 ) -> None:
     """Compare a model's images with real ones.
 
@@ -108,6 +112,8 @@ def evaluate(
             judge=judge_file,
             folder=folder,
             more_steps=[n for n in counts[1:] if n is not None],
+            workers=workers,
+            ray=ray,
             progress=show,
         )
     click.echo(folder / "index.html")
@@ -115,7 +121,8 @@ def evaluate(
 
 def _check_use(context: click.Context, octaves: bool, counts: int) -> None:
     """Raise InvalidInput for an option given that would say nothing, with or without --octaves."""
-    only, without = {"kinds", "each"}, {"per_kind", "per_finding", "copies"}
+    only = {"kinds", "each"}
+    without = {"per_kind", "per_finding", "copies", "workers", "ray"}
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
         if source is not click.core.ParameterSource.COMMANDLINE:

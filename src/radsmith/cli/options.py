@@ -37,6 +37,12 @@ MODEL = click.option("--model", type=PATH, help="A .radsmith file or model folde
 WORKERS = click.option(
     "--workers", type=click.IntRange(1, 256), default=1, help="Processes, one a core."
 )
+RAY = click.option(
+    "--ray",
+    metavar="ADDRESS",
+    default="",
+    help="Draw on a Ray cluster, --workers actors of it; local starts one here.",
+)
 JUDGE = click.option("--judge", "judge_file", type=PATH, help="Another judge.json.")
 
 
@@ -48,6 +54,12 @@ def model_of(choice: Choice) -> Model:
     model = Model(choice)
     use(model.vocabulary)
     return model
+
+
+class Place(click.ParamType[str]):
+    """A folder, or an address such as s3://bucket/folder."""
+
+    name = "place"
 
 
 def out(default: str, name: str = "folder") -> Callable[[Command], Command]:

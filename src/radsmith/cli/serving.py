@@ -1,4 +1,4 @@
-"""Commands of the server: serve, key."""
+"""Commands of the server: serve, work, key."""
 
 from __future__ import annotations
 
@@ -18,12 +18,27 @@ DEFAULT_PORT = 8400
 MOST_WORKERS = 4
 
 
+DB = click.option(
+    "--db",
+    default="",
+    envvar="RADSMITH_DB",
+    help="postgresql://USER:PASSWORD@HOST/NAME instead of SQLite; for several servers.",
+)
+BLOBS = click.option(
+    "--blobs",
+    default="",
+    envvar="RADSMITH_BLOBS",
+    help="Where images are kept: s3://BUCKET/FOLDER, or a folder that servers share.",
+)
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", help="Address to listen on; default: this machine.")
 @click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, help="0: a free one.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes that draw; default: cores.")
+@click.option("--workers", type=click.IntRange(0, 256), help="Processes that draw; default: cores.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of database and images.")
-@click.option("--db", default="", help="postgresql://USER:PASSWORD@HOST/NAME instead of SQLite.")
+@DB
+@BLOBS
 @click.option("--keys", is_flag=True, help="Ask for an API key; needed for any other host.")
 @click.option("--public-url", default="", help="How a proxy in front is reached: https://…")
 @click.option(
@@ -58,6 +73,7 @@ def serve(
     workers: int | None,
     data: Path | None,
     db: str,
+    blobs: str,
     keys: bool,
     public_url: str,
     queue: int,
@@ -84,9 +100,10 @@ def serve(
     settings = ServerSettings(
         folder=data or data_folder(),
         database=db,
+        blobs=blobs,
         host=host,
         port=port,
-        workers=workers or _usual_workers(engine),
+        workers=_usual_workers(engine) if workers is None else workers,
         engine=chosen(engine, model),
         keys=keys,
         public_url=public_url,
@@ -96,6 +113,44 @@ def serve(
         limits=Limits(queue=queue, per_key=per_key, requests_per_minute=rate, deadline_s=deadline),
     )
     run_server(settings)
+
+
+@click.command()
+@DB
+@BLOBS
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that draw; default: cores.")
+@click.option("--deadline", type=click.IntRange(1, 10**6), default=300, hidden=True)
+@ENGINE
+@MODEL
+def work(
+    db: str,
+    blobs: str,
+    workers: int | None,
+    deadline: int,
+    engine: str | None,
+    model: Path | None,
+) -> None:
+    """Draw what the servers of one PostgreSQL are asked for; on any machine, as many as wanted.
+
+    It listens nowhere. Stop with Ctrl-C or SIGTERM: images at work are finished, the rest is left
+    to others. What a killed worker was at is drawn by another. See docs/scale.md.
+    """
+    require_server()
+    from radsmith.engines.choice import chosen, load_facts
+    from radsmith.server.store.settings import Limits, ServerSettings, data_folder
+    from radsmith.server.working import work as draw
+
+    choice = chosen(engine, model)
+    load_facts(choice)  # a model that is not there is said before anything starts
+    settings = ServerSettings(
+        folder=data_folder(),
+        database=db,
+        blobs=blobs,
+        workers=_usual_workers(engine) if workers is None else workers,
+        engine=choice,
+        limits=Limits(deadline_s=deadline),
+    )
+    draw(settings)
 
 
 def run_server(settings: ServerSettings) -> None:
@@ -132,7 +187,9 @@ def run_server(settings: ServerSettings) -> None:
 @click.option("--add", "name", help="Make a key for NAME and show it, this once.")
 @click.option("--revoke", "key_id", help="End the key of this id.")
 @click.option("--data", type=click.Path(path_type=Path), help="The server's folder.")
-@click.option("--db", default="", help="The server's database, where it is not SQLite.")
+@click.option(
+    "--db", default="", envvar="RADSMITH_DB", help="The server's database, where it is not SQLite."
+)
 @click.pass_context
 def key(
     context: click.Context, name: str | None, key_id: str | None, data: Path | None, db: str

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from radsmith.compute.tasks import one_process_each, over_tasks
 from radsmith.datasets.entry import VOCABULARY
 from radsmith.datasets.listed import Listed
 from radsmith.datasets.manifest import SUMMARY, Folders, Summary, finish
@@ -27,7 +28,6 @@ from radsmith.datasets.units import UnitOptions
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import prepare_folder, write_atomically
 from radsmith.language.vocabulary import learn_concepts
-from radsmith.tasks import one_process_each
 
 STUCK = 900.0
 """Seconds after which a file that is still being read is given up."""
@@ -40,7 +40,9 @@ class ImportRequest:
     """What to import and where to.
 
     remote: archives, as `remote.fetch` reads them.  test_share: of patients.  shard_size: units.
-    listed: what is known of the files; its rows become the options' labels by path.
+    ray: a cluster whose actors make the shards, as `over_tasks` has it; all its machines see the
+    sources and the data set at these paths.  listed: what is known of the files; its rows become
+    the options' labels by path.
     """
 
     sources: tuple[Path, ...]
@@ -51,6 +53,7 @@ class ImportRequest:
     shard_size: int = 500
     remote: tuple[str, ...] = ()
     listed: Listed | None = None
+    ray: str = ""
 
     @property
     def state(self) -> Path:
@@ -173,11 +176,23 @@ def _make_shards(request: ImportRequest, state: State, progress: Progress) -> No
     names = state.names()
     done = sum((request.state / f"{name}.json").exists() for name in names)
     shards = _unfinished(request, state)
+    if request.ray:
+        for _ in over_tasks(make_guarded, shards, request.workers, ray=request.ray):
+            done += 1
+            progress("importing", done, len(names))
+        return
     apart = one_process_each(make_shard_apart, shards, request.workers, _ended, _POLL)
     with closing(apart) as ends:
         for made in ends:
             done += len(made)
             progress("importing", done, len(names))
+
+
+def make_guarded(task: ShardTask) -> None:
+    """Make one shard in a process of its own, whose crash or hang costs one file."""
+    with closing(one_process_each(make_shard_apart, [task], 1, _ended, _POLL)) as ends:
+        for _ in ends:
+            pass
 
 
 def _unfinished(request: ImportRequest, state: State) -> Iterator[ShardTask]:

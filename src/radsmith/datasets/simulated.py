@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy import ndimage
 
+from radsmith.compute.tasks import in_order, over_tasks
 from radsmith.datasets.projection import (
     SKIN,
     Beam,
@@ -35,7 +36,6 @@ from radsmith.datasets.simulated_regions import EXPOSURES, REGIONS, VolumeField
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.images.image import Array
 from radsmith.language.vocabulary import slug
-from radsmith.tasks import in_order, over_tasks
 
 SOURCE = "ct_projection"
 COLUMNS = (

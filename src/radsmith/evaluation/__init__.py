@@ -2,6 +2,6 @@
 
 `audit/` proves what images tell of people, `utility/` what they are worth to train on. Touches
 files in `judge_files`, `real_files`, `report_page`, `rebuild_page`, `octave_page`, `audit.sets`,
-`audit.search`, `audit.looking`, `audit.run` (which reads the processor's clock too), `audit.files`,
-`utility.leakage` and `utility.files` alone.
+`audit.apart`, `audit.search`, `audit.looking`, `audit.run` (which reads the processor's clock too),
+`audit.files`, `utility.leakage` and `utility.files` alone.
 """

@@ -7,7 +7,7 @@ stands beside the same figure for real images: nothing else says how far there i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from radsmith.evaluation.metrics import (
     neighbours,
 )
 from radsmith.evaluation.real_set import SMALLEST_KIND, RealSet, halves, kind_name, kinds_of
-from radsmith.generation.plan import make, plan
+from radsmith.generation.plan import Plan, make, plan
 from radsmith.images.letterbox import letterboxed
 from radsmith.images.provenance import Request, Settings
 from radsmith.images.stored import Stored
@@ -50,11 +50,16 @@ Progress = Callable[[str, int], None]
 """Called with what is being done and how many steps it adds to the work done."""
 
 
+Many = Callable[[Sequence[tuple[Plan, Request]]], Iterable[NDArray[np.floating]]]
+"""Pixels of what is planned and asked for, one by one in order."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FidelityOptions:
     """per_kind: most real images of a kind.  per_finding: pairs of prompts a finding.
 
-    more_steps: other numbers of steps to compare on the largest kinds.
+    more_steps: other numbers of steps to compare on the largest kinds.  many: draws many images by
+    other workers, in order; None: the engine draws one after the other.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -62,6 +67,7 @@ class FidelityOptions:
     per_kind: int = 400
     per_finding: int = 25
     seed: int = 0
+    many: Many | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +124,7 @@ def evaluate(
     for kind, index in chosen.items():
         one, two = halves(real, index, options.per_kind, options.seed)
         asked = [prompt_of(ids) for ids in two.concepts]
-        made = draw(engine, asked, options.settings, options.seed, progress)
+        made = draw(engine, asked, options.settings, options.seed, progress, options.many)
         judged = judge.judge(made.images)
         entry: dict[str, Any] = {
             "kind": kind_name(kind),
@@ -133,7 +139,7 @@ def evaluate(
         }
         for steps in options.more_steps if len(index) == max(map(len, chosen.values())) else ():
             other = replace(options.settings, num_steps=steps)
-            again = draw(engine, asked, other, options.seed, progress)
+            again = draw(engine, asked, other, options.seed, progress, options.many)
             compared = _distances(one, two, again, spaces, options.seed)
             entry.setdefault("steps", {})[str(steps)] = compared
         report["kinds"].append(entry)
@@ -161,14 +167,18 @@ def draw(
     settings: Settings,
     seed: int,
     progress: Progress = lambda what, steps: None,
+    many: Many | None = None,
 ) -> Drawn:
     """One image a prompt, seeds counting up, at 8 bits as a PNG would hold it."""
-    images = []
+    asked = []
     for i, prompt in enumerate(prompts):
         text = render(prompt)
         request = Request(prompt=text, seed=seed + i, settings=settings)
-        planned = plan(text, engine.facts)
-        images.append(make(engine, planned, request, "")[0].pixels)
+        asked.append((plan(text, engine.facts), request))
+    here = (make(engine, planned, request, "")[0].pixels for planned, request in asked)
+    images = []
+    for pixels in here if many is None else many(asked):
+        images.append(pixels)
         progress("drawing", 1)
     return Drawn(images=Stored(images), prompts=list(prompts))
 
@@ -256,7 +266,9 @@ def _findings(
             ]
             made = [
                 judge.judge(
-                    draw(engine, changed, options.settings, options.seed, progress).images
+                    draw(
+                        engine, changed, options.settings, options.seed, progress, options.many
+                    ).images
                 ).probability[finding]
                 for changed in (
                     [_with(p, Finding(concept=finding)) for p in plain],
@@ -303,7 +315,12 @@ def _sides(
         for side in (left, right):
             asked = Prompt(modality=modality, body_part=part, side=side)
             made = draw(
-                engine, [asked] * options.per_finding, options.settings, options.seed, progress
+                engine,
+                [asked] * options.per_finding,
+                options.settings,
+                options.seed,
+                progress,
+                options.many,
             )
             judged = judge.judge(made.images).probability
             said.append(judged[left] > judged[right])

@@ -1,5 +1,5 @@
 """From a prompt to images in files.
 
-`plan` decides what is drawn, and draws it; `run` makes many. Touches files and clock in
-`prompt_list` and `run` alone.
+`plan` decides what is drawn, and draws it; `run` makes many, `sharded` very many on many machines.
+Touches files and clock in `prompt_list`, `run` and `sharded` alone.
 """

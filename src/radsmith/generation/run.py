@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from radsmith.clock import now
+from radsmith.compute.tasks import over_tasks
 from radsmith.engines.choice import Choice, load_engine
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
@@ -23,7 +24,6 @@ from radsmith.images.pictures import npy_bytes, png_bytes, read_record
 from radsmith.images.provenance import Generation, Request
 from radsmith.marks.signing import NONE, Marks, sign_file
 from radsmith.marks.watermark import marked
-from radsmith.tasks import over_tasks
 
 EXTENSIONS: Final = {"png": ".png", "png16": ".png", "dicom": ".dcm", "npy": ".npy"}
 
@@ -60,15 +60,15 @@ class Outcome:
 
 
 def run_jobs(
-    jobs: Sequence[ImageJob], *, model: Choice, workers: int, force: bool
+    jobs: Sequence[ImageJob], *, model: Choice, workers: int, force: bool, ray: str = ""
 ) -> Iterator[Outcome]:
     """Run jobs, yielding each as it ends; order varies with several workers.
 
     force: make and overwrite files that are there with another request; otherwise such a job
-    fails. Errors the caller can mend are outcomes; Unavailable (full disk …) and a missing or
-    changed model are raised.
+    fails. ray: a cluster's address, as `over_tasks` has it. Errors the caller can mend are
+    outcomes; Unavailable (full disk …) and a missing or changed model are raised.
     """
-    yield from over_tasks(partial(_run, model=model, force=force), jobs, workers)
+    yield from over_tasks(partial(_run, model=model, force=force), jobs, workers, ray=ray)
 
 
 def _run(job: ImageJob, model: Choice, force: bool) -> Outcome:

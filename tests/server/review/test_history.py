@@ -12,7 +12,7 @@ from radsmith.review.gathering import gather
 from radsmith.server.jobs.drawing import made_from
 from radsmith.server.jobs.queue import Jobs, NewBatch
 from radsmith.server.review.from_history import write_history
-from radsmith.server.store.blobs import Blobs
+from radsmith.server.store.blobs import FolderBlobs
 from radsmith.server.store.database import Database
 from radsmith.server.store.settings import Limits, ServerSettings
 
@@ -22,7 +22,7 @@ def test_what_a_server_drew_is_read_and_uploads_are_not(tmp_path):
     with pytest.raises(NotFound, match="no server keeps"):
         write_history(settings, tmp_path / "out")
     settings.folder.mkdir()
-    database, blobs = Database(settings.database_url), Blobs(settings.folder / "images")
+    database, blobs = Database(settings.database_url), FolderBlobs(settings.folder / "images")
     jobs = Jobs(database, Limits())
     try:
         with pytest.raises(InvalidInput, match="drawn nothing"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.audit.search import AuditSpace
+from radsmith.evaluation.audit.search import AuditSpace, Fill
 from radsmith.evaluation.audit.sets import ImageSet
 
 
@@ -35,6 +35,8 @@ class Parts:
     engine: Engine
     took_part: Mapping[str, str]
     """Digest -> what for: networks that made or filtered the synthetic images."""
+    fill: Fill | None = None
+    """Makes features by other workers before they are searched; None: made here when needed."""
 
 
 def independent(

@@ -28,7 +28,7 @@ from radsmith.evaluation.audit.looking import Search
 from radsmith.evaluation.audit.planted import STRENGTHS, TRANSFORMS, plain, redrawn
 from radsmith.evaluation.audit.request import AuditOptions, Parts, independent
 from radsmith.evaluation.audit.search import Tell, peak_bytes
-from radsmith.evaluation.audit.sets import ImageSet, Item
+from radsmith.evaluation.audit.sets import ImageSet, Item, Role
 from radsmith.evaluation.audit.statistics import Share, memorization_index, novelty
 
 NOT_TESTED = (
@@ -60,6 +60,13 @@ def audit(parts: Parts, folder: Path, options: AuditOptions, tell: Tell) -> Audi
     began = time.process_time()
     spaces, refused = independent(parts.spaces, parts.took_part)
     null_set, left_out = null_of(parts, options)
+    if parts.fill is not None:
+        sets: dict[Role, ImageSet] = {
+            "train": parts.training,
+            "synthetic": parts.synthetic,
+            "held-out": null_set,
+        }
+        parts.fill(folder, sets, spaces, tell)
     search = Search.of(parts.training, spaces, folder, tell)
     synthetic, null = search.look(parts.synthetic), search.look(null_set)
     other = np.flatnonzero(null.scores[ALIGNED] < SAME_PICTURE).tolist()

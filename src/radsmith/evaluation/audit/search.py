@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.evaluation.audit.sets import ImageSet
+from radsmith.evaluation.audit.sets import ImageSet, Role
 from radsmith.evaluation.features import Images, Space
 from radsmith.files import write_atomically
 
@@ -44,6 +44,10 @@ class AuditSpace:
     space: Space
     digest: str
     whitened: bool = True
+
+
+Fill = Callable[[Path, dict[Role, ImageSet], Sequence[AuditSpace], Tell], None]
+"""Makes features of sets in spaces before they are searched, into a folder of `Store`."""
 
 
 @dataclass(frozen=True, kw_only=True)

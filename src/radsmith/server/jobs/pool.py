@@ -25,6 +25,8 @@ from radsmith.server.store.settings import ServerSettings
 _LOG = logging.getLogger("radsmith.serve")
 _IDLE_S = 5.0
 """Between looks at deadlines while nothing happens."""
+_SHARED_IDLE_S = 0.5
+"""The same where other servers put jobs into the queue."""
 
 
 class _Worker:
@@ -56,10 +58,18 @@ class _Worker:
 
 
 class Pool:
-    """Runs the jobs. changed: called with a batch's id, from any thread, when it has news."""
+    """Runs the jobs. changed: called with a batch's id, from any thread, when it has news.
+
+    member: whose workers they are, where several servers share the queue.
+    """
 
     def __init__(
-        self, jobs: Jobs, blobs: Blobs, settings: ServerSettings, changed: Callable[[str], None]
+        self,
+        jobs: Jobs,
+        blobs: Blobs,
+        settings: ServerSettings,
+        changed: Callable[[str], None],
+        member: str | None = None,
     ) -> None:
         self._jobs = jobs
         self._blobs = blobs
@@ -67,10 +77,13 @@ class Pool:
         self._changed = changed
         self._news = threading.Condition()
         self._stopping = False
-        self._running: dict[str, _Worker] = {}
+        self._running: dict[str, tuple[_Worker, QueuedJob]] = {}
+        self._member = member
+        self._idle_s = _IDLE_S if member is None else _SHARED_IDLE_S
         self._threads: list[threading.Thread] = []
         self._ready = 0
-        self.broken = "" if settings.workers else "this server is for review alone"
+        alone = member is None and not settings.workers
+        self.broken = "this server is for review alone" if alone else ""
         self.restarts = 0
         self.seconds = 1.0
 
@@ -102,9 +115,15 @@ class Pool:
         """End the workers at these jobs (the jobs are cancelled already)."""
         with self._news:
             for job_id in job_ids:
-                worker = self._running.get(job_id)
-                if worker is not None:
-                    worker.process.kill()
+                if job_id in self._running:
+                    self._running[job_id][0].process.kill()
+
+    def kill_stray(self) -> None:
+        """End workers at jobs that another server cancelled or deleted."""
+        with self._news:
+            held = [job for _, job in self._running.values()]
+        still = set(self._jobs.still(held))
+        self.kill([job.id for job in held if job.id not in still])
 
     def stop(self) -> None:
         """Let images at work be finished for a while, put the rest back, end the processes."""
@@ -115,7 +134,7 @@ class Pool:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
         with self._news:
-            for worker in self._running.values():
+            for worker, _ in self._running.values():
                 worker.process.kill()
         for thread in self._threads:
             thread.join(5)
@@ -164,9 +183,9 @@ class Pool:
         with self._news:
             if self._stopping:
                 return None
-            job = self._jobs.claim()
+            job = self._jobs.claim(self._member)
             if job is None:
-                self._news.wait(_IDLE_S)
+                self._news.wait(self._idle_s)
             return job
 
     def _run(self, worker: _Worker, job: QueuedJob) -> bool:
@@ -174,7 +193,7 @@ class Pool:
         self._changed(job.batch)
         began = time.monotonic()
         with self._news:
-            self._running[job.id] = worker
+            self._running[job.id] = (worker, job)
         try:
             message = None
             parts = self._parts(job)
@@ -183,6 +202,8 @@ class Pool:
             with suppress(OSError):
                 worker.connection.send((job.payload, parts))
                 message = worker.receive(max(0.0, job.deadline - time.time()))
+            with self._news:  # from here on the worker is at nothing that could be stopped
+                self._running.pop(job.id, None)
             self._settle(job, message)
         except RadsmithError:
             with suppress(RadsmithError):  # as if it had not begun; else a restart finds it
@@ -190,7 +211,7 @@ class Pool:
             raise
         finally:
             with self._news:
-                del self._running[job.id]
+                self._running.pop(job.id, None)
             self._changed(job.batch)
         if message is not None:
             self.seconds += 0.1 * (time.monotonic() - began - self.seconds)

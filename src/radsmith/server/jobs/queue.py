@@ -16,11 +16,11 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from radsmith.errors import Busy, InvalidInput
 from radsmith.server.jobs.about import About
@@ -84,6 +84,7 @@ class Jobs:
         digest = hashlib.sha256(asked.encode()).hexdigest()
         now = time.time()
         with self._database.write() as connection:
+            self._database.alone(connection, "submit")
             if new.retry_key is not None:
                 known = _batch_of(connection, new.owner, new.retry_key, digest)
                 if known is not None:
@@ -114,8 +115,8 @@ class Jobs:
                 own=False,
             )
 
-    def claim(self) -> QueuedJob | None:
-        """The oldest waiting job, now running; None where there is none."""
+    def claim(self, member: str | None = None) -> QueuedJob | None:
+        """The oldest waiting job, now running; None where there is none. member: whose it is."""
         oldest = (
             select(JOBS)
             .where(JOBS.c.state == "queued")
@@ -130,7 +131,12 @@ class Jobs:
             connection.execute(
                 update(JOBS)
                 .where(JOBS.c.id == row.id)
-                .values(state="running", attempts=row.attempts + 1, started=time.time())
+                .values(
+                    state="running",
+                    attempts=row.attempts + 1,
+                    started=time.time(),
+                    member=member,
+                )
             )
         return QueuedJob(
             id=row.id,
@@ -169,15 +175,20 @@ class Jobs:
         with self._database.write() as connection:
             return _leave(connection, job, "queued", attempts=attempts)
 
-    def requeue_running(self) -> int:
-        """After a crash: what was at work is waiting again. Only while no server runs.
+    def requeue_running(self, alive: Collection[str] = ()) -> int:
+        """What was at work at members that are not alive is waiting again; its number.
 
-        Waiting jobs get their whole time anew: they waited for nobody. One that was at work at
-        each of several crashes is failed: it may be what crashes.
+        Waiting jobs get their whole time anew where nobody is alive: they waited for nobody; else
+        those that are queued again do. One that was at work at each of several crashes is failed:
+        it may be what crashes.
         """
         now = time.time()
+        running = and_(
+            JOBS.c.state == "running",
+            or_(JOBS.c.member.is_(None), JOBS.c.member.not_in(list(alive))),
+        )
+        later = {"deadline": now + self._limits.deadline_s}
         with self._database.write() as connection:
-            running = JOBS.c.state == "running"
             connection.execute(
                 update(JOBS)
                 .where(running, JOBS.c.attempts >= self._limits.attempts)
@@ -188,10 +199,23 @@ class Jobs:
                     ended=now,
                 )
             )
-            found = connection.execute(update(JOBS).where(running).values(state="queued")).rowcount
-            later = {"deadline": now + self._limits.deadline_s}
-            connection.execute(update(JOBS).where(JOBS.c.state == "queued").values(later))
+            again = update(JOBS).where(running).values(state="queued", **later)
+            found = connection.execute(again).rowcount
+            if not alive:
+                connection.execute(update(JOBS).where(JOBS.c.state == "queued").values(later))
         return found
+
+    def still(self, jobs: Sequence[QueuedJob]) -> list[str]:
+        """Ids of those that are still at work in this attempt: not cancelled, not taken away."""
+        if not jobs:
+            return []
+        attempts = {job.id: job.attempt for job in jobs}
+        query = select(JOBS.c.id, JOBS.c.attempts).where(
+            JOBS.c.id.in_(list(attempts)), JOBS.c.state == "running"
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [row.id for row in rows if row.attempts == attempts[row.id]]
 
     def expire(self) -> list[str]:
         """Fail waiting jobs past their deadline; the batches they belong to."""

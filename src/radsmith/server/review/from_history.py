@@ -10,7 +10,7 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import prepare_folder, write_atomically
 from radsmith.server.jobs.history import History
 from radsmith.server.jobs.renderings import Renderings
-from radsmith.server.store.blobs import Blobs
+from radsmith.server.store.blobs import open_blobs
 from radsmith.server.store.database import Database
 from radsmith.server.store.settings import ServerSettings
 from radsmith.server.store.tables import IMAGES
@@ -27,7 +27,7 @@ def write_history(settings: ServerSettings, folder: Path) -> int:
     prepare_folder(folder)
     database = Database(settings.database_url)
     try:
-        blobs, history = Blobs(settings.folder / "images"), History(database)
+        blobs, history = open_blobs(settings.blobs_at), History(database)
         with database.read() as connection:
             ids = connection.execute(select(IMAGES.c.id).order_by(IMAGES.c.created)).scalars().all()
         count = 0

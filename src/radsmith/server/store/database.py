@@ -1,20 +1,20 @@
-"""One database, SQLite or PostgreSQL: opened, migrated and held by one server at a time."""
+"""One database, opened and migrated: SQLite for one server, PostgreSQL for any number."""
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.server.store.migrations import migrate
 
-_LOCK = 7_205_759_403
-"""PostgreSQL advisory lock that a server holds."""
+_LOCKS = {"migrate": 7_205_759_403, "submit": 7_205_759_404, "members": 7_205_759_405}
+"""PostgreSQL advisory locks, held for one transaction."""
 _WAIT_MS = 20_000
 
 
@@ -25,9 +25,9 @@ class Database:
         self._url = _parsed(url)
         self.sqlite = self._url.get_backend_name() == "sqlite"
         self._engine = _engine(self._url, self.sqlite)
-        self._held: Connection | None = None
         try:
             with self.write() as connection:
+                self.alone(connection, "migrate")
                 migrate(connection)
         except BaseException:
             self.close()
@@ -49,32 +49,21 @@ class Database:
         ):
             yield connection
 
-    def hold(self) -> None:
-        """Be the one server of this database until `close`.
+    def alone(self, connection: Connection, what: str) -> None:
+        """Wait until no other server is at this; until the transaction ends. SQLite's writers are
+        alone anyhow."""
+        if not self.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCKS[what]})
 
-        SQLite needs no lock of its own here: the folder's lock file is the same for both.
-        Raises Unavailable where another server holds it.
-        """
+    def now(self, connection: Connection) -> float:
+        """Seconds since 1970 by the one clock that all servers of the database share."""
         if self.sqlite:
-            return
-        with self._translated():
-            connection = self._engine.connect()
-            try:  # a moment's patience: a killed server's connection may still be open
-                connection.execute(text("SET lock_timeout = '5s'"))
-                connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK})
-                connection.commit()
-            except OperationalError as error:
-                connection.close()
-                raise Unavailable(
-                    "another radsmith server uses this database; stop it, or name another --db"
-                ) from error
-            self._held = connection
+            return time.time()
+        clock = text("SELECT EXTRACT(EPOCH FROM clock_timestamp())")
+        return float(connection.execute(clock).scalar_one())
 
     def close(self) -> None:
         """Let go of the database."""
-        if self._held is not None:
-            with contextlib.suppress(DBAPIError):
-                self._held.close()
         self._engine.dispose()
 
     @contextmanager

@@ -76,6 +76,15 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 ends DOUBLE PRECISION NOT NULL)""",
         ),
     ),
+    (
+        "servers and workers that share one queue, and who is at which job",
+        (
+            """CREATE TABLE members (
+                id TEXT PRIMARY KEY, name TEXT NOT NULL, workers INTEGER NOT NULL,
+                blobs TEXT NOT NULL, secret TEXT, seen DOUBLE PRECISION NOT NULL)""",
+            "ALTER TABLE jobs ADD COLUMN member TEXT",
+        ),
+    ),
 )
 
 

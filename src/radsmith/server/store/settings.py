@@ -54,16 +54,19 @@ class SignOn:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """folder: database, images and secret.  database: URL, "" for SQLite in the folder.
+    """folder: database, images and secret.  database: URL, "" for SQLite in the folder.  blobs:
+    where images are kept, a folder or s3://…; "" for the folder's own.
 
     port 0 takes a free one.  engine: what draws.  keys: every request needs an API key.
     public_url: how the server is reached from outside, such as https://images.example.org; ""
-    takes the request's own host.  studies: folders of what is to be reviewed.  workers 0:
-    nothing is drawn here.  sign: file of the key that signs content credentials, None for none.
+    takes the request's own host.  studies: folders of what is to be reviewed.  workers 0: nothing
+    is drawn here, but perhaps by other members of a shared database.  sign: file of the key that
+    signs content credentials, None for none.
     """
 
     folder: Path
     database: str = ""
+    blobs: str = ""
     host: str = "127.0.0.1"
     port: int = 8400
     workers: int = 1
@@ -89,6 +92,16 @@ class ServerSettings:
     def exposed(self) -> bool:
         """Whether others can reach the server: by its address, or through a proxy."""
         return not self.loopback or bool(self.public_url)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other servers and workers may use the database at the same time."""
+        return self.database.startswith("postgres")
+
+    @property
+    def blobs_at(self) -> str | Path:
+        """Where images are kept."""
+        return self.blobs or self.folder / "images"
 
     @property
     def database_url(self) -> str:

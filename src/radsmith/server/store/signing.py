@@ -1,6 +1,7 @@
 """Signatures of this server: image addresses that expire, sessions, and request tokens.
 
-HMAC-SHA-256 with a secret of 32 random bytes that never leaves the server's folder.
+HMAC-SHA-256 with a secret of 32 random bytes that never leaves the server's folder, or of
+$RADSMITH_SERVER_SECRET where several servers are to know each other's signatures.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from radsmith.errors import Unavailable
+from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import read_bytes
 
 _BYTES = 32
+SECRET_NAME = "RADSMITH_SERVER_SECRET"
 
 
 class Signer:
@@ -38,6 +40,11 @@ class Signer:
         wanted = self.sign(purpose, *parts)
         return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", "replace"))
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells secrets apart without telling anything of them."""
+        return self.sign("fingerprint")
+
     def session(self, owner: str, seconds: int) -> str:
         """A session cookie's value: owner, end, a random part, signature."""
         end, salt = str(int(time.time()) + seconds), secrets.token_urlsafe(9)
@@ -52,7 +59,19 @@ class Signer:
 
 
 def open_secret(folder: Path) -> bytes:
-    """The folder's secret, made at the first start, readable by its owner alone."""
+    """The folder's secret, made at the first start, readable by its owner alone; or that of
+    $RADSMITH_SERVER_SECRET, 64 hexadecimal digits. Raises InvalidInput for anything else there."""
+    told = os.environ.get(SECRET_NAME, "")
+    if told:
+        try:
+            secret = bytes.fromhex(told)
+        except ValueError:
+            secret = b""
+        if len(secret) != _BYTES:
+            raise InvalidInput(
+                f"${SECRET_NAME} must be 64 hexadecimal digits, as `openssl rand -hex 32` makes"
+            )
+        return secret
     path = folder / "secret.key"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -44,6 +44,7 @@ JOBS = Table(
     Column("deadline", Double, nullable=False),
     Column("started", Double),
     Column("ended", Double),
+    Column("member", Text),
 )
 IMAGES = Table(
     "images",
@@ -86,6 +87,16 @@ REVIEW_SESSIONS = Table(
     Column("digest", Text, primary_key=True),
     Column("person", Text, nullable=False),
     Column("ends", Double, nullable=False),
+)
+MEMBERS = Table(
+    "members",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("workers", Integer, nullable=False),
+    Column("blobs", Text, nullable=False),
+    Column("secret", Text),
+    Column("seen", Double, nullable=False),
 )
 AUDIT = Table(
     "audit",

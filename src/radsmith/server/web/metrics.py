@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from radsmith.server.jobs.pool import Pool
 from radsmith.server.jobs.queue import Jobs
+from radsmith.server.store.members import Members
 
 _BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 
@@ -18,9 +19,10 @@ _BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 class _State(Collector):
     """Read when asked: the queue and the workers."""
 
-    def __init__(self, jobs: Jobs, pool: Pool) -> None:
+    def __init__(self, jobs: Jobs, pool: Pool, members: Members) -> None:
         self._jobs = jobs
         self._pool = pool
+        self._members = members
 
     def collect(self) -> Iterator[Metric]:
         """Of prometheus_client."""
@@ -29,6 +31,13 @@ class _State(Collector):
         for state in ("queued", "running", "done", "failed", "cancelled"):
             jobs.add_metric([state], counts.get(state, 0))
         yield jobs
+        alive = self._members.alive()
+        yield GaugeMetricFamily(
+            "radsmith_members", "Servers and workers that share the database", value=len(alive)
+        )
+        yield GaugeMetricFamily(
+            "radsmith_members_workers", "Workers of all of them", value=sum(alive.values())
+        )
         yield GaugeMetricFamily("radsmith_workers_ready", "Workers", value=self._pool.ready)
         yield GaugeMetricFamily(
             "radsmith_worker_restarts", "Workers replaced since the start", self._pool.restarts
@@ -41,7 +50,7 @@ class _State(Collector):
 class Metrics:
     """Counts answers as they leave."""
 
-    def __init__(self, jobs: Jobs, pool: Pool) -> None:
+    def __init__(self, jobs: Jobs, pool: Pool, members: Members) -> None:
         self._registry = CollectorRegistry()
         labels = ["route", "method", "status"]
         self._answers = Counter(
@@ -54,7 +63,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._registry.register(_State(jobs, pool))
+        self._registry.register(_State(jobs, pool, members))
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """One answer. route: the template, so that labels stay few."""

@@ -12,6 +12,7 @@ from radsmith.engines.choice import load_facts
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import RadsmithError
 from radsmith.marks.keys import load_key
+from radsmith.server.jobs.among import Among
 from radsmith.server.jobs.deleting import Deleting
 from radsmith.server.jobs.history import History
 from radsmith.server.jobs.keeping import Keeping
@@ -41,7 +42,8 @@ class Services:
         self.facts: ModelFacts = load_facts(settings.engine)
         self.notices = Notices()
         self.jobs = Jobs(store.database, settings.limits)
-        self.pool = Pool(self.jobs, store.blobs, settings, self.notices.changed)
+        member = None if store.member is None else store.member.id
+        self.pool = Pool(self.jobs, store.blobs, settings, self.notices.changed, member)
         self.history = History(store.database)
         key = None if settings.sign is None else load_key(settings.sign)
         self.renderings = Renderings(blobs=store.blobs, key=key)
@@ -51,13 +53,14 @@ class Services:
         self.stopped = False
         self._ended = threading.Event()
         self._stopping: threading.Thread | None = None
+        self._among: threading.Thread | None = None
 
     @cached_property
     def metrics(self) -> Metrics:
         """Counters of this server."""
         from radsmith.server.web.metrics import Metrics  # not needed for the first page
 
-        return Metrics(self.jobs, self.pool)
+        return Metrics(self.jobs, self.pool, self.store.members)
 
     @property
     def signer(self) -> Signer:
@@ -66,9 +69,15 @@ class Services:
 
     def start(self) -> None:
         """Take up what an earlier server left, and start the workers."""
-        left = self.jobs.requeue_running()
-        if left:
-            _LOG.warning("%d images were at work when the last server ended; queued again", left)
+        if self.store.member is None:
+            left = self.jobs.requeue_running()
+            if left:
+                said = "%d images were at work when the last server ended; queued again"
+                _LOG.warning(said, left)
+        else:
+            among = Among(self.store.members, self.store.member, self.jobs, self.pool)
+            self._among = threading.Thread(target=among.run, args=(self._ended,), daemon=True)
+            self._among.start()
         self.pool.start()
         threading.Thread(target=self._prune, name="keeping", daemon=True).start()
 
@@ -97,7 +106,9 @@ class Services:
 
     def end(self) -> None:
         """Wait for the stop."""
-        self._ended.set()
         self.begin_stop()
         if self._stopping is not None:
             self._stopping.join()
+        self._ended.set()
+        if self._among is not None:
+            self._among.join()

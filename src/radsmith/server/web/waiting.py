@@ -16,6 +16,8 @@ from radsmith.server.web.services import Services
 
 _LOOK_S = 10.0
 """A look at the database at least this often, should a notice be lost."""
+_SHARED_LOOK_S = 0.5
+"""The same where other servers' workers draw, who send no notices here."""
 
 
 class ClientGone(Exception):
@@ -62,6 +64,7 @@ async def news_of(
 
     Raises ClientGone, or Busy where the server stops before the end.
     """
+    look_s = _LOOK_S if services.store.member is None else _SHARED_LOOK_S
     gone = asyncio.create_task(_gone(request))
     try:
         with services.notices.watch(batch) as event:
@@ -76,7 +79,7 @@ async def news_of(
                     raise Busy(text, seconds=10, own=False)
                 news = asyncio.create_task(event.wait())
                 await asyncio.wait(
-                    {news, gone}, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED
+                    {news, gone}, timeout=look_s, return_when=asyncio.FIRST_COMPLETED
                 )
                 news.cancel()
                 if gone.done():
