@@ -68,7 +68,7 @@ def serve(
     engine: str | None,
     model: Path | None,
 ) -> None:
-    """Serve OpenAI's Images API at /v1, the studio at / and studies at /review, on this machine.
+    """Serve OpenAI's Images API at /v1, the studio at /, studies at /review and sets at /teach.
 
     Nothing leaves it, unless --engine is elsewhere. Stop with Ctrl-C: images at work are finished,
     waiting ones are kept and made at the next start.
@@ -102,6 +102,7 @@ def run_server(settings: ServerSettings) -> None:
     from radsmith.server.front import serve as run
     from radsmith.server.store.store import open_store
     from radsmith.server.web.door import Door
+    from radsmith.teaching.sets import SETS
 
     for study in settings.studies:
         open_study(study)  # before anything is started
@@ -117,6 +118,8 @@ def run_server(settings: ServerSettings) -> None:
     click.echo(f"API:    {address}/v1 (OpenAI's client: base_url); described at {address}/docs")
     if settings.studies:
         click.echo(f"review: {address}/review")
+    if (settings.folder / SETS).is_dir():
+        click.echo(f"teach:  {address}/teach")
     click.echo(f"data:   {settings.folder}; stop with Ctrl-C")
     run(door, bound)
 
