@@ -21,7 +21,7 @@ _SCRIPTS = (
 )
 _STYLES = ((_STUDIO, "studio.css"), (_TEACH, "teach.css"))
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "[^"]*?([a-z]+)\.js";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export ((?:async )?(?:const|function|class) (\w+))", re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?(?:const|function|class) ([\w$]+))", re.MULTILINE)
 
 
 def page_html() -> str:

@@ -169,7 +169,7 @@ function finished() {
 }
 
 const { about } = set;
-$("set-counts").textContent = `${set.items.length} questions on synthetic and real images.`;
+$("set-counts").textContent = `${set.items.length} questions on ${about.synthetic} synthetic and ${about.real} real images.`;
 $("set-unread").hidden = !about.unread;
 $("set-unread").textContent = `${about.unread} images were never looked at by an expert: what they show may be wrong.`;
 $("set-no-trial").textContent = about.no_trial;
