@@ -9,7 +9,7 @@ import click
 
 from radsmith.cli.options import ENGINE, MODEL, SEEDS
 from radsmith.cli.reviewing import JSON, PATH, RULE, bar, print_json
-from radsmith.errors import InvalidInput
+from radsmith.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from radsmith.server.store.database import Database
@@ -180,6 +180,8 @@ def list_command(as_json: bool, data: Path | None) -> None:
     from radsmith.teaching.about import about
     from radsmith.teaching.sets import list_sets
 
+    if data is not None and not data.is_dir():
+        raise NotFound(f"no such folder: {data}; give --data as `radsmith serve` has it")
     found = list_sets(_data(data))
     if as_json:
         print_json([{"name": one.name, **about(one)} for one in found])

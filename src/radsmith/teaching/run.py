@@ -9,6 +9,7 @@ from pathlib import Path
 from radsmith.api.model import Model
 from radsmith.clock import now
 from radsmith.errors import InvalidInput
+from radsmith.review.accepted import accepted
 from radsmith.teaching.compose import Labelled
 from radsmith.teaching.drawing import Drawing, Progress, Wish, draw
 from radsmith.teaching.gathering import gather_labelled
@@ -51,6 +52,8 @@ def make_set(folder: Path, recipe: Recipe, model: Model, progress: Progress) -> 
     wish = recipe.wish
     if not (wish.prompts or wish.pairs or wish.severities or recipe.images or recipe.real):
         raise InvalidInput("say what it is made of: --prompt, --pair, --severity, --images, --real")
+    for study in recipe.studies:
+        accepted(study, recipe.rule)  # before anything is drawn
     images: list[Labelled] = []
     classes: list[Class] = []
     for place, real in ((recipe.images, False), (recipe.real, True)):
