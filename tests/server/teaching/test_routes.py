@@ -217,6 +217,8 @@ def test_on_this_machine_no_account_is_needed_and_another_is_drawn(serve, tmp_pa
         np.frombuffer(picture, np.uint8).reshape(512, 512)[-16:, :120] == word[-16:, :120]
     ).all()
     assert me.post("/another", prompt="blorp").status_code == 400
+    assert me.post("/another", prompt="knee x-ray").status_code == 202
+    assert me.get(f"/another/{found['image']}/picture").status_code == 404  # one at a time
     assert me.get("/another/none").status_code == 404
     page = me.http.get("/teach").text
     assert "{{" not in page

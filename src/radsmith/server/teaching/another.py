@@ -40,13 +40,16 @@ def _owner(person: Person) -> str:
 
 @router.post("", status_code=202)
 async def ask(body: Wanted, request: Request, person: Caller, room: ClassroomDep) -> dict[str, Any]:
-    """Begin one image. Raises Problem for a prompt with nothing to draw, or where nothing draws."""
+    """Begin one image; the one before is deleted. Raises Problem for a prompt with nothing to draw,
+    or where nothing draws."""
     services = room.services
     if services.settings.workers == 0:
         raise Problem(503, "this server draws nothing: start it with radsmith serve")
     caller = access.Caller(owner=_owner(person), address=address_of(request))
     asked = GenerationRequest.model_validate({"prompt": body.prompt, "n": 1})
     new = await run_in_threadpool(new_generation, services, caller, asked, None)
+    gone = await run_in_threadpool(services.deleting.everything, caller.owner)
+    services.pool.kill(list(gone.stopped))
     return {"batch": await submit(services, caller, new)}
 
 
