@@ -58,5 +58,5 @@ def picture_png(levels: NDArray[np.uint8], *, synthetic: bool) -> bytes:
         info.add_itxt("Description", NOTICE)
         info.add_itxt(XMP_KEY, xmp_packet(NOTICE))
     stream = io.BytesIO()
-    Pillow.fromarray(levels).save(stream, "PNG", pnginfo=info)
+    Pillow.fromarray(levels).save(stream, "PNG", pnginfo=info, compress_level=3)
     return stream.getvalue()

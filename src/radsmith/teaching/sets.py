@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from radsmith.errors import InvalidInput, NotFound
+from radsmith.errors import InvalidInput, NotFound, reason_of
 from radsmith.files import prepare_folder, read_bytes, write_atomically
 from radsmith.review.accepted import Accepted, accepted
 from radsmith.review.blinding import native_side
@@ -207,13 +207,21 @@ def _write_pictures(
 
 
 def open_set(folder: Path) -> TeachingSet:
-    """Open a set. Raises NotFound, or InvalidInput for another format."""
+    """Open a set. Raises NotFound, or InvalidInput for another format or a spoiled file."""
     if not (folder / KEY_NAME).is_file():
         raise NotFound(f"no set {folder.name} in {folder.parent}: make it with radsmith teach new")
-    key: dict[str, Any] = json.loads(read_bytes(folder / KEY_NAME))
-    if key["format"] != FORMAT:
-        raise InvalidInput(f"{folder} has format {key['format']}, this radsmith reads {FORMAT}")
-    verdicts = _verdicts(folder)
+    try:
+        key: dict[str, Any] = json.loads(read_bytes(folder / KEY_NAME))
+        if key["format"] != FORMAT:
+            raise InvalidInput(f"{folder} has format {key['format']}, this radsmith reads {FORMAT}")
+        return _opened(folder, key, _verdicts(folder))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidInput(f"the set in {folder} was changed: {reason_of(error)}") from error
+
+
+def _opened(
+    folder: Path, key: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]
+) -> TeachingSet:
     return TeachingSet(
         folder=folder,
         id=key["id"],
@@ -264,6 +272,11 @@ def accept(folder: Path, study: Path, rule: str = "majority") -> tuple[TeachingS
 def list_sets(data: Path) -> list[TeachingSet]:
     """The sets of a server's folder, by name."""
     place = data / SETS
-    if not place.is_dir():
-        return []
-    return [open_set(one) for one in sorted(place.iterdir()) if (one / KEY_NAME).is_file()]
+    return [open_set(place / name) for name in set_names(data)]
+
+
+def set_names(data: Path) -> list[str]:
+    """The names of a server's sets, whether they can be opened or not."""
+    place = data / SETS
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    return [o.name for o in found if _NAME.fullmatch(o.name) and (o / KEY_NAME).is_file()]

@@ -102,6 +102,20 @@ def test_nobody_learns_without_an_account_where_there_are_accounts(school):
     assert [one["id"] for one in me["sets"]] == ["closed", "lungs"]
 
 
+def test_a_spoiled_set_is_told_beside_the_others(school):
+    _, people, opened, _ = school
+    spoiled = opened.folder.with_name("spoiled")
+    spoiled.mkdir()
+    for text in ("{", "{}", "[]", '{"format": 1}', '{"format": 2}'):
+        (spoiled / "set.json").write_text(text)
+        told = {one["id"]: one["error"] for one in people["ann"].get("/me").json()["sets"]}
+        assert told["lungs"] == "" and "spoiled" in told["spoiled"]
+        assert people["ann"].get("/sets/spoiled").status_code == 400
+    (spoiled / "set.json").unlink()
+    spoiled.rmdir()
+    assert people["ann"].get("/sets/spoiled").status_code == 404
+
+
 def test_what_a_learner_is_told_before_the_answer_is_nothing_of_it(school):
     _, people, opened, _ = school
     ann = people["ann"]

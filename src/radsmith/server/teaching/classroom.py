@@ -16,7 +16,14 @@ from radsmith.server.web.services import Services
 from radsmith.teaching.items import Item
 from radsmith.teaching.quiz import Given, coming, progress_of
 from radsmith.teaching.repetition import Due, Seen, due
-from radsmith.teaching.sets import ACCEPTED_NAME, KEY_NAME, SETS, TeachingSet, open_set, set_folder
+from radsmith.teaching.sets import (
+    ACCEPTED_NAME,
+    KEY_NAME,
+    TeachingSet,
+    open_set,
+    set_folder,
+    set_names,
+)
 
 AHEAD = 3
 """Questions told of in advance, so that the next picture is there before it is asked for."""
@@ -32,13 +39,6 @@ class Classroom:
         self.answers = Answers(services.store.database)
         self._opened: dict[str, tuple[_Stamp, TeachingSet]] = {}
         self._reading = threading.Lock()
-
-    def names(self) -> list[str]:
-        """The sets that are there."""
-        place = self.data / SETS
-        if not place.is_dir():
-            return []
-        return sorted(one.name for one in place.iterdir() if (one / KEY_NAME).is_file())
 
     def set(self, name: str) -> TeachingSet:
         """A set. Raises NotFound."""
@@ -86,13 +86,22 @@ class Classroom:
         wrong = {g.item for g in self.answers.given(opened.id, learner) if not g.correct}
         return [item for item in opened.open_items if item.id in wrong]
 
-    def summary(self, name: str, learner: str) -> dict[str, Any]:
-        """A set in the list of sets."""
+    def summaries(self, learner: str) -> list[dict[str, Any]]:
+        """The list of sets; of one that cannot be opened, why."""
+        found = []
+        for name in set_names(self.data):
+            try:
+                found.append(self._summary(name, learner))
+            except RadsmithError as error:
+                found.append({"id": name, "title": name, "error": str(error)})
+        return found
+
+    def _summary(self, name: str, learner: str) -> dict[str, Any]:
         opened = self.set(name)
         given = self.answers.given(opened.id, learner)
         progress = progress_of(learner, opened.open_items, given)
-        told = {"id": name, "title": opened.title, "closed": len(opened.items)}
-        told["closed"] = len(opened.items) - len(opened.open_items)
+        closed = len(opened.items) - len(opened.open_items)
+        told = {"id": name, "title": opened.title, "closed": closed, "error": ""}
         return told | vars(progress) | {"unreviewed": opened.unread > 0}
 
 

@@ -65,7 +65,7 @@ def me(person: Caller, room: ClassroomDep) -> dict[str, Any]:
         "teacher": person.role in ("organiser", "observer"),
         "exports": person.role == "organiser",
         "draws": room.services.settings.workers > 0,
-        "sets": [room.summary(name, learner) for name in room.names()],
+        "sets": room.summaries(learner),
     }
 
 

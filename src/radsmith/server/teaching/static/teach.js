@@ -54,7 +54,7 @@ async function go() {
   questions?.stop();
   look?.stop();
   questions = look = null;
-  set = me.sets.some((one) => one.id === wanted) ? wanted : null;
+  set = me.sets.some((one) => one.id === wanted && !one.error) ? wanted : null;
   mode = set ? how : "";
   $("modes").hidden = !set;
   try {
@@ -86,6 +86,7 @@ function showModes() {
 async function showSets() {
   me = await get("/me");
   $("set-list").replaceChildren(...me.sets.map((one) => {
+    if (one.error) return make("p", { className: "problem", textContent: `${one.title}: ${one.error}` });
     const told = [one.answered ? `${one.answered} of ${one.total} answered, ${one.right} right` : times(one.total, "question")];
     if (one.closed) told.push(`${one.closed} wait for experts`);
     const mark = one.unreviewed ? [make("span", { className: "mark", textContent: "not reviewed" })] : [];
