@@ -134,6 +134,7 @@ export class Questions {
       this.pending = null;
       if (this.item !== item) return;
       this.coming = told.next;
+      this.sending = false; // whoever knows the answer goes on at once
       await this.#reveal(told.solution, answer);
     } catch (error) {
       $("problem").textContent = `${error.message}: your answer is not lost, send it again`;
@@ -162,9 +163,14 @@ export class Questions {
     $("verdict-weak").replaceChildren(...solution.weak.map((text) => make("li", { textContent: text })));
     $("verdict-evidence").hidden = !solution.weak.length;
     $("mask").hidden = !solution.region.length;
+    $("answer").textContent = "Next";
+    $("answer").append(" ", make("kbd", { textContent: "Enter" }));
+    $("answer").disabled = false;
+    $("verdict").scrollIntoView({ block: "nearest" });
     const point = this.stage.point;
-    const revealed = await Promise.all(solution.revealed.map((token) => this.backend.picture(token)));
-    if (this.item !== item) return;
+    const fetched = Promise.all(solution.revealed.map((token) => this.backend.picture(token)));
+    const revealed = await fetched.catch((error) => { $("problem").textContent = error.message; });
+    if (this.item !== item || !revealed) return;
     if (item.kind === "order") {
       const right = item.pictures.map((token) => `${solution.answer.indexOf(token) + 1}`);
       this.stage.places(right.map((place, at) => {
@@ -175,10 +181,6 @@ export class Questions {
     else this.stage.one(revealed[0]);
     if (point) this.stage.point = point;
     this.stage.reveal(solution.region);
-    $("answer").textContent = "Next";
-    $("answer").append(" ", make("kbd", { textContent: "Enter" }));
-    $("answer").disabled = false;
-    $("verdict").scrollIntoView({ block: "nearest" });
   }
 
   // A key was pressed; whether it meant something.
