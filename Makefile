@@ -15,13 +15,13 @@ $(VENV)/serve: pyproject.toml constraints.txt
 $(VENV)/quick: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install -U "pip>=25.1"
-	$(PIP) install -c constraints.txt -e ".[serve,import]" --group test && touch $@
+	$(PIP) install -c constraints.txt -e ".[serve,import,teach]" --group test && touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
 	$(PIP) install -U "pip>=25.1"
 	$(PIP) install torch==2.13.0
-	$(PIP) install -c constraints.txt -e ".[train,serve,review,sso,postgres,import,diffusers,privacy,release]" --group dev && touch $@
+	$(PIP) install -c constraints.txt -e ".[train,serve,review,sso,postgres,import,diffusers,privacy,release,teach]" --group dev && touch $@
 
 demo: $(VENV)/demo
 	$(VENV)/bin/radsmith demo

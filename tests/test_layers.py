@@ -172,6 +172,17 @@ ROOMS = (
         },
     ),
     Room(
+        "teaching",
+        {"numpy"},
+        {"anki", "drawing", "gathering", "repetition", "run", "sets"},
+        {
+            "anki": {"genanki"},
+            "pictures": {"PIL"},
+            "repetition": {"fsrs"},
+            "sets": {"PIL"},
+        },
+    ),
+    Room(
         "release",
         {"numpy"},
         {
@@ -200,7 +211,7 @@ ROOMS = (
     Room("server", SERVER, ALL),
     Room("cli", {"numpy", "click", "rich"}, ALL, {"review_demo": {"PIL", "pydicom"}}),
 )
-INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio", "review")
+INSIDE_SERVER = ("store", "jobs", "web", "openai", "studio", "review", "teaching")
 """In the same order; what lies beside them (`app`, `front`) comes last."""
 TESTS = Path(__file__).parent
 ORDER = {room.name: level for level, room in enumerate(ROOMS)}

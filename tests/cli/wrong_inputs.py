@@ -16,6 +16,8 @@ from radsmith.cli import cli
 from radsmith.review.design import Design
 from radsmith.review.gathering import gather
 from radsmith.review.study import NewStudy, create_study
+from radsmith.teaching.compose import Labelled
+from radsmith.teaching.sets import NewSet, create_set
 from tests.release.making import MADE, bundled, key_in, source
 
 LONG = "x" * 5000
@@ -96,6 +98,12 @@ BASE = {
     "review gate": ["{study}", "-o", "{out}"],
     "review export": ["{study}", "-o", "{out}.csv"],
     "review import": ["{study}", "{ratings.csv}"],
+    "teach new": ["fresh", "--images", "{labels.csv}", "--unreviewed", "--data", "{out}"],
+    "teach accept": ["lungs", "{study}", "--data", "{school}"],
+    "teach list": ["--data", "{school}"],
+    "teach results": ["lungs", "--data", "{school}"],
+    "teach forget": ["lungs", "ann", "--data", "{school}"],
+    "teach export": ["lungs", "--as", "csv", "-o", "{out}.csv", "--data", "{school}"],
 }
 # Files that are wrong for whatever reads a file, an image, a list, a model or a folder.
 WRONG_FILES = (
@@ -158,6 +166,7 @@ def lay_out(folder):
         "config.toml": b"data = 'gone'\n",
         "ratings.csv": b"case,reader,value\na,ann,1\na,bob,2\nb,ann,1\nb,bob,1\n",
         "folder/notes.doc": b"nothing to import",
+        "labels.csv": b"file,source,finding\ngray.png,synthetic,nodule\n",
         "dataset/train.csv": (
             b"key,shard,modality,body_part,view,technique,findings,source,patient_id\n"
             b"a,train-00000.tar,x-ray,chest,PA,,pneumonia,own,p\n"
@@ -183,6 +192,15 @@ def _lay_out_reviewed(folder):
     images = gather(folder / "pictures")
     asked = NewStudy(name="own", images=images, readers=("ann", "bob"), design=design)
     create_study(folder / "study", asked, MADE, lambda *_: None)
+    image = Labelled(
+        file=str(folder / "pictures" / "image-0.png"),
+        sha256="0" * 64,
+        synthetic=True,
+        group="chest x-ray",
+        findings=("nodule",),
+    )
+    new = NewSet(title="own", images=[image], learned={})
+    create_set(folder / "school" / "teaching" / "lungs", new, MADE, lambda *_: None)
 
 
 def cases(least=32):
@@ -259,6 +277,8 @@ NAMES = ("blorp", "", "42", "\N{GRINNING FACE}")
 SEEDS = ("-1", "9" * 30, "x", "1.5", "")
 ADDRESSES = ("ftp://x", "x", "localhost", "//x")
 DATABASES = ("mysql://x/y", "nonsense", "sqlite:////proc/nope/x.db", "://", "redis:x")
+SETS = ("", " ", "Up", "a b", "../x", "x/y", "-", "x" * 61, LONG, "ü")
+SCHOOLS = ("gone", "empty", "gray.png/x", LONG, "/dev/null", "junk.bin", "cut.dcm", "/proc/nope")
 WORDS = ("text.dcm", "text.png", "latin.txt", "bad.json", "deep.json", "other.json", "bad.csv")
 TEXTS = tuple(f for f in WRONG_FILES if f not in WORDS)
 FOREIGN = (
@@ -400,6 +420,18 @@ OWN = {
         *(f"{place}/mine.csv" for place in WRONG_PLACES),
         *(e for e in ENDINGS if e != "mine.json"),
     ),
+    ("teach new", "prompts"): PROMPTS,
+    ("teach new", "pairs"): ("blorp blorp", "knee blorp", "blorp effusion"),
+    ("teach new", "severities"): PROMPTS,
+    ("teach new", "data"): WRONG_PLACES,
+    **{
+        (f"teach {name}", "name"): SETS for name in ("new", "accept", "results", "forget", "export")
+    },
+    **{
+        (f"teach {name}", "data"): SCHOOLS
+        for name in ("accept", "list", "results", "forget", "export")
+    },
+    **{(f"teach {name}", "db"): DATABASES for name in ("results", "forget", "export")},
     **{(name, "engine"): ENGINES[:-1] for name in BASE if name != "serve"},
     **{(name, "seed"): SEEDS for name in BASE},
     ("generate", "prompt"): PROMPTS,

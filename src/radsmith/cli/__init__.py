@@ -22,6 +22,7 @@ from radsmith.cli import (
     review_results,
     reviewing,
     serving,
+    teaching,
     training,
     usefulness,
 )
@@ -47,6 +48,7 @@ for _module in _MODULES:
         if _command not in _inner:
             cli.add_command(_command)
 cli.add_command(reviewing.review)
+cli.add_command(teaching.teach)
 measuring.evaluate.add_command(usefulness.utility)
 
 

@@ -86,7 +86,7 @@ def serve(
     engine: str | None,
     model: Path | None,
 ) -> None:
-    """Serve OpenAI's Images API at /v1, the studio at / and studies at /review, on this machine.
+    """Serve OpenAI's Images API at /v1, the studio at /, studies at /review and sets at /teach.
 
     Nothing leaves it, unless --engine is elsewhere. Stop with Ctrl-C: images at work are finished,
     waiting ones are kept and made at the next start.
@@ -161,6 +161,7 @@ def run_server(settings: ServerSettings) -> None:
     from radsmith.server.front import serve as run
     from radsmith.server.store.store import open_store
     from radsmith.server.web.door import Door
+    from radsmith.teaching.sets import SETS
 
     for study in settings.studies:
         open_study(study)  # before anything is started
@@ -179,6 +180,8 @@ def run_server(settings: ServerSettings) -> None:
         click.echo(f"review: {address}/review")
     if settings.sign:
         click.echo("signed: PNG files carry content credentials; JPEG, WebP and DICOM cannot")
+    if (settings.folder / SETS).is_dir():
+        click.echo(f"teach:  {address}/teach")
     click.echo(f"data:   {settings.folder}; stop with Ctrl-C")
     run(door, bound)
 

@@ -19,6 +19,10 @@ from radsmith.server.review.reviews import Reviews
 from radsmith.server.studio import edits as studio_edits
 from radsmith.server.studio import own as studio_own
 from radsmith.server.studio import routes as studio_api
+from radsmith.server.teaching import another as teach_another
+from radsmith.server.teaching import routes as teach_api
+from radsmith.server.teaching import teacher as teach_teacher
+from radsmith.server.teaching.classroom import Classroom
 from radsmith.server.web import files as files_api
 from radsmith.server.web import page
 from radsmith.server.web.guard import Guard
@@ -49,6 +53,9 @@ def create_app(services: Services) -> FastAPI:
     app.state.reviews = Reviews(services)
     for router in (review_api.router, review_settling.router, review_sso.router):
         app.include_router(router)
+    app.state.classroom = Classroom(services)
+    for module in (teach_api, teach_teacher, teach_another):
+        app.include_router(module.router)
     app.add_middleware(_Counting)
     app.add_middleware(Guard, settings=services.settings)
     _as_answered(app)

@@ -90,7 +90,7 @@ def caller(request: Request, reviews: ReviewsDep) -> Person:
     person = reviews.person(request.cookies.get(COOKIE, ""))
     if person is None:
         reviews.services.rates.take(f"review {address_of(request)}")
-        raise Problem(401, "sign in to review", code="no_session")
+        raise Problem(401, "sign in first", code="no_session")
     reviews.services.rates.take(f"review {person.id}")
     return person
 

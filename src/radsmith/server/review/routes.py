@@ -101,8 +101,7 @@ def with_session(reviews: Reviews, token: str, response: Response) -> Response:
         httponly=True,
         samesite="strict",
         secure=secure,
-        path="/review",
-    )
+    )  # of /teach, too: people have one account
     return response
 
 
@@ -111,7 +110,7 @@ def logout(request: Request, reviews: ReviewsDep, _: Caller) -> Response:
     """End the session, here and in the database."""
     reviews.people.close(request.cookies.get(COOKIE, ""))
     response = JSONResponse({})
-    response.delete_cookie(COOKIE, path="/review")
+    response.delete_cookie(COOKIE)
     return response
 
 

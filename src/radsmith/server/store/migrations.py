@@ -85,6 +85,18 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "ALTER TABLE jobs ADD COLUMN member TEXT",
         ),
     ),
+    (
+        "answers of learners",
+        (
+            """CREATE TABLE teach_answers (
+                id TEXT PRIMARY KEY, teaching_set TEXT NOT NULL, item TEXT NOT NULL,
+                learner TEXT NOT NULL, request TEXT NOT NULL, answer TEXT NOT NULL,
+                words TEXT NOT NULL, correct INTEGER NOT NULL, score DOUBLE PRECISION NOT NULL,
+                seconds DOUBLE PRECISION, at DOUBLE PRECISION NOT NULL,
+                UNIQUE (learner, request))""",
+            "CREATE INDEX teach_answers_by_set ON teach_answers (teaching_set, learner, at)",
+        ),
+    ),
 )
 
 

@@ -98,6 +98,21 @@ MEMBERS = Table(
     Column("secret", Text),
     Column("seen", Double, nullable=False),
 )
+TEACH_ANSWERS = Table(
+    "teach_answers",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("teaching_set", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("learner", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("correct", Integer, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("seconds", Double),
+    Column("at", Double, nullable=False),
+)
 AUDIT = Table(
     "audit",
     METADATA,

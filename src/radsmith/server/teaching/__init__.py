@@ -1,0 +1,1 @@
+"""Teaching in the browser: a learner's and a teacher's routes, answers, the page in `static/`."""
