@@ -174,3 +174,14 @@ def test_evidence_and_conditional_draws_equal_dense_algebra():
     outside = np.eye(36) - prior.basis @ prior.basis.T
     spread = np.diag(left + 0.01 * outside)[~seen]
     assert np.allclose(draws.var(0)[~seen], spread, rtol=0.15)
+
+
+def test_times_lie_twice_as_close_where_texture_is_made():
+    assert timesteps(4, 0.5) == [0.5, 0.375, 0.25, 0.125, 0]
+    steps = -np.diff(timesteps(12))
+    assert np.allclose(steps, [1 / 8] * 4 + [1 / 16] * 8)
+    for count in (1, 3, 10):
+        for first in (0.3, 0.7, 1.0):
+            times = timesteps(count, first)
+            assert len(times) == count + 1 and times[0] == pytest.approx(first) and times[-1] == 0
+            assert (np.diff(times) < 0).all()

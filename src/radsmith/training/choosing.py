@@ -21,6 +21,7 @@ from radsmith.engines.default.stages import FINER
 from radsmith.evaluation.texture import Standard, texture_distance, texture_space
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE
+from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
 from radsmith.training.batches import Batch, content_mask, make_batch, tensors
 from radsmith.training.cross_fit import CrossFit, Fitted, of_one
@@ -29,8 +30,8 @@ from radsmith.training.refining import ask, squared_loss
 from radsmith.training.state import Run
 
 HELD_OUT_IMAGES = 160
-SAMPLING_STEPS = 8
-START = 0.5
+SAMPLING_STEPS = Settings.num_steps
+START = 1.0
 COMPARED = 1000
 """Training images that drawn ones are compared with, at most."""
 NULL_PERCENTILE = 1.0
