@@ -41,17 +41,26 @@ ROOMS = (
         more={"ray": {"ray"}, "shards": {"pyarrow"}, "stores": {"fsspec"}},
     ),
     Room("tables"),
-    Room("language", world={"report_files"}, more={"report_files": {"pydicom"}}),
+    Room("language"),
     Room(
         "images",
         {"numpy"},
-        {"pictures", "contact_sheet", "dicom.reading", "dicom.synthetic", "quiet"},
+        {
+            "pictures",
+            "contact_sheet",
+            "dicom.apart",
+            "dicom.reading",
+            "dicom.synthetic",
+            "quiet",
+            "report_files",
+        },
         {
             "pictures": {"PIL"},
             "picture_reading": {"PIL"},
             "lossy": {"PIL"},
             "contact_sheet": {"PIL"},
             "dicom": {"pydicom", "gdcm"},
+            "report_files": {"pydicom"},
         },
     ),
     Room(

@@ -1,11 +1,13 @@
 """Laws of drawing long images in frames, whatever completes the frames."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radsmith.editing.long_images import FRAME, in_frames
 from radsmith.engines.engine import Given
+from radsmith.errors import InvalidInput
 
 
 @st.composite
@@ -80,3 +82,11 @@ def test_a_long_image_depends_on_its_seed_alone():
     image = Given(pixels=np.zeros((8, 80), np.float32), mask=np.ones((8, 80), bool))
     one, again, other = (in_frames(fill, image, seed) for seed in (1, 1, 2))
     assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_a_strip_is_refused_before_anything_is_drawn():
+    mask = np.ones((900, 16), bool)
+    mask[:20] = False
+    given_ = Given(pixels=np.zeros(mask.shape, np.float32), mask=mask)
+    with pytest.raises(InvalidInput, match=r"880 pixels along an image only 16 wide.* 768 of them"):
+        in_frames(lambda part, seed: pytest.fail("drawn"), given_, 0)

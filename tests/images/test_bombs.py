@@ -27,6 +27,7 @@ from radsmith.errors import InvalidInput
 from radsmith.images.bombs import LEAST, MOST_TIMES, check_unpacked
 from radsmith.images.dicom.codestream import check_codestream
 from radsmith.images.dicom.opening import MOST_ELEMENTS, open_dicom, open_head
+from radsmith.images.report_files import report_text
 
 SIDE = 30_000
 DOORS = """
@@ -176,6 +177,13 @@ def test_bombs_are_refused_in_one_line_at_every_door(bombs, tmp_path):
         assert all(" 0x" not in text and len(text) < 600 for text in said), said
     peaks = [int(n) for n in next(s for s in lines if s.startswith("peak")).split()[1:]]
     assert max(peaks) < 300, peaks
+
+
+@pytest.mark.parametrize("name", ["deflated.dcm", "deflated-items.dcm"])
+def test_bombs_are_no_reports(bombs, name):
+    with pytest.raises(InvalidInput, match=name) as refused:
+        report_text(bombs / name)
+    assert "\n" not in str(refused.value)
 
 
 def test_what_fits_is_no_bomb():

@@ -16,9 +16,9 @@ from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, generate_uid
 
 from radsmith.cli import cli
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.images.report_files import linked_images, report_text, text_of
 from radsmith.language.prompt import NORMAL
 from radsmith.language.report import read_report, split_sections, split_sentences
-from radsmith.language.report_files import linked_images, report_text, text_of
 
 DATA = Path(__file__).parent / "data"
 SENTENCES = {1: DATA / "report_sentences.csv", 2: DATA / "report_sentences_2.csv"}

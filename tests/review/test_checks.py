@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.judge_files import load_judge
@@ -79,3 +79,36 @@ def test_doubt_is_least_at_the_threshold():
     found = doubt(scores, {"a": 0.5, "b": 9.0})
     assert np.abs(found).argmin() == 5
     assert (np.diff(found) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("markers", "side", "frontal", "expected"),
+    [
+        ([(0.9, "left")], None, True, 0),
+        ([(0.1, "left")], None, True, 1),
+        ([(0.1, "right"), (0.9, "right")], None, True, 1),
+        ([(0.1, "left")], "side:left", True, 0),
+        ([(0.1, "left")], "side:right", False, 1),
+        ([(0.1, "left")], None, False, math.nan),
+        ([], None, True, math.nan),
+    ],
+)
+def test_markers_contradict_the_limb_or_the_half_they_lie_on(markers, side, frontal, expected):
+    found = checks.wrong_marker(markers, side, frontal=frontal)
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_marker_burned_in_on_the_wrong_half_is_read(tmp_path, judge):
+    pytest.importorskip("rapidocr")
+    lit = np.tile(np.linspace(40, 120, 512), (512, 1)).astype(np.uint8)
+    for name, at in (("right-half", 440), ("left-half", 40)):
+        picture = Image.fromarray(lit)
+        font = ImageFont.load_default(size=44)
+        ImageDraw.Draw(picture).text((at, 30), "L", fill=235, font=font)
+        picture.save(tmp_path / f"{name}.png")
+    prompt = "chest x-ray, PA view, adult"
+    found = {
+        name: score(Found(path=tmp_path / f"{name}.png", prompt=prompt), {}, judge)["marker"]
+        for name in ("right-half", "left-half")
+    }
+    assert found == {"right-half": 0, "left-half": 1}

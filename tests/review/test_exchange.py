@@ -2,6 +2,7 @@
 
 import io
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from radsmith.review.dicom_verdicts import region_of, write_dicom_verdicts
 from radsmith.review.exchange import (
     import_ratings,
     label_studio,
+    labelling_config,
     parquet_bytes,
     read_label_studio,
     read_rating_table,
@@ -67,6 +69,23 @@ def test_label_studio_goes_round(make, ids, tmp_path):
     path.write_text('{"tasks": 1}')
     with pytest.raises(InvalidInput, match="not Label Studio's JSON"):
         read_label_studio(path)
+
+
+def test_the_labelling_configuration_knows_all_that_the_tasks_say(make, ids):
+    desk = make(images=4)
+    say(desk, "ann", MARKED, ids)
+    root = ElementTree.fromstring(labelling_config(desk.study.rubric))
+    tools = {tool.get("name"): tool for tool in root if tool.get("toName") == "image"}
+    for task in label_studio(desk.study, desk.state):
+        assert {tag.get("value") for tag in root if tag.tag in ("Image", "Text")} <= {
+            f"${name}" for name in task["data"]
+        }
+        for result in task["annotations"][0]["result"]:
+            tool, kind = tools[result["from_name"]], result["type"]
+            assert tool.tag.lower() == kind
+            offered = {label.get("value") for label in tool}
+            said = result["value"].get(kind, []) if offered else []
+            assert set(said) <= offered
 
 
 def _again(desk, folder):

@@ -27,8 +27,8 @@ def report(file: Path, modality: str | None, body_part: str | None, as_json: boo
 
     from radsmith.cli.console import report_table, say_reading
     from radsmith.cli.terminal import terminal
+    from radsmith.images.report_files import report_text
     from radsmith.language.report import read_report
-    from radsmith.language.report_files import report_text
 
     read = read_report(
         report_text(file), _named("modality", modality), _named("body_part", body_part)

@@ -243,6 +243,7 @@ def _run(
     from radsmith.cli.sheets import MOST_TILES, write_sheet
     from radsmith.cli.terminal import terminal
     from radsmith.generation.run import run_jobs
+    from radsmith.images.marks import SHEET_NAME
 
     console = terminal()
     plans = {job.plan.canonical: job.plan for job in jobs}
@@ -260,7 +261,7 @@ def _run(
     order = {job.path: number for number, job in enumerate(jobs)}
     tally.shown.sort(key=lambda outcome: order[outcome.job.path])
     if sheet and len(tally.shown) > 1:
-        path = folder / "contact-sheet.png"
+        path = folder / SHEET_NAME
         write_sheet(path, tally.shown, f"radsmith · {len(plans)} prompt(s)")
         console.print(f"contact sheet: {path}", soft_wrap=True)
     for outcome in tally.shown[:20]:

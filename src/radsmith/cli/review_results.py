@@ -215,7 +215,7 @@ def export(study: Path, out: Path, dicom: bool, use: str, rule: str) -> None:
 
     from radsmith.files import write_atomically
     from radsmith.review.dicom_verdicts import write_dicom_verdicts
-    from radsmith.review.exchange import label_studio, parquet_bytes
+    from radsmith.review.exchange import label_studio, labelling_config, parquet_bytes
     from radsmith.review.report_page import rating_rows, ratings_csv
     from radsmith.review.study import read_study
     from radsmith.review.verdicts import Rule
@@ -233,6 +233,9 @@ def export(study: Path, out: Path, dicom: bool, use: str, rule: str) -> None:
         data = parquet_bytes(opened, state)
     elif out.suffix == ".json":
         data = (json.dumps(label_studio(opened, state), indent=1) + "\n").encode()
+        config = out.with_suffix(".xml")
+        write_atomically(config, labelling_config(opened.rubric).encode())
+        click.echo(f"the labelling configuration of its project: {config}")
     else:
         raise InvalidInput(f"{out} ends in none of .csv, .parquet, .json; or add --dicom")
     write_atomically(out, data)

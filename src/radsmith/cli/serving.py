@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radsmith.cli.options import ENGINE, MODEL
+from radsmith.cli.options import ENGINE, MODEL, SIGN
 from radsmith.errors import InvalidInput, NotFound, RadsmithError, Unavailable
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ BLOBS = click.option(
     help="ISSUER CLIENT of OpenID Connect, for people who review; its"
     " secret comes from $RADSMITH_SSO_SECRET.",
 )
+@SIGN
 @ENGINE
 @MODEL
 def serve(
@@ -81,6 +82,7 @@ def serve(
     deadline: int,
     studies: tuple[Path, ...],
     sso: tuple[str, str] | None,
+    sign: Path | None,
     engine: str | None,
     model: Path | None,
 ) -> None:
@@ -107,6 +109,7 @@ def serve(
         public_url=public_url,
         studies=studies,
         sign_on=_sign_on(sso),
+        sign=sign,
         limits=Limits(queue=queue, per_key=per_key, requests_per_minute=rate, deadline_s=deadline),
     )
     run_server(settings)
@@ -152,6 +155,7 @@ def work(
 
 def run_server(settings: ServerSettings) -> None:
     """Serve until stopped, after saying where."""
+    from radsmith.marks.signing import Marks
     from radsmith.review.study import open_study
     from radsmith.server.front import address_of, listen
     from radsmith.server.front import serve as run
@@ -160,6 +164,7 @@ def run_server(settings: ServerSettings) -> None:
 
     for study in settings.studies:
         open_study(study)  # before anything is started
+    Marks(key=settings.sign).check()
     store = open_store(settings)
     try:
         door = Door(settings, store)
@@ -172,6 +177,8 @@ def run_server(settings: ServerSettings) -> None:
     click.echo(f"API:    {address}/v1 (OpenAI's client: base_url); described at {address}/docs")
     if settings.studies:
         click.echo(f"review: {address}/review")
+    if settings.sign:
+        click.echo("signed: PNG files carry content credentials; JPEG, WebP and DICOM cannot")
     click.echo(f"data:   {settings.folder}; stop with Ctrl-C")
     run(door, bound)
 

@@ -18,8 +18,8 @@ from radsmith.deidentification.attributes import patient_key
 from radsmith.errors import RadsmithError
 from radsmith.images.dicom.opening import damage_refused, kind_of, open_head
 from radsmith.images.dicom.signature import MODALITIES, is_dicom
+from radsmith.images.report_files import linked_images, structured_text, text_of
 from radsmith.language.report import report_language
-from radsmith.language.report_files import linked_images, structured_text, text_of
 
 _STORED_AS = {"CT": "CT ", "MR": "MR ", "US": "Ultrasound", "MG": "Mammography", "DX": "X-Ray"}
 """Words that the name of the SOP class must hold; Secondary Capture may hold anything."""

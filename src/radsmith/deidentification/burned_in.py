@@ -20,6 +20,7 @@ from radsmith.errors import Unavailable
 
 Box = tuple[int, int, int, int]
 _MARKERS = frozenset(("l", "r", "lt", "rt", "left", "right", "a", "p", "h", "f"))
+_SIDES = {"l": "left", "lt": "left", "left": "left", "r": "right", "rt": "right", "right": "right"}
 _LEAST_SIDE = 320
 """Smaller frames are enlarged to this for reading."""
 _LARGEST = 2000
@@ -41,6 +42,23 @@ def find_text(pixels: NDArray[np.generic]) -> list[Box]:
     boxes = [_around(corners, shape) for view in _views(shown) for corners in _detected(view)]
     lines = _together([b for b in boxes if b[2] > b[0] and b[3] > b[1] and _like_a_line(b, shape)])
     return [b for b in lines if not _is_marker(shown[b[1] : b[3], b[0] : b[2]])]
+
+
+def side_markers(pixels: NDArray[np.generic]) -> list[tuple[Box, str]]:
+    """Where markers of a side were read in a frame, (height, width), each with "left" or "right".
+
+    Raises Unavailable without the extra `import`.
+    """
+    shown = _padded(_as_8_bits(pixels))
+    found = {}
+    for view in _views(shown):
+        for corners in _detected(view):
+            x0, y0, x1, y1 = box = _around(corners, pixels.shape)
+            if x1 > x0 and y1 > y0:
+                side = _SIDES.get(_word(shown[y0:y1, x0:x1]))
+                if side:
+                    found[box] = side
+    return list(found.items())
 
 
 def text_in_frames(frames: NDArray[np.generic]) -> list[Box]:
@@ -111,13 +129,17 @@ def _detected(view: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
 
 def _is_marker(part: NDArray[np.uint8]) -> bool:
     """Whether a small box holds a side marker and nothing else."""
+    return _word(part) in _MARKERS
+
+
+def _word(part: NDArray[np.uint8]) -> str:
+    """What a small box holds, in small letters; nothing where it is long."""
     height, width = part.shape[:2]
     if width > 3 * height or height > 3 * width:
-        return False
+        return ""
     colour = np.repeat(part.max(axis=2)[..., None], 3, axis=2)
     read = _reader()(colour, use_det=False, use_cls=False, use_rec=True)
-    words = "".join(read.txts or ())
-    return words.strip().lower().rstrip(".") in _MARKERS
+    return "".join(read.txts or ()).strip().lower().rstrip(".")
 
 
 def _like_a_line(box: Box, shape: tuple[int, ...]) -> bool:

@@ -27,7 +27,7 @@ from radsmith.files import prepare_folder, read_bytes, unnamed, write_atomically
 from radsmith.images.dicom.decoding import has_pixels
 from radsmith.images.dicom.opening import damage_refused, open_dicom
 from radsmith.images.dicom.signature import is_dicom
-from radsmith.language.report_files import text_of
+from radsmith.images.report_files import text_of
 
 REPORT_NAME = "residual-risk.json"
 _REPORTS = (".txt", ".xml", ".rpt")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.engines.engine import Given
+from radsmith.errors import InvalidInput
 from radsmith.images.image import Array
 
 Fill = Callable[[Given, int], Array]
@@ -22,10 +24,15 @@ LONG = 2.0
 """Images longer than this many times their shorter side are drawn in frames."""
 FRAME, FRESH, RIM = 1.5, 0.75, 0.125
 """A frame's length, what of it is new, and the rim that is drawn twice, in shorter sides."""
+MOST_FRAMES = 64
+"""Frames of one hole: a hole 48 times as long as the image is wide is no picture any more."""
 
 
 def in_frames(fill: Fill, given: Given, seed: int) -> Array:
-    """The image completed, known pixels as given: one call, or one for each frame."""
+    """The image completed, known pixels as given: one call, or one for each frame.
+
+    Raises InvalidInput where a hole needs more than MOST_FRAMES.
+    """
     height, width = given.mask.shape
     if height > width:
         turned = replace(given, pixels=given.pixels.T, mask=given.mask.T)
@@ -35,7 +42,13 @@ def in_frames(fill: Fill, given: Given, seed: int) -> Array:
     result = given.pixels.copy()
     open_: NDArray[np.bool_] = np.asarray(given.mask.any(0))
     drawn = np.zeros(width, np.bool_)
-    for number, span in enumerate(_frames(open_, height)):
+    spans = list(islice(_frames(open_, height), MOST_FRAMES + 1))
+    if len(spans) > MOST_FRAMES:
+        raise InvalidInput(
+            f"the hole takes up {open_.sum()} pixels along an image only {height} wide: draw at"
+            f" most {round(MOST_FRAMES * FRESH * height)} of them at once, or crop the image"
+        )
+    for number, span in enumerate(spans):
         fresh = open_[span] & ~drawn[span]
         fade = _fade(fresh, drawn[span], round(RIM * height))
         mask = given.mask[:, span] & (fade > 0)

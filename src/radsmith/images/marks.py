@@ -9,6 +9,7 @@ from radsmith.images.provenance import NOTICE, Generation
 RECORD_KEY = "radsmith"
 SHEET_KEY = "radsmith-sheet"
 """Of a contact sheet: the records of its tiles, as a JSON list."""
+SHEET_NAME = "contact-sheet.png"
 XMP_KEY = "XML:com.adobe.xmp"
 _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 

@@ -22,7 +22,7 @@ from radsmith.images.bombs import check_unpacked
 from radsmith.images.colour import NEARLY_GRAY, differs, luma, nearly_gray_note
 from radsmith.images.dicom.codestream import MOST_SCANS
 from radsmith.images.image import Image
-from radsmith.images.marks import RECORD_KEY
+from radsmith.images.marks import RECORD_KEY, SHEET_KEY
 from radsmith.images.quiet import quietly
 
 FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "BMP", "PPM", "WEBP")
@@ -55,6 +55,7 @@ def picture_in(data: bytes, name: str) -> Picture:
             f"{name} is a 16-bit PNG with colour or alpha; save it as 16-bit grayscale"
         )
     with opened(data, name) as picture:
+        _check_no_sheet(picture, name)
         if picture.mode == "1":
             raise InvalidInput(f"{name} has 1 bit per pixel; expected grayscale of 8-16 bits")
         pixels, note = _gray(_upright(picture, name), name)
@@ -65,6 +66,7 @@ def picture_in(data: bytes, name: str) -> Picture:
 def gray_levels(data: bytes, name: str = "the picture") -> NDArray[np.generic]:
     """(height, width) of any picture: uint8, or deeper numbers as they are; colour as its luma."""
     with opened(data, name) as picture:
+        _check_no_sheet(picture, name)
         upright = _upright(picture, name)
         if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
             return _whole_scale(upright, name)
@@ -72,6 +74,11 @@ def gray_levels(data: bytes, name: str = "the picture") -> NDArray[np.generic]:
             channels = np.asarray(upright.convert("RGB"))
             return channels[..., 0] if not differs(channels) else luma(channels)
         return np.asarray(upright.convert("L"))
+
+
+def _check_no_sheet(picture: Pillow.Image, name: str) -> None:
+    if SHEET_KEY in picture.info:
+        raise InvalidInput(f"{name} is a contact sheet: name the images themselves")
 
 
 @contextmanager

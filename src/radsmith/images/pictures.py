@@ -21,10 +21,22 @@ from radsmith.files import read_bytes
 from radsmith.images.dicom.signature import is_dicom
 from radsmith.images.image import Image, quantize
 from radsmith.images.lossy import lossy_record
-from radsmith.images.marks import RECORD_KEY, SHEET_KEY, XMP_KEY, description, xmp_packet
+from radsmith.images.marks import (
+    RECORD_KEY,
+    SHEET_KEY,
+    SHEET_NAME,
+    XMP_KEY,
+    description,
+    xmp_packet,
+)
 from radsmith.images.picture_reading import PNG_MAGIC, opened, picture_in
 from radsmith.images.provenance import Generation
 
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".jp2", ".npy", ".dcm",
+)  # fmt: skip
+"""How files of images are named, in small letters."""
+_BESIDE = ("mask", "difference", "distance", "sheet")
 _NPY_MAGIC = b"\x93NUMPY"
 
 
@@ -131,6 +143,15 @@ def read_sheet(path: Path) -> list[Generation]:
         return [Generation.from_json(json.dumps(entry)) for entry in json.loads(text)]
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{path}: the records of this sheet cannot be read: {error}") from error
+
+
+def lies_beside(path: Path) -> bool:
+    """Whether radsmith put this file beside images, so that it is none: a contact sheet, or mask,
+    difference, distance or sheet of an edit that is there too."""
+    if path.name == SHEET_NAME:
+        return True
+    stem, _, kind = path.stem.rpartition("-")
+    return kind in _BESIDE and any(path.with_name(stem + end).is_file() for end in SUFFIXES)
 
 
 def _levels(image: Image, bits: int) -> NDArray[np.unsignedinteger]:

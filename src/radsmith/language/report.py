@@ -2,7 +2,7 @@
 
 A report is cut into sections and sentences; only the impression and the findings state anything.
 Words become concepts by the longest match that prompts use (`words.items_of`); the cues of
-`report_cues` decide the status. Knows no files: `report_files` reads text, XML and DICOM SR.
+`report_cues` decide the status. Knows no files: `images.report_files` reads text, XML and DICOM SR.
 """
 
 from __future__ import annotations

@@ -19,12 +19,10 @@ from radsmith.datasets.entry import is_synthetic
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.files import read_bytes
 from radsmith.images.dicom.signature import is_dicom
-from radsmith.images.pictures import is_npy, read_record, record_in
+from radsmith.images.pictures import is_npy, lies_beside, read_record, record_in
 from radsmith.images.provenance import Generation
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_OTHER = ("-mask.png", "-difference.png", "-distance.png", "-distance.dcm", "-sheet.png")
-_SHEET = "contact-sheet.png"
 _HEAD = 1 << 8
 _MANIFESTS = ("train.csv", "test.csv")
 
@@ -94,7 +92,7 @@ def check_folder(source: Path) -> None:
 
 def _of_folder(source: Path, found: Gathered) -> Iterator[Candidate]:
     for path in sorted(p for p in source.rglob("*") if p.is_file()):
-        if path.name.endswith(_OTHER) or path.name == _SHEET:
+        if lies_beside(path):
             continue
         with path.open("rb") as file:
             head = file.read(_HEAD)

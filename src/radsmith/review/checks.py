@@ -20,8 +20,8 @@ LEAST_REAL = 20
 HU = (-1024.0, 3071.0)
 """What a 12-bit CT holds."""
 CHECKS = (
-    "blank", "bars", "clipped", "colour", "hu_range", "histogram", "agreement", "side", "copy",
-    "unusual",
+    "blank", "bars", "clipped", "colour", "hu_range", "histogram", "agreement", "side", "marker",
+    "copy", "unusual",
 )  # fmt: skip
 
 
@@ -81,6 +81,22 @@ def wrong_side(judged: Judgement, side: str | None) -> float:
     if side is None or side not in judged.probability:
         return float("nan")
     return 1 - float(judged.probability[side][0])
+
+
+def wrong_marker(markers: Sequence[tuple[float, str]], side: str | None, *, frontal: bool) -> float:
+    """1 where a marker burned in contradicts what is shown, 0 where all agree, NaN without any.
+
+    markers: where each is, as a share of the width from the left, and "left" or "right".  side:
+    the limb's, where one is asked for.  frontal: the patient faces the reader, his right side
+    left.
+    """
+    if side is not None:
+        wrong = [word != side.removeprefix("side:") for _, word in markers]
+    elif frontal:
+        wrong = [(at < 0.5) != (word == "right") for at, word in markers]
+    else:
+        return float("nan")
+    return float(any(wrong)) if wrong else float("nan")
 
 
 def nearness(pixels: Pixels, real: NDArray[np.floating], space: Space) -> float:

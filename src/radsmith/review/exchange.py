@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from radsmith.errors import InvalidInput, Unavailable
 from radsmith.files import read_bytes
@@ -21,11 +22,13 @@ from radsmith.review.desk import Desk
 from radsmith.review.gathering import shown
 from radsmith.review.ratings_files import read_rows
 from radsmith.review.report_page import RATING_COLUMNS, rating_rows
+from radsmith.review.rubric import VERDICTS, Item, Rubric
 from radsmith.review.study import Study
 from radsmith.review.verdicts import Answered, State
 
 _LABELS = {"box": "rectanglelabels", "ellipse": "ellipselabels", "freehand": "polygonlabels"}
 _SHAPES = {label: shape for shape, label in _LABELS.items()}
+_TOOLS = {"box": "RectangleLabels", "ellipse": "EllipseLabels", "freehand": "PolygonLabels"}
 NO_ARTEFACT = "region"
 """Label of a mark that names no artefact."""
 
@@ -102,8 +105,40 @@ def _results(study: Study, answered: Answered, size: tuple[int, int]) -> list[di
     for mark in answer["marks"]:
         kind = _LABELS[mark["shape"]]
         value = _percent(mark, size) | {kind: [mark["artefact"] or NO_ARTEFACT]}
-        found.append(result("marks", kind, value))
+        found.append(result(mark["shape"], kind, value))
     return found
+
+
+def labelling_config(rubric: Rubric) -> str:
+    """The rubric as Label Studio's labelling configuration, which its project needs to show and to
+    check such tasks (https://labelstud.io/tags)."""
+    view = Element("View")
+    SubElement(view, "Image", name="image", value="$image")
+    SubElement(view, "Text", name="prompt", value="$prompt")
+
+    def ask(tag: str, name: str, **more: str) -> Element:
+        return SubElement(view, tag, {"name": name, "toName": "image", **more})
+
+    def options(parent: Element, tag: str, items: Iterable[Item]) -> None:
+        for item in items:
+            SubElement(parent, tag, value=item.id, hint=item.label)
+
+    verdict = ask("Choices", "verdict", choice="single", required="true")
+    for name in VERDICTS:
+        SubElement(verdict, "Choice", value=name)
+    for score in rubric.scores:
+        SubElement(view, "Header", value=score.question or score.label)
+        ask("Rating", score.id, maxRating="5")
+    options(ask("Choices", "artefacts", choice="multiple"), "Choice", rubric.artefacts)
+    options(ask("Choices", "why", choice="multiple"), "Choice", rubric.reasons)
+    for shape, tag in _TOOLS.items():
+        tool = ask(tag, shape)
+        options(tool, "Label", rubric.artefacts)
+        SubElement(tool, "Label", value=NO_ARTEFACT)
+    for name in ("note", "diagnosis"):
+        ask("TextArea", name, placeholder=name)
+    indent(view)
+    return tostring(view, encoding="unicode") + "\n"
 
 
 def _percent(mark: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:

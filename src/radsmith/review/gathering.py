@@ -15,13 +15,11 @@ from radsmith.editing.files import open_source
 from radsmith.errors import InvalidInput, NotFound, RadsmithError
 from radsmith.files import read_bytes
 from radsmith.images.dicom.signature import is_dicom
-from radsmith.images.pictures import read_record
+from radsmith.images.pictures import SUFFIXES, lies_beside, read_record
 from radsmith.language.prompt import render
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 from radsmith.review.ratings_files import read_rows
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".npy", ".bmp", ".webp", ".jp2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +66,8 @@ def gather(place: Path, source: str = "") -> list[Found]:
 
 def _image(path: Path) -> bool:
     suffix = path.suffix.lower()
+    if lies_beside(path):
+        return False
     return suffix in SUFFIXES or (not suffix and is_dicom(read_bytes(path)[:256]))
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.deidentification.burned_in import side_markers
 from radsmith.editing.files import open_source
-from radsmith.errors import InvalidInput
+from radsmith.errors import InvalidInput, Unavailable
 from radsmith.evaluation.features import pixel_space
 from radsmith.evaluation.judge import Judge
 from radsmith.files import read_bytes, write_atomically
+from radsmith.language.prompt import Prompt
 from radsmith.language.reading import read_prompt
 from radsmith.review import checks
 from radsmith.review.checks import CHECKS
@@ -27,6 +29,7 @@ from radsmith.review.verdicts import Rule, State
 
 Progress = Callable[[int, int], None]
 FORMAT = 1
+FRONTAL = frozenset(("view:pa", "view:ap"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,7 @@ def score(found: Found, known: Mapping[str, Known], judge: Judge) -> dict[str, f
     if prompt is not None:
         scores["agreement"] = checks.disagreement(judged, prompt.concepts, prompt.absent)
         scores["side"] = checks.wrong_side(judged, prompt.side)
+        scores["marker"] = _marker(pixels, prompt)
     usual = known.get(found.group)
     if usual is not None:
         scores["histogram"] = checks.histogram_distance(pixels, usual.histograms)
@@ -167,7 +171,19 @@ def doubt(scores: Mapping[str, NDArray[np.float64]], thresholds: Mapping[str, fl
     return most
 
 
-def _prompt(text: str) -> Any:
+def _marker(pixels: NDArray[np.float32], prompt: Prompt) -> float:
+    frontal = not FRONTAL.isdisjoint(prompt.concepts)
+    if prompt.side is None and not frontal:
+        return float("nan")
+    try:
+        markers = side_markers(pixels)
+    except Unavailable:
+        return float("nan")
+    placed = [((box[0] + box[2]) / 2 / pixels.shape[1], word) for box, word in markers]
+    return checks.wrong_marker(placed, prompt.side, frontal=frontal)
+
+
+def _prompt(text: str) -> Prompt | None:
     try:
         return read_prompt(text).prompt if text else None
     except InvalidInput:

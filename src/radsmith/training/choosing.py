@@ -23,6 +23,7 @@ from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE
 from radsmith.images.resize import enlarge, shrink
 from radsmith.training.batches import Batch, content_mask, make_batch, tensors
+from radsmith.training.cross_fit import CrossFit, Fitted, of_one
 from radsmith.training.flow import base_inputs, base_loss
 from radsmith.training.refining import ask, squared_loss
 from radsmith.training.state import Run
@@ -39,12 +40,21 @@ UNITS = 240
 
 @dataclass(frozen=True)
 class Material:
-    """Everything a step needs besides the network. component: of each image of the corpus."""
+    """Everything a step needs besides the network. component: of each image of the corpus.
+
+    apart: priors that did not see the images, for training; None: `prior` is used on all.
+    """
 
     corpus: Corpus
     table: dict[str, int]
     prior: Prior
     component: NDArray[np.int64]
+    apart: CrossFit | None = None
+
+    def fitted(self, index: NDArray[np.int64], *, training: bool = False) -> list[Fitted]:
+        """The prior and component of each image of `index`."""
+        whole = of_one(self.prior, self.component[index])
+        return self.apart.fitted(index, whole) if training and self.apart else whole
 
     @cached_property
     def held_out(self) -> Batch | None:
@@ -93,7 +103,7 @@ def held_out_loss(run: Run, material: Material) -> float | None:
     rng = np.random.default_rng(0)
     with torch.no_grad():
         losses = [
-            float(base_loss(run.average, part, material.prior, material.component, rng, run.device))
+            float(base_loss(run.average, part, material.fitted(part.index), rng, run.device))
             for part in _parts(material.held_out)
         ]
     return float(np.mean(losses))
@@ -148,6 +158,7 @@ def _sampled(run: Run, batch: Batch, material: Material, rng: np.random.Generato
     """As the engine draws: from the mixture, noised, denoised in a few steps. (b, side, side)."""
     prior, component = material.prior, material.component[batch.index]
     side, count = prior.side, len(batch.fine)
+    fitted = material.fitted(batch.index)
     cell = SIDE // side
     outer = np.array([0, 0, cell - 1, cell - 1])  # whole cells, as the engine draws
     mask = content_mask((batch.box + outer) // cell * cell, side)
@@ -158,7 +169,7 @@ def _sampled(run: Run, batch: Batch, material: Material, rng: np.random.Generato
 
     def denoise(x: Array, t: float) -> Array:
         at = np.full(count, t, np.float32)
-        image, mean, error = base_inputs(prior, x, at, component, known, mask)
+        image, mean, error = base_inputs(fitted, x, at, known, mask)
         given = tensors(run.device, image, at, np.zeros((count, 4), np.float32), batch.concepts)
         return mean + error[:, None, None] * run.average(*given)[:, 0].float().cpu().numpy()
 

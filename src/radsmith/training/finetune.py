@@ -35,6 +35,7 @@ from radsmith.training.batches import make_batch
 from radsmith.training.checkpoints import STATE, add_to_log
 from radsmith.training.choosing import Material as Seen
 from radsmith.training.choosing import held_out_loss
+from radsmith.training.cross_fit import of_one
 from radsmith.training.export import stored_network
 from radsmith.training.finetune_finer import tune_finer
 from radsmith.training.finetune_report import ModelWatch, finish_report
@@ -248,7 +249,8 @@ def _loss(
     index = rng.choice(len(corpus), recipe.batch_size, p=weight)
     batch = make_batch(corpus, index, material.table, rng, augment=True)
     device = next(network.parameters()).device
-    fresh = base_loss(network, batch, material.exact, material.component, rng, device)
+    fitted = of_one(material.exact, material.component[index])
+    fresh = base_loss(network, batch, fitted, rng, device)
     which = rng.choice(len(material.replay.low), recipe.batch_size)
     kept = replay_loss(network, material.teacher, material.replay, material.exact, which, rng)
     return fresh + kept

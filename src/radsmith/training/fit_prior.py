@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ FEWEST_IMAGES = 12
 FEWEST_OF_FINDING = 40
 SHRINKAGE = 60
 CLUSTER_COORDINATES = 64
+WHOLE_KIND = ("modality:", "body_part:", "view:", "style:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,16 +117,16 @@ def mean_covariance(prior: Prior) -> NDArray[np.float64]:
     return np.asarray(total / len(prior.group))
 
 
+def kind_of_image(concepts: Sequence[str], levels: tuple[str, ...] = WHOLE_KIND) -> tuple[str, ...]:
+    """The concepts of an image that make its kind: those that begin as one of the levels."""
+    return tuple(sorted(c for c in concepts if c.startswith(levels)))
+
+
 def _keys(corpus: Corpus, by_finding: bool) -> list[list[tuple[str, ...]]]:
     """For each image its kinds, finest first."""
-
-    def pick(ids: tuple[str, ...], *kinds: str) -> tuple[str, ...]:
-        return tuple(sorted(c for c in ids if c.startswith(kinds)))
-
-    whole = ("modality:", "body_part:", "view:", "style:")
-    finest = [(*whole, "technique:", "finding:")] if by_finding else []
-    levels = [*finest, whole, whole[:2], whole[:1]]
-    return [[pick(ids, *level) for level in levels] for ids in corpus.concepts]
+    finest = [(*WHOLE_KIND, "technique:", "finding:")] if by_finding else []
+    levels = [*finest, WHOLE_KIND, WHOLE_KIND[:2], WHOLE_KIND[:1]]
+    return [[kind_of_image(ids, level) for level in levels] for ids in corpus.concepts]
 
 
 def _clusters(

@@ -175,9 +175,8 @@ def _loss(
 ) -> Tensor:
     with _half(run):
         if recipe.stage == "base":
-            return base_loss(
-                run.network, batch, material.prior, material.component, rng, run.device
-            )
+            fitted = material.fitted(batch.index, training=True)
+            return base_loss(run.network, batch, fitted, rng, run.device)
         asked = ask(FINER[recipe.stage], batch, rng, run.device, whole=False)
         return squared_loss(run.network, asked)
 

@@ -25,6 +25,7 @@ from radsmith.images.image import Array
 from radsmith.images.letterbox import box_of, content_mask
 from radsmith.images.provenance import Settings
 from radsmith.training.batches import drawn_t, encode, hole_masks
+from radsmith.training.cross_fit import of_one
 from radsmith.training.flow import base_inputs
 from radsmith.training.network import PAD
 
@@ -98,7 +99,7 @@ def replay_loss(
     t = drawn_t(count, -0.4, 1.0, rng)
     at = t[:, None, None]
     x_t = (1 - at) * x_0 + at * rng.standard_normal(x_0.shape, np.float32)
-    image, _, _ = base_inputs(prior, x_t, t, replay.component[index], x_0, mask)
+    image, _, _ = base_inputs(of_one(prior, replay.component[index]), x_t, t, x_0, mask)
     rows = np.where(rng.random(replay.rows[index].shape) > 0.1, replay.rows[index], PAD)
     rows[rng.random(count) < 0.1] = PAD
     device = next(network.parameters()).device

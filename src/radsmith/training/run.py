@@ -6,6 +6,7 @@ stages = ["octave", "detail", "base"]   # in this order; one process each is fas
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
                        # checkpoints/default.safetensors, which says what it was trained on
+folds = 4              # parts of the patients, each denoised by a prior fitted without it; 1: none
 model = "FOLDER"       # with `initial`: the model it belongs to, if not the shipped one
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
 [recipe.detail]        # the same for one stage alone
@@ -19,6 +20,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from radsmith.images.provenance import Request
 from radsmith.tables import read_table, text_of
 from radsmith.training.checkpoints import last_entry
 from radsmith.training.choosing import Material
+from radsmith.training.cross_fit import cross_fit
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
@@ -46,6 +49,7 @@ from radsmith.training.state import Run, Trained, use_best
 
 FEWEST_IMAGES = 5
 BASE_SIDE = 32
+FOLDS = 4
 SAMPLES = (
     "chest x-ray, PA view, adult, normal",
     "chest x-ray, AP view, child, bacterial pneumonia",
@@ -86,7 +90,12 @@ def run(config_path: Path) -> Path:
         shown = time.monotonic()
 
     material = Material(corpus, table, prior.mended(), component)
-    for stage in config.get("stages", STAGES):
+    stages = config.get("stages", STAGES)
+    folds = config.get("folds", FOLDS)
+    if "base" in stages and folds > 1:
+        size = PriorSize(**config.get("prior", {}))
+        material = replace(material, apart=cross_fit(corpus, BASE_SIDE, size, folds, state))
+    for stage in stages:
         size = sizes.get(stage, {})
         begin = beginning(initial, model, stage) if initial else None
         train(recipe_of(config, stage), material, state / "run", size, begin, publish)

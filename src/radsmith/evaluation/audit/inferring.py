@@ -22,7 +22,7 @@ from radsmith.evaluation.audit.membership import (
 from radsmith.evaluation.audit.planted import redrawn
 from radsmith.evaluation.audit.request import AuditOptions, Parts
 from radsmith.evaluation.audit.risks import inference, linkability, recognised, singling_out
-from radsmith.evaluation.audit.search import AuditSpace, Tell, nearest_of
+from radsmith.evaluation.audit.search import AuditSpace, Nearest, Tell, nearest_of
 from radsmith.evaluation.audit.sets import ImageSet, Item
 from radsmith.evaluation.metrics import ssim_parts
 from radsmith.images.letterbox import letterboxed
@@ -88,18 +88,10 @@ def _by_data(parts: Parts, search: Search, two: tuple[ImageSet, ImageSet]) -> di
     """Someone who has the synthetic images alone: is a person's image nearer to one of them?"""
     found = {}
     for space in search.spaces:
-        scores = []
-        for images in two:
-            near = nearest_of(
-                search.store,
-                images,
-                parts.synthetic,
-                space,
-                search.whitenings[space.name],
-                1,
-            )
-            scores.append(near.score[:, 0].astype(np.float64))
-        found[space.name] = _attacked(scores[0], scores[1], two)
+        one, other = (
+            _nearest(parts, search, space, images).score[:, 0].astype(np.float64) for images in two
+        )
+        found[space.name] = _attacked(one, other, two)
     return found
 
 
@@ -157,6 +149,12 @@ def _band(image: Array) -> Array:
     return np.asarray(np.fft.irfft2(spectrum * ((radius >= 1 / 16) & (radius <= 1 / 4))))
 
 
+def _nearest(parts: Parts, search: Search, space: AuditSpace, images: ImageSet) -> Nearest:
+    """The synthetic image nearest to each of these."""
+    whitening = search.whitenings[space.name]
+    return nearest_of(search.store, images, parts.synthetic, space, whitening, 1)
+
+
 def _risks(
     parts: Parts,
     search: Search,
@@ -167,20 +165,10 @@ def _risks(
     """The three risks, on as many people of either side."""
     rng = np.random.default_rng([options.seed, 17])
     two = _alike_people(people, rng, options.matched)
-    nearest = []
-    for images in two:
-        near = nearest_of(
-            search.store,
-            images,
-            parts.synthetic,
-            space,
-            search.whitenings[space.name],
-            1,
-        )
-        nearest.append(near.index[:, 0])
+    one, other = (_nearest(parts, search, space, images).index[:, 0] for images in two)
+    both = one, other
     items = two[0].items, two[1].items
     labelled = any(item.concepts for item in parts.synthetic.items)
-    both = nearest[0], nearest[1]
     return {
         "singling_out": singling_out(parts.synthetic.items, *items) if labelled else None,
         "linkability": linkability(both, items),

@@ -21,13 +21,10 @@ from radsmith.editing.files import open_source
 from radsmith.editing.operations import Levels
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes
-from radsmith.images.pictures import read_record
+from radsmith.images.pictures import SUFFIXES, lies_beside, read_record
 from radsmith.language.vocabulary import default_vocabulary
 
 Role = Literal["synthetic", "train", "held-out"]
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".jp2", ".npy", ".dcm",
-)  # fmt: skip
 UNNAMED = "unlabelled"
 
 
@@ -167,7 +164,8 @@ def _of_folder(where: Path) -> ImageSet:
     files = [where] if where.is_file() else sorted(p for p in where.rglob("*") if p.is_file())
     items, paths, unread = [], [], []
     for path in files:
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if not named or lies_beside(path):
             continue
         name = path.name if where.is_file() else str(path.relative_to(where))
         try:

@@ -18,23 +18,16 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import (
-    JPEG2000TransferSyntaxes,
-    JPEGExtended12Bit,
-    JPEGLSTransferSyntaxes,
-    RLELossless,
-)
+from pydicom.uid import RLELossless
 
 from radsmith.errors import InvalidInput, reason_of
 from radsmith.images.bombs import check_unpacked
+from radsmith.images.dicom.apart import decoded_apart
 from radsmith.images.dicom.codestream import check_codestream
-from radsmith.images.dicom.jpeg_extended import TWELVE_BITS, is_available, register
+from radsmith.images.dicom.frames import head_of
 from radsmith.images.dicom.opening import damage_refused
 from radsmith.images.quiet import quietly
 
-register()
-_SIGN_IS_MENDED = (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes)
-"""pydicom mends signs in frames asked for by number alone: in its own it cannot write."""
 MAX_VALUES = 256 * 1024**2
 """Most pixel values (rows x columns x frames x samples) that one object may hold."""
 
@@ -134,7 +127,7 @@ def decode(
         except Exception as error:  # pydicom and its decoders raise what they like
             name = getattr(_syntax(dataset), "name", "") or "unknown transfer syntax"
             raise InvalidInput(
-                f"its pixels ({name}) are truncated or cannot be decoded here: {_told(error)};"
+                f"its pixels ({name}) are truncated or cannot be decoded here: {reason_of(error)};"
                 " decompress it first (gdcmconv --raw) or fetch it again"
             ) from error
     return pixels
@@ -146,35 +139,44 @@ def _frames(
     syntax = _syntax(dataset)
     if syntax is None:
         raise ValueError("the transfer syntax is not known")
-    decoder = get_decoder(syntax)
-    data: Any = dataset.PixelData
-    plain = not syntax.is_encapsulated or syntax == RLELossless
     if syntax.is_encapsulated:
-        check_unpacked(layout.packed, len(data), "compressed pixel data")
-        if not plain and layout.high != layout.stored - 1:
-            raise ValueError(f"bit {layout.high} is the highest of {layout.stored} compressed bits")
-        _check_codestreams(dataset, layout, frozenset(wanted))
-    options: dict[str, Any] = {"as_rgb": as_rgb, "allow_excess_frames": False}
-    if plain:
-        options["correct_unused_bits"] = False
-    if syntax == JPEGExtended12Bit and layout.stored > 8 and is_available(syntax):
-        options["decoding_plugin"] = TWELVE_BITS  # the others complain of it on their own
-    every = len(wanted) == layout.frames and syntax not in _SIGN_IS_MENDED
-    indices = None if every else list(wanted)
-    for frame, _ in decoder.iter_array(dataset, indices=indices, raw=not as_rgb, **options):
-        yield justified(frame, layout, _padding(dataset, layout)) if plain else frame
+        check_unpacked(layout.packed, len(dataset.PixelData), "compressed pixel data")
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        yield from _plain_frames(dataset, syntax, layout, wanted, as_rgb)
+        return
+    if layout.high != layout.stored - 1:
+        raise ValueError(f"bit {layout.high} is the highest of {layout.stored} compressed bits")
+    head = head_of(dataset, syntax, as_rgb=as_rgb)
+    compressed = _compressed(dataset, layout, frozenset(wanted))
+    for number in wanted:
+        if number not in compressed:
+            raise ValueError(f"frame {number + 1} is not there")
+        yield decoded_apart(head, compressed[number])
 
 
-def _check_codestreams(dataset: Dataset, layout: Layout, wanted: frozenset[int]) -> None:
+def _plain_frames(
+    dataset: Dataset, syntax: Any, layout: Layout, wanted: Sequence[int], as_rgb: bool
+) -> Iterator[NDArray[np.generic]]:
+    """Uncompressed frames, or run lengths: read by pydicom itself."""
+    options: dict[str, Any] = {"as_rgb": as_rgb, "raw": not as_rgb, "allow_excess_frames": False}
+    options["correct_unused_bits"] = False
+    indices = None if len(wanted) == layout.frames else list(wanted)
+    for frame, _ in get_decoder(syntax).iter_array(dataset, indices=indices, **options):
+        yield justified(frame, layout, _padding(dataset, layout))
+
+
+def _compressed(dataset: Dataset, layout: Layout, wanted: frozenset[int]) -> dict[int, bytes]:
+    """The wanted frames that are there, by number, their sizes checked."""
     offsets = None
     if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
         offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
     parts = generate_frames(
         dataset.PixelData, number_of_frames=layout.frames, extended_offsets=offsets
     )
-    for number, frame in enumerate(parts):
-        if number in wanted:
-            check_codestream(frame, layout.rows, layout.columns, layout.samples)
+    found = {number: frame for number, frame in enumerate(parts) if number in wanted}
+    for frame in found.values():
+        check_codestream(frame, layout.rows, layout.columns, layout.samples)
+    return found
 
 
 def justified(
@@ -253,10 +255,3 @@ def _whole(dataset: Dataset, keyword: str, otherwise: int | None = None) -> int:
         return int(str(value))
     except ValueError as error:
         raise InvalidInput(f"damaged DICOM: {keyword} is {str(value)[:40]!r}") from error
-
-
-def _told(error: Exception) -> str:
-    """pydicom lists what each decoder said below a line of its own: the first of them."""
-    lines = str(error).splitlines()
-    below = [line for line in lines[1:] if line.strip()]
-    return reason_of(ValueError(below[0])) if below else reason_of(error)

@@ -1,4 +1,4 @@
-"""A stored image as the file that is asked for; the same bytes each time."""
+"""A stored image as the file that is asked for; without credentials the same bytes each time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from radsmith.editing.operations import Source
 from radsmith.images.image import Image, Unit, Window, pixel_aspect, quantize
 from radsmith.images.lossy import QUALITY, lossy_bytes
 from radsmith.images.provenance import Generation
+from radsmith.marks.credentials import embeds, signed
+from radsmith.marks.keys import SigningKey
 from radsmith.server.jobs.drawing import pixels_of
 from radsmith.server.jobs.history import StoredImage
 from radsmith.server.store.blobs import Blobs
@@ -67,17 +69,28 @@ def source_of(stored: StoredImage, blobs: Blobs) -> Source:
     )
 
 
-def file_bytes(stored: StoredImage, blobs: Blobs, form: Format, quality: int = QUALITY) -> bytes:
-    """The image as a file that carries its provenance, as `formats.file_bytes` makes it.
+@dataclass(frozen=True, kw_only=True)
+class Renderings:
+    """Stored images as files. key: signs content credentials into those that can hold them (PNG);
+    None: none."""
 
-    quality: of jpeg and webp, which show it as it is looked at.
-    """
-    if form == "jpeg" or form == "webp":
+    blobs: Blobs
+    key: SigningKey | None = None
+
+    def file_bytes(self, stored: StoredImage, form: Format, quality: int = QUALITY) -> bytes:
+        """The image as a file that carries its provenance, as `formats.file_bytes` makes it.
+
+        quality: of jpeg and webp, which show it as it is looked at.
+        """
         record = Generation.from_json(stored.record)
-        return lossy_bytes(Image(pixels=shown_levels(stored, blobs)), record, form, quality)
-    source, record = source_of(stored, blobs), Generation.from_json(stored.record)
-    uid_source = _uids(stored.id)
-    return formats.file_bytes(source, record, form, stored.origin, uid_source=uid_source)
+        if form == "jpeg" or form == "webp":
+            shown = Image(pixels=shown_levels(stored, self.blobs))
+            return lossy_bytes(shown, record, form, quality)
+        source, uid_source = source_of(stored, self.blobs), _uids(stored.id)
+        data = formats.file_bytes(source, record, form, stored.origin, uid_source=uid_source)
+        if self.key is None or not embeds(data):
+            return data
+        return signed(data, record, self.key)[0]
 
 
 def preview_bytes(stored: StoredImage, blobs: Blobs) -> bytes:

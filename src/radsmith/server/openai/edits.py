@@ -33,6 +33,7 @@ router = APIRouter(prefix="/v1", responses=RESPONSES)
 _MOST_FIELDS = 60
 _MOST_FILES = 17
 Shape = TypeVar("Shape", bound=BaseModel)
+OfImage = TypeVar("OfImage", bound=Common)
 
 
 def form_schema(shape: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any]:
@@ -63,10 +64,8 @@ async def edit_image(
     """Draw a part of an image anew: where the mask is transparent (or white), or the image itself
     is transparent. All other pixels of the answer are those of the image, bit for bit, and so is
     its size. Of a list of images the first is edited."""
-    fields, files, more = await read_form(request, ("image", "mask"))
-    body = checked(EditFields, fields)
-    body.check_model(services.facts.name)
-    headers = told(services, ignored := [*body.ignored, *more, *_size(body)])
+    body, files, ignored = await _read(request, services, EditFields, ("image", "mask"))
+    headers = told(services, ignored)
     response.headers.update(headers)
 
     def new() -> NewBatch:
@@ -101,10 +100,7 @@ async def vary_image(
     retry_key: RetryKey = None,
 ) -> Any:
     """Other versions of an image. What it shows is taken from its record or DICOM attributes."""
-    fields, files, more = await read_form(request, ("image",))
-    body = checked(VariationRequest, fields)
-    body.check_model(services.facts.name)
-    ignored = [*body.ignored, *more, *_size(body)]
+    body, files, ignored = await _read(request, services, VariationRequest, ("image",))
     response.headers.update(told(services, ignored))
 
     def new() -> NewBatch:
@@ -154,6 +150,16 @@ def _asked(
         strict=bool(body.strict),
         **parts,
     )
+
+
+async def _read(
+    request: Request, services: Services, shape: type[OfImage], names: tuple[str, ...]
+) -> tuple[OfImage, dict[str, bytes], list[str]]:
+    """The form as its shape has it, its files, and the names of what is ignored."""
+    fields, files, more = await read_form(request, names)
+    body = checked(shape, fields)
+    body.check_model(services.facts.name)
+    return body, files, [*body.ignored, *more, *_size(body)]
 
 
 def _size(body: Common) -> list[str]:

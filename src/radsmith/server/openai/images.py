@@ -17,7 +17,7 @@ from radsmith.generation.plan import plan
 from radsmith.server.jobs.drawing import generation_payload
 from radsmith.server.jobs.history import BatchView, StoredImage
 from radsmith.server.jobs.queue import NewBatch
-from radsmith.server.jobs.renderings import file_bytes, file_name
+from radsmith.server.jobs.renderings import file_name
 from radsmith.server.openai.shapes import (
     MODEL_ALIASES,
     BatchNotes,
@@ -194,7 +194,7 @@ def _item(services: Services, request: Request, image: StoredImage, body: Common
     facts = image.facts
     item = ImageItem(id=image.id, revised_prompt=facts["canonical_prompt"], radsmith=facts)
     if body.in_base64:
-        data = file_bytes(image, services.store.blobs, body.form, body.quality_of_file)
+        data = services.renderings.file_bytes(image, body.form, body.quality_of_file)
         item.b64_json = b64encode(data).decode()
     else:
         item.url = signed_url(services, request, image.id, body)
@@ -244,7 +244,7 @@ async def events_of(
 
 
 def _event(services: Services, image: StoredImage, body: Common, kind: str) -> dict[str, Any]:
-    data = file_bytes(image, services.store.blobs, body.form, body.quality_of_file)
+    data = services.renderings.file_bytes(image, body.form, body.quality_of_file)
     return {
         "type": f"{kind}.completed",
         "b64_json": b64encode(data).decode(),

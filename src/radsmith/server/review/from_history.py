@@ -9,7 +9,7 @@ from sqlalchemy import select
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import prepare_folder, write_atomically
 from radsmith.server.jobs.history import History
-from radsmith.server.jobs.renderings import file_bytes
+from radsmith.server.jobs.renderings import Renderings
 from radsmith.server.store.blobs import open_blobs
 from radsmith.server.store.database import Database
 from radsmith.server.store.settings import ServerSettings
@@ -34,7 +34,8 @@ def write_history(settings: ServerSettings, folder: Path) -> int:
         for image in ids:
             stored = history.image(image, None)
             if stored.facts["synthetic"]:
-                write_atomically(folder / f"{image}.png", file_bytes(stored, blobs, "png"))
+                data = Renderings(blobs=blobs).file_bytes(stored, "png")
+                write_atomically(folder / f"{image}.png", data)
                 count += 1
     finally:
         database.close()

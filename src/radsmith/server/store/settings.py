@@ -60,7 +60,8 @@ class ServerSettings:
     port 0 takes a free one.  engine: what draws.  keys: every request needs an API key.
     public_url: how the server is reached from outside, such as https://images.example.org; ""
     takes the request's own host.  studies: folders of what is to be reviewed.  workers 0: nothing
-    is drawn here, but perhaps by other members of a shared database.
+    is drawn here, but perhaps by other members of a shared database.  sign: file of the key that
+    signs content credentials, None for none.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class ServerSettings:
     public_url: str = ""
     studies: tuple[Path, ...] = ()
     sign_on: SignOn | None = None
+    sign: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property

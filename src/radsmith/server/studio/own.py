@@ -15,7 +15,7 @@ from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Image
 from radsmith.images.provenance import NOTICE, Generation
 from radsmith.server.jobs.history import BatchView, StoredImage
-from radsmith.server.jobs.renderings import SUFFIX, Format, file_bytes, shown_levels
+from radsmith.server.jobs.renderings import SUFFIX, Format, Renderings, shown_levels
 from radsmith.server.openai.deletes import deleted_everything, deleted_image
 from radsmith.server.openai.images import RESPONSES
 from radsmith.server.openai.shapes import Deleted
@@ -63,13 +63,13 @@ def batch_zip(
 ) -> Response:
     """The images of a batch in one file, with a contact sheet and all records as JSON."""
     view = services.history.batch(batch, caller.owner)
-    data = zipped(view, services.store.blobs, form)
+    data = zipped(view, services.renderings, form)
     name = f"radsmith-{view.id[:8]}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private"}
     return Response(data, media_type="application/zip", headers=headers)
 
 
-def zipped(view: BatchView, blobs: Blobs, form: Format) -> bytes:
+def zipped(view: BatchView, renderings: Renderings, form: Format) -> bytes:
     """A ZIP of the images that were made, under plain names, in the order asked.
 
     Raises InvalidInput where none was: an upload's own file is with whoever brought it.
@@ -82,9 +82,9 @@ def zipped(view: BatchView, blobs: Blobs, form: Format) -> bytes:
         listed = []
         for number, stored in enumerate(images, start=1):
             name = f"{number:02d}-{view.operation}-{stored.facts['seed']}{SUFFIX[form]}"
-            _add(file, name, file_bytes(stored, blobs, form))
+            _add(file, name, renderings.file_bytes(stored, form))
             listed.append({"file": name, **stored.facts})
-        _add(file, "contact-sheet.png", _sheet(view, images, blobs))
+        _add(file, "contact-sheet.png", _sheet(view, images, renderings.blobs))
         told = {"notice": NOTICE, "prompt": view.prompt, "images": listed}
         _add(file, "records.json", json.dumps(told, indent=1, ensure_ascii=False).encode())
     return stream.getvalue()

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from radsmith import __version__
 from radsmith.images.lossy import QUALITY
 from radsmith.server.jobs.history import StoredImage
-from radsmith.server.jobs.renderings import MEDIA, SUFFIX, Format, file_bytes, named_file
+from radsmith.server.jobs.renderings import MEDIA, SUFFIX, Format, named_file
 from radsmith.server.web.access import ApiCaller, ServicesDep
 from radsmith.server.web.page import templates
 from radsmith.server.web.problem import Problem
@@ -64,7 +64,7 @@ def file_response(
         raise Problem(400, "this is an uploaded image: you have its file", code="not_synthetic")
     name = f"radsmith-{stored.facts['seed']}-{stored.id[:8]}{SUFFIX[form]}"
     kind = "attachment" if attachment else "inline"
-    data = file_bytes(stored, services.store.blobs, form, quality)
+    data = services.renderings.file_bytes(stored, form, quality)
     headers = {"Content-Disposition": f'{kind}; filename="{name}"', "Cache-Control": "private"}
     return Response(data, media_type=MEDIA[form], headers=headers)
 

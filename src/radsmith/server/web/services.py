@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from radsmith.engines.choice import load_facts
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import RadsmithError
+from radsmith.marks.keys import load_key
 from radsmith.server.jobs.among import Among
 from radsmith.server.jobs.deleting import Deleting
 from radsmith.server.jobs.history import History
@@ -18,6 +19,7 @@ from radsmith.server.jobs.keeping import Keeping
 from radsmith.server.jobs.notices import Notices
 from radsmith.server.jobs.pool import Pool
 from radsmith.server.jobs.queue import Jobs
+from radsmith.server.jobs.renderings import Renderings
 from radsmith.server.store.signing import Signer
 from radsmith.server.web.door import Door
 from radsmith.server.web.uploads import Uploads
@@ -43,6 +45,8 @@ class Services:
         member = None if store.member is None else store.member.id
         self.pool = Pool(self.jobs, store.blobs, settings, self.notices.changed, member)
         self.history = History(store.database)
+        key = None if settings.sign is None else load_key(settings.sign)
+        self.renderings = Renderings(blobs=store.blobs, key=key)
         self.uploads = Uploads(settings.folder / "uploads", settings.limits)
         self.deleting = Deleting(store.database, store.blobs)
         self.keeping = Keeping(store.database, store.blobs, settings.limits)

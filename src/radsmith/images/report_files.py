@@ -5,18 +5,16 @@ What the words mean is read by `report`; names, dates and ids are not copied fro
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
-import pydicom
 from pydicom.dataset import Dataset
 
 from radsmith.errors import InvalidInput
 from radsmith.files import read_bytes
+from radsmith.images.dicom.opening import damage_refused, open_dicom
 
 MAX_REPORT_BYTES = 8 * 1024**2
 _DEEPEST = 32
@@ -104,13 +102,12 @@ def _root(text: str, name: str) -> ElementTree.Element:
 
 
 def _of_dicom(data: bytes, name: str) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(io.BytesIO(data))
+    try:
+        with damage_refused():
+            dataset = open_dicom(data)
             text = structured_text(dataset)
-        except Exception as error:  # damaged bytes break pydicom in ways no list can name
-            raise InvalidInput(f"{name} is a damaged DICOM file: {error}") from error
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from error
     if not text.strip():
         kind = getattr(dataset.get("SOPClassUID", ""), "name", "") or "DICOM object"
         raise InvalidInput(f"{name} holds no report text ({kind}); expected a structured report")
