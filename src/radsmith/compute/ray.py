@@ -208,9 +208,9 @@ def _connected(address: str, workers: int) -> _Cluster:
     _prepare(address)
     import ray
 
-    options: dict[str, Any] = {"address": address}
+    options: dict[str, Any] = {"address": address}  # "local" is Ray's word for a new one, too
     if address == LOCAL:
-        options = {
+        options |= {
             "include_dashboard": False,
             "num_cpus": workers,
             "object_store_memory": _STORE_BYTES,
