@@ -173,16 +173,24 @@ def speed(base: Path, images: int) -> None:
             print(json.dumps(figures), flush=True)
 
 
-def killed(work: Work, kinds: list[str], kills: int, seed: int, most_s: float) -> dict[str, int]:
-    """Run to the end with so many kills at random moments; how many of each kind."""
+def killed(
+    work: Work, kinds: list[str], kills: int, seed: int, most_s: float, shards: int = 0
+) -> dict[str, int]:
+    """Run to the end with so many kills at random moments; how many of each kind.
+
+    shards: spread the kills over so many, each at a random number of finished ones.
+    """
     rng = random.Random(seed)
+    ripe = sorted(rng.sample(range(1, shards), kills)) if shards else [0] * kills
     done = dict.fromkeys(kinds, 0)
     starts = 0
     process = work.start()
     while True:
         left = kills - sum(done.values())
         until = time.monotonic() + rng.uniform(0.5, most_s)
-        while process.poll() is None and (left == 0 or time.monotonic() < until):
+        while process.poll() is None and (
+            left == 0 or time.monotonic() < until or work.shards() < ripe[kills - left]
+        ):
             time.sleep(0.05)
         if process.poll() is not None:
             if process.returncode == 0:
@@ -257,10 +265,11 @@ def main() -> None:
         same = compare(base, sizes, options, how)
     else:
         images = asked.n or 20_000
-        sizes = {"images": images, "prompts": 64, "shards": max(1, images // 20)}
+        sizes = {"images": images, "prompts": 64, "shards": max(8, images // 20)}
         options = ["--workers", asked.workers, "--ray", "local"]
         how = {"kinds": ["worker", "raylet", "driver"], "kills": asked.kills or 3,
-               "seed": asked.seed, "most_s": max(20.0, images / 12)}  # fmt: skip
+               "seed": asked.seed, "most_s": 5.0,
+               "shards": sizes["shards"]}  # fmt: skip
         same = compare(base, sizes, options, how)
     if asked.keep is None:
         shutil.rmtree(base)

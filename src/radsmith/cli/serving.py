@@ -119,14 +119,12 @@ def serve(
 @DB
 @BLOBS
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that draw; default: cores.")
-@click.option("--deadline", type=click.IntRange(1, 10**6), default=300, hidden=True)
 @ENGINE
 @MODEL
 def work(
     db: str,
     blobs: str,
     workers: int | None,
-    deadline: int,
     engine: str | None,
     model: Path | None,
 ) -> None:
@@ -137,7 +135,7 @@ def work(
     """
     require_server()
     from radsmith.engines.choice import chosen, load_facts
-    from radsmith.server.store.settings import Limits, ServerSettings, data_folder
+    from radsmith.server.store.settings import ServerSettings, data_folder
     from radsmith.server.working import work as draw
 
     choice = chosen(engine, model)
@@ -148,7 +146,6 @@ def work(
         blobs=blobs,
         workers=_usual_workers(engine) if workers is None else workers,
         engine=choice,
-        limits=Limits(deadline_s=deadline),
     )
     draw(settings)
 

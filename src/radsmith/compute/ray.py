@@ -208,11 +208,13 @@ def _connected(address: str, workers: int) -> _Cluster:
     _prepare(address)
     import ray
 
-    options: dict[str, Any] = {"include_dashboard": False, "_temp_dir": None}
+    options: dict[str, Any] = {"address": address}  # "local" is Ray's word for a new one, too
     if address == LOCAL:
-        options |= {"num_cpus": workers, "object_store_memory": _STORE_BYTES}
-    else:
-        options = {"address": address}
+        options |= {
+            "include_dashboard": False,
+            "num_cpus": workers,
+            "object_store_memory": _STORE_BYTES,
+        }
     try:
         ray.init(
             **options, namespace="radsmith", log_to_driver=False, logging_level="error",
