@@ -66,6 +66,7 @@ BASE = {
     "simulate": ["{folder}", "-o", "{out}"],
     "train": ["{config.toml}"],
     "serve": ["--port", "0", "--data", "{out}"],
+    "work": ["--db", "postgresql://ann:x@127.0.0.1:9/radsmith", "--blobs", "{out}"],
     "key": ["--data", "{folder}"],
     "key release": ["--signer", "Dr Ann", "-o", "{out}.key"],
     "audit": [
@@ -325,6 +326,8 @@ OWN = {
     ("key", "db"): DATABASES,
     ("serve", "data"): WRONG_PLACES,
     ("serve", "db"): DATABASES,
+    ("work", "db"): DATABASES,
+    ("work", "engine"): ENGINES[:-1],
     ("serve", "engine"): ENGINES[:-1],
     ("serve", "public_url"): ADDRESSES,
     ("serve", "host"): ("0.0.0.0", "::", "192.0.2.1"),

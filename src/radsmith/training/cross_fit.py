@@ -72,18 +72,21 @@ def folds_of(corpus: Corpus, count: int) -> NDArray[np.int64]:
 
 def cross_fit(corpus: Corpus, side: int, size: PriorSize, count: int, folder: Path) -> CrossFit:
     """Fit `count` priors, or read those that were fitted to as many images before."""
-    fold = folds_of(corpus, count)
-    priors, component = [], np.full(len(corpus), -1, np.int64)
-    for k in range(count):
+    asked = folds_of(corpus, count)
+    priors: list[Prior] = []
+    component, fold = np.full(len(corpus), -1, np.int64), np.full_like(asked, -1)
+    for k in np.unique(asked[asked >= 0]):
+        own = asked == k
         path = folder / f"cross-fit-{k}-of-{count}.safetensors"
         stored = load_file(path) if path.is_file() else {}
         if len(stored.get("labels", ())) != len(corpus):
-            apart = replace(corpus, held_out=corpus.held_out | (fold == k))
+            apart = replace(corpus, held_out=corpus.held_out | own)
             prior, labels = fit_prior(apart, balance(apart), side, size, 0)
             stored = {n: np.ascontiguousarray(a) for n, a in prior.arrays().items()}
             stored["labels"] = labels
             folder.mkdir(parents=True, exist_ok=True)
             save_file(stored, path)
-        component[fold == k] = stored.pop("labels")[fold == k]
+        component[own] = stored.pop("labels")[own]
+        fold[own] = len(priors)
         priors.append(Prior.from_arrays(stored).mended())
     return CrossFit(priors=priors, fold=fold, component=component)
