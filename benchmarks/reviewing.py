@@ -92,8 +92,8 @@ def people(data: Path, db: str) -> list[str]:
     try:
         known = People(database)
         for i in range(CLIENTS):
-            known.add(f"r{i}", "reader", None, f"benchmark|{i}")
-        return [known.login_by(f"benchmark|{i}") or "" for i in range(CLIENTS)]
+            known.add(f"r{i}", "reader", None, f"https://sso.example.org|{i}")
+        return [known.login_by(f"https://sso.example.org|{i}") or "" for i in range(CLIENTS)]
     finally:
         database.close()
 
