@@ -101,7 +101,7 @@ def test_a_stage_that_is_not_there_is_refused(engine, name, side):
 
 
 def test_tiles_draw_what_one_piece_would(engine, monkeypatch):
-    asked = Settings(num_steps=1, size=(512, 512))
+    asked = Settings(num_steps=6, size=(512, 512))
     tiled = engine.generate(Ask(concepts=CHEST, seed=3, settings=asked))
     monkeypatch.setattr(enlarging, "TILE", 128)
     whole = engine.generate(Ask(concepts=CHEST, seed=3, settings=asked))
