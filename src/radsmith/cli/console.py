@@ -16,6 +16,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -158,11 +159,8 @@ def say_plans(console: Console, planned: Iterable[Plan]) -> None:
         )
 
 
-def watch(
-    console: Console, outcomes: Iterable[Outcome], total: int, keep: int, tally: ImageTally
-) -> None:
-    """Show a progress bar while outcomes come in; the first `keep` images are kept in `tally`."""
-    began = time.monotonic()
+def bar(console: Console, *more: ProgressColumn) -> Progress:
+    """What is at work, a bar, the count and the times; gone at the end. more: further columns."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -170,7 +168,15 @@ def watch(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    return Progress(*columns, *more, console=console, transient=True)
+
+
+def watch(
+    console: Console, outcomes: Iterable[Outcome], total: int, keep: int, tally: ImageTally
+) -> None:
+    """Show a progress bar while outcomes come in; the first `keep` images are kept in `tally`."""
+    began = time.monotonic()
+    with bar(console) as progress:
         task = progress.add_task("generating", total=total)
         for outcome in outcomes:
             if outcome.error is not None:
@@ -211,10 +217,8 @@ def write_failures(path: Path, failed: Sequence[tuple[int, str, str]]) -> None:
 @contextmanager
 def stage_progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar of a work in stages: call it with stage, done and total (0: not known)."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
     console = terminal()
-    with Progress(*columns, *times, console=console, transient=True) as progress:
+    with bar(console) as progress:
         task = progress.add_task(first, total=None)
         current = first
 

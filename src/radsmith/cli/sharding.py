@@ -139,24 +139,11 @@ def _made(
 @contextmanager
 def _bar(console: Console, request: ShardedRequest) -> Iterator[Callable[[int, str], None]]:
     """A bar of the whole run's shards, with images a second or what is waited for."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import TextColumn
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    from radsmith.cli.console import bar
+
+    with bar(console, TextColumn("{task.fields[note]}", markup=False)) as progress:
         task = progress.add_task("shards", total=request.shards, note="")
         begun: tuple[float, int] | None = None
 
