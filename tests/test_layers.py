@@ -37,8 +37,13 @@ ROOMS = (
     Room("clock", world=ALL),
     Room(
         "compute",
-        world={"claims", "ray", "stores", "tasks"},
-        more={"ray": {"ray"}, "shards": {"pyarrow"}, "stores": {"fsspec"}},
+        world={"claims", "one_thread", "ray", "stores", "tasks"},
+        more={
+            "one_thread": {"threadpoolctl"},
+            "ray": {"ray"},
+            "shards": {"pyarrow"},
+            "stores": {"fsspec"},
+        },
     ),
     Room("tables"),
     Room("language"),
@@ -91,9 +96,16 @@ ROOMS = (
     Room(
         "engines",
         {"numpy"},
-        {"choice", "diffusers_engine", "finetuned", "model_files", "openai_engine", "own_kinds"},
         {
-            "default": {"onnxruntime", "threadpoolctl"},
+            "choice",
+            "diffusers_engine",
+            "finetuned",
+            "model_files",
+            "openai_engine",
+            "own_kinds",
+        },
+        {
+            "default": {"onnxruntime"},
             "diffusers_engine": {"torch", "diffusers", "transformers", "peft"},
             "model_files": {"safetensors"},
             "openai_engine": {"PIL", "httpx"},

@@ -15,6 +15,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from radsmith.compute.one_thread import one_thread
+
 Array = NDArray[np.float64]
 PERIOD = 64
 THRESHOLD = 6.5
@@ -71,10 +73,11 @@ def detect(pixels: NDArray[np.floating]) -> Detection:
     """
     seen = _middle(_flattened(pixels.astype(np.float64)), _LARGEST).astype(np.float32)
     best = Detection(score=0.0, scale=1.0)
-    for scale in (1.0, *_SCALES):
-        score = _score(_folded(seen, scale))
-        if score > best.score and min(seen.shape) >= _LEAST_SIDE * scale:
-            best = Detection(score=score, scale=float(scale))
+    with one_thread():  # products of small matrices: more threads wait on each other
+        for scale in (1.0, *_SCALES):
+            score = _score(_folded(seen, scale))
+            if score > best.score and min(seen.shape) >= _LEAST_SIDE * scale:
+                best = Detection(score=score, scale=float(scale))
     return best
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from radsmith.compute.one_thread import one_thread
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.letterbox import on_grid
@@ -49,7 +49,8 @@ class Replay:
 
 def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
     """The model's own images of what it learned; rare kinds as often as their square root."""
-    prior = Prior.from_arrays(files.arrays).mended()
+    with one_thread():
+        prior = Prior.from_arrays(files.arrays).mended()
     table: dict[str, int] = dict(files.config["table"])
     components = Components(table, files.arrays, files.config.get("since"))
     stage = BaseStage(files.networks["base"], prior, files.config["sampling"])
@@ -58,7 +59,7 @@ def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
     settings = Settings()
     drawn: dict[str, list[NDArray[np.generic]]] = {n: [] for n in ("low", "mask", "rows")}
     which = []
-    with threadpool_limits(1):
+    with one_thread():
         for number in range(count):
             rng = np.random.default_rng([seed, number])
             k = int(rng.choice(len(images), p=images**0.5 / (images**0.5).sum()))

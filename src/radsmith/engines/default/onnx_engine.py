@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from radsmith.compute.one_thread import one_thread
 from radsmith.engines.default.completion import Model, complete
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.enlarging import larger
@@ -56,7 +56,8 @@ class OnnxEngine:
         config = files.config
         self.facts = ModelFacts.from_config(config)
         table: dict[str, int] = dict(config["table"])
-        prior = Prior.from_arrays(files.arrays).mended()
+        with one_thread():
+            prior = Prior.from_arrays(files.arrays).mended()
         self._model = Model(
             prior=prior,
             components=Components(table, files.arrays, config.get("since")),
@@ -74,9 +75,10 @@ class OnnxEngine:
         """
         size = ask.settings.size
         check_size(size, self.facts.sides)
-        content = self._draw(ask)
-        if size is not None and size != content.shape[::-1]:
-            content = resample(content, *size)
+        with one_thread():
+            content = self._draw(ask)
+            if size is not None and size != content.shape[::-1]:
+                content = resample(content, *size)
         return content
 
     def _draw(self, ask: Ask) -> Array:
@@ -84,21 +86,20 @@ class OnnxEngine:
         model, rng = self._model, np.random.default_rng(ask.seed)
         size = ask.settings.size
         aspect = size[0] / size[1] if size else None
-        with threadpool_limits(1):
-            component = model.components.choose(
-                model.components.scores(ask.concepts, ask.absent, aspect), rng
-            )
-            box = box_of(aspect or model.components.aspect(component))
-            ids = model.encode((*ask.concepts, *model.components.style(component)))
-            whole = on_grid(box)
-            bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(whole, SIDE)
-            dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(whole, LOW_SIDE)
-            begin = Beginning(image=dark, first=1)
-            low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng)
-            noise = Noise.of(low.shape, rng)
-            fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
-            if size is not None and max(size) > SIDE:
-                fine = larger(model.detail, fine, size, ids, rng)
+        component = model.components.choose(
+            model.components.scores(ask.concepts, ask.absent, aspect), rng
+        )
+        box = box_of(aspect or model.components.aspect(component))
+        ids = model.encode((*ask.concepts, *model.components.style(component)))
+        whole = on_grid(box)
+        bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(whole, SIDE)
+        dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(whole, LOW_SIDE)
+        begin = Beginning(image=dark, first=1)
+        low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng)
+        noise = Noise.of(low.shape, rng)
+        fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
+        if size is not None and max(size) > SIDE:
+            fine = larger(model.detail, fine, size, ids, rng)
         content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
@@ -108,11 +109,14 @@ class OnnxEngine:
             return Completion(pixels=given.pixels, concepts=())
         height, width = given.mask.shape
         if given.mask.all() and given.strength == 1:
-            whole = self._draw(replace(ask, settings=replace(ask.settings, size=(width, height))))
+            with one_thread():
+                whole = self._draw(
+                    replace(ask, settings=replace(ask.settings, size=(width, height)))
+                )
             fits = whole.shape == given.mask.shape
             pixels = whole if fits else resize(whole, width, height)
             return Completion(pixels=pixels, concepts=ask.concepts)
-        with threadpool_limits(1):
+        with one_thread():
             region, drawn, shown = complete(self._model, given, ask)
         result = given.pixels.copy()
         part, hole = region.of(result), region.of(given.mask)
@@ -142,7 +146,7 @@ class OnnxEngine:
         stage, side = self._finer[name], facts.output_side
         shown = content_mask(on_grid(box_of(aspect)), side)
         noise = Noise.of(low.shape, np.random.default_rng(ask.seed), stage.step.scale)
-        with threadpool_limits(1):
+        with one_thread():
             fine = stage.draw(
                 low * np.float32(2) - np.float32(1),
                 self._model.encode(ask.concepts),
