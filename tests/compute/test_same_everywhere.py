@@ -18,7 +18,7 @@ from tests.augmentation.test_augment import augment, contents, write_split
 from tests.datasets.test_importing import contents as imported
 from tests.datasets.test_importing import run_on, write_picture
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 
 @pytest.fixture(params=["processes", "ray"], scope="module")

@@ -9,6 +9,8 @@ from radsmith.compute.stores import Folder, Objects, open_store
 from radsmith.errors import InvalidInput, NotFound, Unavailable
 from tests.compute.objects import bucket_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["folder", "s3"])
 def store(request, tmp_path):

@@ -41,6 +41,9 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import parse_vocabulary
 from tests.common import tiny_training
 
+pytestmark = pytest.mark.slow
+
+
 POLICY = Policy(secret=b"0123456789abcdef")
 DICOM = Path(get_testdata_file("CT_small.dcm")).parent
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "dicom"

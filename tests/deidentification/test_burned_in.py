@@ -17,6 +17,9 @@ from radsmith.deidentification.run import clean_dicom
 from radsmith.errors import InvalidInput
 from tests.deidentification.test_deidentify import POLICY, bytes_of, slice_of_ct
 
+pytestmark = pytest.mark.slow
+
+
 US = "1.2.840.10008.5.1.4.1.1.3.1"
 
 

@@ -55,6 +55,7 @@ def bytes_of(dataset):
     return stream.getvalue()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, phases=(Phase.explicit, Phase.generate))
 @given(
     names=st.lists(NAMES, min_size=len(PATIENT), max_size=len(PATIENT), unique=True),

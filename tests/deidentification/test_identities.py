@@ -51,6 +51,7 @@ def test_there_are_enough_people():
     assert sum(p.held for p in EVERYONE) >= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("held", "least"), [(False, 0.999), (True, 0.97)])
 def test_identifiers_leave_reports_and_harmless_words_stay(held, least):
     counts = Counter()

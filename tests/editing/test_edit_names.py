@@ -10,6 +10,8 @@ from PIL import Image as Picture
 from radsmith import cli
 from radsmith.images.pictures import read_record
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):

@@ -24,6 +24,9 @@ from radsmith.images.provenance import Settings
 from radsmith.images.stored import Stored
 from radsmith.language.prompt import NORMAL, Finding, prompt_of, render
 
+pytestmark = pytest.mark.slow
+
+
 XRAY, CHEST, KNEE = "modality:x-ray", "body_part:chest", "body_part:knee"
 SICK = "finding:pneumonia"
 LEFT, RIGHT = "side:left", "side:right"

@@ -27,6 +27,9 @@ from radsmith.images.stored import Stored
 from tests.evaluation.test_evaluate import CHEST, XRAY, FakeEngine, FakeJudge
 from tests.evaluation.test_texture import scene
 
+pytestmark = pytest.mark.slow
+
+
 ADULT, CHILD = "age_group:adult", "age_group:child"
 CONTENT = slice(32, 224)
 

@@ -19,6 +19,9 @@ from radsmith.evaluation.utility.leakage import without_leaks
 from radsmith.evaluation.utility.page import sentence
 from radsmith.evaluation.utility.tasks import UtilityTask, tasks_of
 
+pytestmark = pytest.mark.slow
+
+
 CHEST = ("modality:x-ray", "body_part:chest")
 SICK, WELL = "finding:pneumonia", "finding:normal"
 KIND = "chest x-ray"

@@ -218,6 +218,7 @@ def _heed_interrupts():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_interrupt_leaves_whole_files_and_a_run_to_go_on(tmp_path, workers):
     command = [sys.executable, "-c", "from radsmith.cli import main; main()", "generate", CHEST]

@@ -17,6 +17,9 @@ import pytest
 from tests.common import run_command
 from tests.compute.objects import bucket_of
 
+pytestmark = pytest.mark.slow
+
+
 START = "import sys; from radsmith.cli import main; sys.argv[0] = 'radsmith'; main()"
 LIST = 'prompt,n,seed\n"chest x-ray, PA view, adult",3,0\n"knee x-ray, child",2,5\n'
 FIXED = {"SOURCE_DATE_EPOCH": "1700000000", "OMP_NUM_THREADS": "1"}
@@ -168,7 +171,6 @@ def test_an_object_store_holds_the_same_objects(run, listed, tmp_path, monkeypat
     assert found == files_of(tmp_path / "a")
 
 
-@pytest.mark.slow
 def test_killed_processes_lose_and_double_nothing(listed, tmp_path):
     """Two commands on one folder, either killed at random moments, then started again."""
     listed.write_text(LIST.replace(",3,", ",14,").replace(",2,", ",10,"))

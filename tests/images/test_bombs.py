@@ -162,6 +162,7 @@ def bombs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux tells it")
 def test_bombs_are_refused_in_one_line_at_every_door(bombs, tmp_path):
     done = subprocess.run(

@@ -33,6 +33,7 @@ def damaged(data: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_frames_end_in_pixels_or_one_line(name: str) -> None:
     dataset = opened(name)

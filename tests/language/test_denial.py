@@ -229,6 +229,7 @@ KNOWN = [w for w, _ in VOCABULARY.all_forms()] + [w for _, words in CONTROL for 
 LETTERS = st.text("abcdefghijklmnopqrstuvwxyzéüñøłśğ", min_size=3, max_size=12)
 
 
+@pytest.mark.slow
 @given(LETTERS, st.lists(st.sampled_from(KNOWN), max_size=3), st.integers(0, 3), st.booleans())
 @settings(max_examples=500)
 def test_whatever_is_not_understood_is_reported(word, beside, place, report):

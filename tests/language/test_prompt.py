@@ -75,6 +75,7 @@ def prompts(draw: st.DrawFn) -> Prompt:
         raise
 
 
+@pytest.mark.slow
 @given(prompts())
 @settings(max_examples=600)
 def test_reading_what_was_rendered_gives_the_prompt_back(prompt: Prompt) -> None:
@@ -88,6 +89,7 @@ def test_reading_what_was_rendered_gives_the_prompt_back(prompt: Prompt) -> None
     assert not reading.unknown, text
 
 
+@pytest.mark.slow
 @given(prompts(), st.randoms())
 @settings(max_examples=300)
 def test_the_order_of_clauses_does_not_matter(prompt: Prompt, random: object) -> None:
@@ -248,6 +250,7 @@ def test_empty_and_overlong_prompts_are_refused(text: str) -> None:
         read_prompt(text)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=120))
 @settings(max_examples=300)
 def test_any_text_is_read_or_refused_as_empty(text: str) -> None:

@@ -164,6 +164,7 @@ def test_a_broken_association_is_opened_again(archive, bundle, tmp_path):
     assert done.sent == COUNT and len(set(pacs.kept)) == COUNT
 
 
+@pytest.mark.slow
 def test_what_was_sent_before_a_stop_is_not_sent_again(archive, bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(delivery, "_SECONDS", 2)  # to wait for an answer that does not come
     pacs = archive(0x0000, 0x0000, *[None] * 3)

@@ -92,6 +92,7 @@ def assert_nothing_of(source, texts):
             assert data not in everything or data in OWN, f"{value!r} was released"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_headers_of_real_devices(tmp_path, key):
     """Every file that comes with pydicom and can be edited, released with its edit's pixels."""

@@ -483,6 +483,7 @@ def test_the_depth_of_dicom_values_survives(tmp_path, key):
     assert before.SOPInstanceUID != after.SOPInstanceUID
 
 
+@pytest.mark.slow
 def test_the_demo_walks_to_a_bundle_that_loads(tmp_path, monkeypatch, capsys):
     """generate, a simulated reader, a waived audit, release, verify, load."""
     monkeypatch.setattr(release_demo, "EACH", 1)

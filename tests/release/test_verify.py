@@ -67,6 +67,7 @@ def test_a_whole_bundle_holds(whole, trust, key):
     assert "not of the one at hand" in " ".join(again.unchecked)  # no test model to draw with
 
 
+@pytest.mark.slow
 def test_a_thousand_changes_of_one_byte(copy, trust):
     chance, missed = random.Random(0), []
     files = files_of(copy)

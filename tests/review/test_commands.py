@@ -85,6 +85,7 @@ def test_sampling_in_words():
     assert "AQL" not in json.dumps(found)
 
 
+@pytest.mark.slow
 def test_the_demonstration_says_that_its_readers_are_simulated(tmp_path):
     told = review("demo", "-o", tmp_path / "demo")
     assert told.count("SIMULATED") == 2

@@ -21,6 +21,8 @@ from radsmith.teaching.sets import KEY_NAME, PICTURES, accept, list_sets, open_s
 from tests.review.conftest import ACCEPT, AT, REJECT, say
 from tests.teaching.conftest import labelled, new_set, picture_of, silent
 
+pytestmark = pytest.mark.slow
+
 
 def kinds(opened):
     found = [item.kind for item in opened.items]

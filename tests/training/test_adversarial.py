@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from radsmith.engines.default.stages import FINER, FinerStep, finer_mean
 from radsmith.errors import InvalidInput
 from radsmith.images.resize import enlarge, shrink
-from radsmith.training.adversarial import Weights, critic_loss, generator_loss, penalty
+from radsmith.training.adversarial import Residual, Weights, critic_loss, generator_loss, penalty
 from radsmith.training.batches import Batch
 from radsmith.training.choosing import copies
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
@@ -79,12 +80,13 @@ def test_a_discriminator_learns_and_says_how_often_it_is_right():
     asked, drawn = asked_of(DETAIL, whole=True), torch.zeros(4, 1, 256, 256)
     torch.manual_seed(0)
     critic = Discriminator(TINY)
-    same, right = critic_loss(critic, asked, asked.real)
+    true, made = Residual.of(asked.real, critic, asked), Residual.of(drawn, critic, asked)
+    same, right = critic_loss(critic, asked, true, true)
     assert abs(same.item() - np.log(2)) < 1e-5 and right == 0  # nothing to tell apart
     optimizer = torch.optim.Adam(critic.parameters(), lr=3e-3)
     for _ in range(20):
         optimizer.zero_grad()
-        loss, right = critic_loss(critic, asked, drawn)
+        loss, right = critic_loss(critic, asked, true, made)
         loss.backward()
         optimizer.step()
     assert right > 0.9
@@ -92,18 +94,23 @@ def test_a_discriminator_learns_and_says_how_often_it_is_right():
 
 def test_the_penalty_is_the_squared_slope():
     class Linear(torch.nn.Module):
-        def forward(self, residual, coarse, mask):
-            return [3 * residual], []
+        def forward(self, residual, coarse, mask, views):
+            return [3 * residual, *(2 * view for view in views)], []
 
-    assert abs(penalty(Linear(), asked_of(OCTAVE, whole=True), 2).item() - 9) < 1e-4
+    asked = asked_of(OCTAVE, whole=True)
+    alone = Residual(values=asked.real, views=[])
+    assert abs(penalty(Linear(), asked, alone, 2).item() - 9) < 1e-4
+    seen = Residual(values=asked.real, views=[torch.zeros(4, 3, 5, 7)])
+    assert abs(penalty(Linear(), asked, seen, 2).item() - 9 - 4) < 1e-4
 
 
 def test_the_drawing_network_pays_nothing_but_realism_for_the_truth():
     asked = asked_of(OCTAVE, whole=True)
     critic = Discriminator(TINY)
-    loss = generator_loss(critic, asked, asked.real, Weights(), OCTAVE.scale)
+    true, off = (Residual.of(r, critic, asked) for r in (asked.real, asked.real + 1))
+    loss = generator_loss(critic, asked, true, true, Weights(), OCTAVE.scale)
     assert abs(loss.item() - np.log(2)) < 1e-5
-    assert generator_loss(critic, asked, asked.real + 1, Weights(), OCTAVE.scale).item() > 1.5
+    assert generator_loss(critic, asked, true, off, Weights(), OCTAVE.scale).item() > 1.5
     assert squared_loss(network_of(OCTAVE), asked).item() > 0
 
 
@@ -178,3 +185,28 @@ def test_a_recipe_with_an_unknown_word_is_refused(tmp_path):
     config.write_text(text + "swuared_steps = 3\n")
     with pytest.raises(InvalidInput, match="swuared_steps"):
         run(config)
+
+
+def test_an_imagenet_network_judges_too_and_stays_as_it_was():
+    asked, drawn = asked_of(DETAIL, whole=False), torch.zeros(4, 1, 128, 128)
+    torch.manual_seed(0)
+    critic = Discriminator(replace(TINY, pretrained=True))
+    true, made = Residual.of(asked.real, critic, asked), Residual.of(drawn, critic, asked)
+    assert [view.shape[2] for view in true.views] == [64, 32, 16, 8]
+    assert all(abs(view.std() - 1) < 0.1 for view in true.views)  # its units
+    assert not any(name.startswith("pretrained") for name in critic.state_dict())
+    optimizer = torch.optim.Adam(critic.seen.parameters(), lr=3e-3)
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss, _ = critic_loss(critic, asked, true, made)
+        loss.backward()
+        optimizer.step()
+    scores = [critic.seen(residual.views) for residual in (true, made)]
+    assert all((real.mean() > fake.mean()).item() for real, fake in zip(*scores, strict=True))
+    smooth = drawn.requires_grad_()
+    loss = generator_loss(
+        critic, asked, true, Residual.of(smooth, critic, asked), Weights(), DETAIL.scale
+    )
+    loss.backward()
+    assert smooth.grad.abs().sum() > 0
+    assert not any(p.requires_grad for p in critic.pretrained.network.parameters())

@@ -4,7 +4,8 @@ Relativistic logistic loss (arXiv 1807.00734) with a zero-centred gradient penal
 (R1, arXiv 1801.04406); features of real and drawn residuals are matched as local means in units of
 each layer's spread, and the drawn image, shrunk, is tied to the coarse one. Means, because grain
 and trabeculae have a strength that the coarse image tells and places that nothing tells: matched
-cell by cell, a smooth drawing is the cheapest.
+cell by cell, a smooth drawing is the cheapest. Where the discriminator looks through an ImageNet
+network, what that sees is judged and matched in the same way.
 """
 
 from __future__ import annotations
@@ -36,10 +37,30 @@ class Weights:
     penalty_images: int = 8
 
 
-def critic_loss(critic: Discriminator, asked: Asked, drawn: Tensor) -> tuple[Tensor, float]:
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """A residual (b, 1, H, W) in units of its spread, and what the ImageNet network sees of the
+    image it makes: nothing where there is none."""
+
+    values: Tensor
+    views: list[Tensor]
+
+    @classmethod
+    def of(cls, values: Tensor, critic: Discriminator, asked: Asked) -> Residual:
+        """Looked at once for all that is asked of it."""
+        return cls(values=values, views=critic.views(asked.image(values)))
+
+    def detached(self) -> Residual:
+        """Without the way back to the network that drew it."""
+        return Residual(values=self.values.detach(), views=[view.detach() for view in self.views])
+
+
+def critic_loss(
+    critic: Discriminator, asked: Asked, true: Residual, drawn: Residual
+) -> tuple[Tensor, float]:
     """The discriminator's loss, and the share of patches in which it is right (0.5: by chance)."""
-    real = critic(asked.real, asked.coarse, asked.mask)[0]
-    made = critic(drawn, asked.coarse, asked.mask)[0]
+    real = critic(true.values, asked.coarse, asked.mask, true.views)[0]
+    made = critic(drawn.values, asked.coarse, asked.mask, drawn.views)[0]
     loss = torch.stack(
         [F.softplus(m.float() - r.float()).mean() for r, m in zip(real, made, strict=True)]
     ).mean()
@@ -52,22 +73,28 @@ def _right(real: Tensor, made: Tensor) -> Tensor:
     return (real > made).float().sum() / (real != made).float().sum().clamp(min=1)
 
 
-def penalty(critic: Discriminator, asked: Asked, images: int) -> Tensor:
-    """Squared slope of the scores on the first real residuals, for each patch (R1)."""
-    real = asked.real[:images].detach().requires_grad_()
-    scores = critic(real, asked.coarse[:images], asked.mask[:images])[0]
+def penalty(critic: Discriminator, asked: Asked, true: Residual, images: int) -> Tensor:
+    """Squared slope of the scores on the first real residuals, for each patch (R1), and on what
+    the ImageNet network sees of them."""
+    given = [x[:images].detach().requires_grad_() for x in (true.values, *true.views)]
+    scores = critic(given[0], asked.coarse[:images], asked.mask[:images], given[1:])[0]
     total = torch.stack([s.float().sum() / s[0].numel() ** 0.5 for s in scores]).sum()
-    (slope,) = torch.autograd.grad(total, real, create_graph=True)
-    return slope.float().square().sum((1, 2, 3)).mean()
+    slopes = torch.autograd.grad(total, given, create_graph=True)
+    return torch.stack([s.float().square().sum((1, 2, 3)).mean() for s in slopes]).sum()
 
 
 def generator_loss(
-    critic: Discriminator, asked: Asked, drawn: Tensor, weights: Weights, scale: int
+    critic: Discriminator,
+    asked: Asked,
+    true: Residual,
+    drawn: Residual,
+    weights: Weights,
+    scale: int,
 ) -> Tensor:
     """What the drawing network pays."""
     with torch.no_grad():
-        real, wanted = critic(asked.real, asked.coarse, asked.mask)
-    made, features = critic(drawn, asked.coarse, asked.mask)
+        real, wanted = critic(true.values, asked.coarse, asked.mask, true.views)
+    made, features = critic(drawn.values, asked.coarse, asked.mask, drawn.views)
     realism = torch.stack(
         [F.softplus(r.float() - m.float()).mean() for r, m in zip(real, made, strict=True)]
     )
@@ -77,7 +104,7 @@ def generator_loss(
             for w, f in zip(map(_local_means, wanted), map(_local_means, features), strict=True)
         ]
     )
-    off = drawn - asked.real
+    off = drawn.values - asked.real
     share = asked.mask.mean().clamp(min=1e-3)
     tie = F.avg_pool2d(off, scale).square().mean() / share
     return (

@@ -6,12 +6,15 @@ norms, it learned nothing in 300 steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from radsmith.training.projected import Heads, Pretrained
 
 SLOPE = 0.2
 Judged = tuple[list[Tensor], list[Tensor]]
@@ -20,9 +23,11 @@ Judged = tuple[list[Tensor], list[Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorParams:
-    """channels: at half, quarter … resolution; a head stands at each."""
+    """channels: at half, quarter … resolution; a head stands at each.  pretrained: whether it
+    also judges by what an ImageNet network sees of the image."""
 
     channels: tuple[int, ...] = (64, 128, 224)
+    pretrained: bool = False
 
 
 class Discriminator(nn.Module):
@@ -37,13 +42,23 @@ class Discriminator(nn.Module):
         self.enter.extend(nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in pairwise(widths))
         self.same = nn.ModuleList(nn.Conv2d(n, n, 3, padding=1) for n in widths)
         self.heads = nn.ModuleList(nn.Conv2d(n, 1, 3, padding=1) for n in widths)
+        self.pretrained = Pretrained() if params.pretrained else None
+        self.seen = Heads() if params.pretrained else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, a=SLOPE)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def forward(self, residual: Tensor, coarse: Tensor, mask: Tensor) -> Judged:
-        """All (b, 1, H, W); residual in units of its spread."""
+    def views(self, image: Tensor) -> list[Tensor]:
+        """What the ImageNet network sees of images (b, 1, H, W) in [-1, 1]; nothing without it."""
+        if self.pretrained is None or self.seen is None:
+            return []
+        return self.seen.scaled(self.pretrained.views(image))
+
+    def forward(
+        self, residual: Tensor, coarse: Tensor, mask: Tensor, views: Sequence[Tensor] = ()
+    ) -> Judged:
+        """All (b, 1, H, W); residual in units of its spread.  views: as `views` gives them."""
         x = F.pixel_unshuffle(torch.cat([residual, coarse, mask], 1), 2)
         x = x.contiguous(memory_format=torch.channels_last)
         scores, features = [], []
@@ -51,4 +66,7 @@ class Discriminator(nn.Module):
             x = F.leaky_relu(same(F.leaky_relu(enter(x), SLOPE)), SLOPE)
             features.append(x)
             scores.append(head(x))
+        if self.seen is not None:
+            scores.extend(self.seen(list(views)))
+            features.extend(views)
         return scores, features

@@ -22,7 +22,14 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from radsmith.datasets.corpus import balance
 from radsmith.engines.default.stages import FINER
-from radsmith.training.adversarial import Weights, critic_loss, freeze, generator_loss, penalty
+from radsmith.training.adversarial import (
+    Residual,
+    Weights,
+    critic_loss,
+    freeze,
+    generator_loss,
+    penalty,
+)
 from radsmith.training.batches import Batch, make_batch
 from radsmith.training.checkpoints import add_to_log
 from radsmith.training.choosing import Material, figures
@@ -48,8 +55,9 @@ class Recipe:
     """What a run needs to know besides the data. minutes: wall-clock limit of this call.
 
     decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
-    squared_steps: of a finer stage's first phase.  half: bfloat16, None: what a measurement at
-    the start shows to be faster.
+    squared_steps: of a finer stage's first phase.  pretrained_critic: whether the discriminator
+    of its second also looks through an ImageNet network.  half: bfloat16, None: what a measurement
+    at the start shows to be faster.
     """
 
     stage: str
@@ -69,6 +77,7 @@ class Recipe:
     critic_rate: float = 4e-4
     critic_warmup: int = 100
     adversarial_average: float = 0.998
+    pretrained_critic: bool = False
     half: bool | None = None
     weights: Weights = field(default_factory=Weights)
 
@@ -123,7 +132,7 @@ def _optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:
 
 def enter_second_phase(run: Run, recipe: Recipe) -> None:
     """A discriminator, and optimizers for two that play against each other."""
-    critic = Discriminator(DiscriminatorParams()).to(run.device)
+    critic = Discriminator(DiscriminatorParams(pretrained=recipe.pretrained_critic)).to(run.device)
     run.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run.critic_optimizer = Adam(critic.parameters(), lr=recipe.critic_rate, betas=(0.0, 0.99))
     run.optimizer = Adam(run.network.parameters(), lr=recipe.adversarial_rate, betas=(0.5, 0.99))
@@ -197,11 +206,13 @@ def adversarial_step(
     asked = ask(FINER[recipe.stage], batch, rng, run.device, whole=False)
     weights = recipe.weights
     with _half(run):
-        drawn = asked.drawn(run.network)
-        loss, right = critic_loss(critic, asked, drawn.detach())
+        with torch.no_grad():
+            true = Residual.of(asked.real, critic, asked)
+        drawn = Residual.of(asked.drawn(run.network), critic, asked)
+        loss, right = critic_loss(critic, asked, true, drawn.detached())
         told = {"critic": float(loss.detach()), "critic_right": right}
         if run.step % weights.penalty_every == 0:
-            slope = penalty(critic, asked, weights.penalty_images)
+            slope = penalty(critic, asked, true, weights.penalty_images)
             told["slope"] = float(slope.detach())
             loss = loss + 0.5 * weights.penalty * weights.penalty_every * slope
     _descend(loss, critic, critic_optimizer)
@@ -210,7 +221,7 @@ def adversarial_step(
         return told
     freeze(critic, True)
     with _half(run):
-        loss = generator_loss(critic, asked, drawn, weights, FINER[recipe.stage].scale)
+        loss = generator_loss(critic, asked, true, drawn, weights, FINER[recipe.stage].scale)
         if besides is not None:
             loss = loss + besides()
     norm = _descend(loss, run.network, run.optimizer)

@@ -30,7 +30,7 @@ class Asked:
     residual, mask, known residual), `low` (b, 1, h, w), `t` and `level` (b,), `concepts`.
 
     real: (b, 1, H, W) residual.  coarse: (b, 1, H, W) enlarged low image.  mask: 1 = to be made.
-    mean, error: what the network corrects.
+    mean, error: what the network corrects.  spread: of residuals, in the image's units.
     """
 
     fine: Tensor
@@ -43,6 +43,11 @@ class Asked:
     mask: Tensor
     mean: Tensor
     error: Tensor
+    spread: float
+
+    def image(self, residual: Tensor) -> Tensor:
+        """The image that a residual makes: (b, 1, H, W) in [-1, 1], about."""
+        return self.coarse + self.spread * residual
 
     def drawn(self, network: nn.Module) -> Tensor:
         """The residual that the network draws, the true one where it is known: (b, 1, H, W)."""
@@ -92,6 +97,7 @@ def ask(
         mask=mask_,
         mean=mean_,
         error=error_,
+        spread=step.spread,
     )
 
 

@@ -20,7 +20,8 @@ from radsmith.files import write_atomically
 from radsmith.training.checkpoints import save_tensors
 from radsmith.training.discriminator import Discriminator
 
-GRAIN = "grain."
+LATER = ("grain.", "seen.")
+"""Parts that a stage or its discriminator may have got since its state was stored."""
 
 
 @dataclass
@@ -146,10 +147,10 @@ def use_best(network: nn.Module, folder: Path, stage: str) -> None:
 
 
 def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Embedding tables with rows for concepts that are new since, the mean of the old ones, and the
-    grain of a stage that was drawn without."""
+    """Embedding tables with rows for concepts that are new since, the mean of the old ones, and
+    parts that were not there then."""
     own = network.state_dict()
-    tensors |= {k: v for k, v in own.items() if k.startswith(GRAIN) and k not in tensors}
+    tensors |= {k: v for k, v in own.items() if k.startswith(LATER) and k not in tensors}
     for name, module in network.named_modules():
         key = f"{name}.weight"
         if isinstance(module, nn.Embedding) and key in tensors:
