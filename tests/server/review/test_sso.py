@@ -39,9 +39,9 @@ def clinic(tmp_path_factory):
             assert "Traceback" not in running.log.read_text()
 
 
-def sign_on(http, running, who, forge=lambda address: address):
+def sign_on(http, running, who, forge=lambda address: address, to=""):
     """Go to the provider, say who one is there, and come back."""
-    away = http.get(f"{running.url}/review/sso")
+    away = http.get(f"{running.url}/review/sso{to}")
     assert away.status_code == 303
     agreed = http.post(away.headers["location"], data={"sub": who})
     assert agreed.status_code in (302, 303), agreed.text
@@ -64,6 +64,13 @@ def test_who_has_an_account_gets_in(clinic, http):
     assert came.status_code == 200
     me = http.get(f"{running.url}/review/api/me").json()
     assert (me["name"], me["role"]) == ("ann", "reader")
+
+
+def test_one_comes_back_to_where_one_was(clinic, http):
+    running, _ = clinic
+    for to, page in (("", "/review"), ("?to=review", "/review"), ("?to=teach", "/teach")):
+        assert f'url={page}"' in sign_on(http, running, "ann@clinic", to=to)[1].text
+    assert http.get(f"{running.url}/review/sso?to=//elsewhere.example").status_code == 400
 
 
 def test_nobody_else_does(clinic, http):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -90,8 +90,10 @@ def offered(reviews: ReviewsDep) -> bool:
 
 
 @router.get("")
-async def begin(request: Request, reviews: ReviewsDep) -> Response:
-    """Send the browser to the provider."""
+async def begin(
+    request: Request, reviews: ReviewsDep, to: Literal["review", "teach"] = "review"
+) -> Response:
+    """Send the browser to the provider. to: the page that it comes back to."""
     from secrets import token_urlsafe
 
     sign_on = _sign_on(reviews)
@@ -105,7 +107,7 @@ async def begin(request: Request, reviews: ReviewsDep) -> Response:
         )
     finally:
         client.close()
-    kept = ".".join((state, nonce, verifier, str(int(time.time()) + STATE_S)))
+    kept = ".".join((state, nonce, verifier, str(int(time.time()) + STATE_S), to))
     signature = reviews.services.signer.sign("sso", kept)
     response = RedirectResponse(url, status_code=303)
     secure = reviews.services.settings.public_url.startswith("https://")
@@ -126,7 +128,7 @@ async def back(request: Request, reviews: ReviewsDep) -> Response:
     """The browser comes back: who is it, and is there an account of that subject?"""
     sign_on = _sign_on(reviews)
     reviews.logins_of_address.take(address_of(request))
-    state, nonce, verifier = _kept(request, reviews)
+    state, nonce, verifier, to = _kept(request, reviews)
     if request.query_params.get("state") != state:
         raise Problem(403, "this sign-on was not begun in this browser", code="bad_state")
     subject = await run_in_threadpool(
@@ -139,8 +141,8 @@ async def back(request: Request, reviews: ReviewsDep) -> Response:
         await run_in_threadpool(note, "nobody", address, "review sign-on refused", subject)
         raise Problem(403, f"no account is of {subject}: ask your organiser", code="no_account")
     await run_in_threadpool(note, subject, address, "review sign-on", "")
-    # a page of our own goes on to /review: a strict cookie is not sent on a way from another site
-    page = '<!doctype html><meta http-equiv="refresh" content="0;url=/review"><title>…</title>'
+    # a page of our own goes on: a strict cookie is not sent on a way from another site
+    page = f'<!doctype html><meta http-equiv="refresh" content="0;url=/{to}"><title>…</title>'
     response = with_session(reviews, token, HTMLResponse(page))
     response.delete_cookie(STATE_COOKIE, path="/review/sso")
     return response
@@ -158,15 +160,15 @@ def _back(request: Request, reviews: ReviewsDep) -> str:
     return f"{base}/review/sso/back"
 
 
-def _kept(request: Request, reviews: ReviewsDep) -> tuple[str, str, str]:
-    """State, nonce and verifier of a sign-on that was begun in this browser not long ago."""
+def _kept(request: Request, reviews: ReviewsDep) -> tuple[str, str, str, str]:
+    """State, nonce, verifier and page to go to of a sign-on begun in this browser not long ago."""
     kept, _, signature = request.cookies.get(STATE_COOKIE, "").rpartition(".")
     parts = kept.split(".")
-    if len(parts) != 4 or not reviews.services.signer.holds(signature, "sso", kept):
+    if len(parts) != 5 or not reviews.services.signer.holds(signature, "sso", kept):
         raise Problem(403, "this sign-on was not begun in this browser", code="bad_state")
     if int(parts[3]) < time.time():
         raise Problem(403, "this sign-on took too long: begin again", code="expired")
-    return parts[0], parts[1], parts[2]
+    return parts[0], parts[1], parts[2], parts[4]
 
 
 def _subject(sign_on: SignOn, url: str, back_to: str, nonce: str, verifier: str) -> str:

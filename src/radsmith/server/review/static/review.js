@@ -1,6 +1,7 @@
 // The page put together: who I am, which study, and then either reading, settling or watching.
 
 import { $, make } from "/static/dom.js";
+import { offer, signIn } from "/static/sign_in.js";
 import { get, post } from "./api.js";
 import { Reading } from "./reading.js";
 
@@ -34,9 +35,8 @@ async function start() {
       setTimeout(start, 3000);
       return;
     }
-    $("sso").hidden = !(await fetch("/review/sso/offered").then((r) => r.ok && r.json(), () => false));
     only("sign-in");
-    $("name").focus();
+    offer();
     return;
   }
   $("who").textContent = me.local ? "on this machine" : `${me.name} · ${me.role}`;
@@ -97,17 +97,7 @@ function show(found) {
       ["real called real", share(found.realism.real_called_real)], ["made called made", share(found.realism.synthetic_called_synthetic)]]));
 }
 
-$("login").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  $("login-problem").textContent = "";
-  try {
-    await post("/login", { name: $("name").value, password: $("password").value });
-    $("password").value = "";
-    await start();
-  } catch (error) {
-    $("login-problem").textContent = error.message;
-  }
-});
+signIn(start);
 $("leave").addEventListener("click", async () => {
   await post("/logout", {}).catch(() => null);
   location.reload();

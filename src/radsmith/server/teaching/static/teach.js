@@ -1,7 +1,9 @@
 // The page put together: who I am, which set, and then learning, looking, drawing or the class.
 
 import { $, make } from "/static/dom.js";
-import { Refused, get, picture, post, send } from "./api.js";
+import { post as send } from "/static/requests.js";
+import { offer, signIn } from "/static/sign_in.js";
+import { get, picture, post } from "./api.js";
 import { another } from "./another.js";
 import { showClass } from "./class.js";
 import { Look } from "./look.js";
@@ -38,9 +40,8 @@ async function start() {
     me = await get("/me");
   } catch (error) {
     if (error.status !== 401) { say("No connection", `${error.message}.`, [["Try again", start, true]]); return; }
-    $("sso").hidden = !(await fetch("/review/sso/offered").then((r) => r.ok && r.json(), () => false));
     only("sign-in");
-    $("name").focus();
+    offer();
     return;
   }
   $("who").textContent = me.local ? "on this machine" : `${me.name} · ${me.role}`;
@@ -229,17 +230,7 @@ $("leave").addEventListener("click", async () => {
   location.hash = "";
   start();
 });
-$("login").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  $("login-problem").textContent = "";
-  try {
-    await send("/review/api/login", { name: $("name").value, password: $("password").value });
-    $("password").value = "";
-    start();
-  } catch (error) {
-    $("login-problem").textContent = error instanceof Refused ? error.message : "that did not work";
-  }
-});
+signIn(start);
 document.addEventListener("keydown", (event) => {
   const typing = ["INPUT", "TEXTAREA"].includes(event.target.tagName) && event.target.type !== "range";
   if ($("work").hidden || typing) return;
