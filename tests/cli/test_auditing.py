@@ -6,6 +6,8 @@ from click.testing import CliRunner
 from radsmith.cli import cli
 from radsmith.errors import InvalidInput, NotFound
 
+pytestmark = pytest.mark.slow
+
 
 def said(*arguments):
     return CliRunner().invoke(cli, [str(a) for a in arguments])

@@ -22,6 +22,9 @@ from radsmith.images.image import Image
 from radsmith.images.pictures import read_record
 from tests.common import run_command
 
+pytestmark = pytest.mark.slow
+
+
 FAST = ("--steps", "1")
 
 

@@ -31,6 +31,9 @@ from radsmith.evaluation.features import pixel_space
 from radsmith.images.resize import enlarge
 from tests.evaluation.test_evaluate import FakeEngine
 
+pytestmark = pytest.mark.slow
+
+
 PIXELS = AuditSpace(name="pixels", space=pixel_space, digest="pixels-1")
 
 
@@ -262,7 +265,6 @@ def test_an_audit_of_strangers_finds_no_copies_and_what_was_planted(clean):
     assert report["controls"]["transformed"]["n"] == 2 * len(TRANSFORMS)
 
 
-@pytest.mark.slow
 def test_an_audit_of_a_set_with_copies_names_them(tmp_path, parts):
     stolen = [scene(n) for n in range(2000, 2020)] + [
         TRANSFORMS["mirrored"](scene(n), np.random.default_rng(n)) for n in range(10)
@@ -300,7 +302,6 @@ def test_no_string_of_the_audit_says_the_forbidden_word():
         assert "anonym" not in path.read_text(encoding="utf-8").lower(), path
 
 
-@pytest.mark.slow
 def test_a_network_that_made_or_filtered_the_images_never_scores_them(tmp_path, parts):
     kept, refused = independent(parts.spaces, {"halves-1": "it filtered the images"})
     assert [s.name for s in kept] == ["pixels"]

@@ -17,6 +17,8 @@ from radsmith.teaching.items import mark
 from radsmith.teaching.sets import open_set, set_folder
 from tests.review.conftest import ACCEPT, say
 
+pytestmark = pytest.mark.slow
+
 
 def teach(*args):
     done = CliRunner().invoke(cli, ["teach", *map(str, args)], catch_exceptions=False)

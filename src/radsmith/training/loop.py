@@ -48,6 +48,9 @@ from radsmith.training.state import (
 )
 
 STAGES = ("base", *FINER)
+ALIKE = 0.02
+"""Kernel distance of texture at which a finer stage is told from real images no longer: below it
+the checkpoint that trained longest is the best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,6 +314,8 @@ def _checkpoint(
     entry["skipped"] = sum(not math.isfinite(t["loss"]) for t in recent if "loss" in t)
     figure, told = figures(run, recipe.stage, material)
     entry |= told
+    if figure is not None and recipe.stage != "base":
+        figure = max(figure, ALIKE)
     keep_best(run, folder, recipe.stage, figure)
     save_state(run, folder, recipe.stage, {"recipe": asdict(recipe), "table": material.table})
     add_to_log(folder / f"{recipe.stage}.log.jsonl", entry)

@@ -130,8 +130,11 @@ def begin_from(run: Run, initial: Trained) -> None:
 
 
 def keep_best(run: Run, folder: Path, stage: str, figure: float | None) -> None:
-    """Keep the average where no earlier checkpoint had a lower figure; without one, always."""
-    if run.best is not None and figure is not None and figure >= run.best:
+    """Keep the average where no earlier checkpoint had a lower figure; without one, always.
+
+    Of equal ones the last.
+    """
+    if run.best is not None and figure is not None and figure > run.best:
         return
     run.best = figure
     save_tensors(run.average.state_dict(), folder / f"{stage}-best.safetensors")

@@ -1,0 +1,55 @@
+"""A stage in training on disk: which checkpoint is the best, and what a state may lack."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from radsmith.training.discriminator import Discriminator, DiscriminatorParams
+from radsmith.training.network import Upsampler, UpsamplerParams
+from radsmith.training.state import Run, keep_best, resume, save_state
+
+SMALL = UpsamplerParams(concepts=3, channels=8, depth=1, scale=2)
+
+
+def run_of(value, *, pretrained=False):
+    network, average = Upsampler(SMALL), Upsampler(SMALL)
+    torch.nn.init.constant_(average.leave.bias, value)
+    critic = Discriminator(DiscriminatorParams(channels=(8,), pretrained=pretrained))
+    return Run(
+        network=network,
+        average=average,
+        optimizer=torch.optim.Adam(network.parameters()),
+        device=torch.device("cpu"),
+        critic=critic,
+        critic_optimizer=torch.optim.Adam(critic.parameters()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "kept"), [(0.5, 1.0), (0.1, 2.0), (0.2, 2.0)], ids=["worse", "better", "equal"]
+)
+def test_the_best_checkpoint_is_kept_and_of_equal_ones_the_last(tmp_path, second, kept):
+    best = None
+    for value, figure in ((1.0, 0.2), (2.0, second)):
+        run = run_of(value)
+        run.best, run.step = best, int(value)
+        keep_best(run, tmp_path, "octave", figure)
+        best = run.best
+    stored = load_file(tmp_path / "octave-best.safetensors")
+    assert stored["leave.bias"].unique().tolist() == [kept]
+    assert json.loads((tmp_path / "octave-best.json").read_text())["step"] == int(kept)
+
+
+def test_a_discriminator_may_begin_to_look_through_another_network(tmp_path):
+    before = run_of(1.0)
+    before.step = 7
+    save_state(before, tmp_path, "octave", {})
+    after = run_of(2.0, pretrained=True)
+    heads = {k: v.clone() for k, v in after.critic.state_dict().items() if k.startswith("seen.")}
+    resume(after, tmp_path, "octave")
+    assert after.step == 7 and torch.equal(after.average.leave.bias, before.average.leave.bias)
+    own = after.critic.state_dict()
+    assert torch.equal(own["enter.0.weight"], before.critic.enter[0].weight)
+    assert heads and all(torch.equal(own[name], value) for name, value in heads.items())
