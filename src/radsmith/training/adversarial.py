@@ -61,9 +61,9 @@ def critic_loss(
     """The discriminator's loss, and the share of patches in which it is right (0.5: by chance)."""
     real = critic(true.values, asked.coarse, asked.mask, true.views)[0]
     made = critic(drawn.values, asked.coarse, asked.mask, drawn.views)[0]
-    loss = torch.stack(
-        [F.softplus(m.float() - r.float()).mean() for r, m in zip(real, made, strict=True)]
-    ).mean()
+    loss = _by_judge(
+        [F.softplus(m.float() - r.float()).mean() for r, m in zip(real, made, strict=True)], true
+    )
     right = torch.stack([_right(r, m) for r, m in zip(real, made, strict=True)]).mean()
     return loss, float(right)
 
@@ -95,24 +95,33 @@ def generator_loss(
     with torch.no_grad():
         real, wanted = critic(true.values, asked.coarse, asked.mask, true.views)
     made, features = critic(drawn.values, asked.coarse, asked.mask, drawn.views)
-    realism = torch.stack(
-        [F.softplus(r.float() - m.float()).mean() for r, m in zip(real, made, strict=True)]
+    realism = _by_judge(
+        [F.softplus(r.float() - m.float()).mean() for r, m in zip(real, made, strict=True)], true
     )
-    matched = torch.stack(
+    matched = _by_judge(
         [
             (w - f).abs().mean() / (w.std() + 1e-3)
             for w, f in zip(map(_local_means, wanted), map(_local_means, features), strict=True)
-        ]
+        ],
+        true,
     )
     off = drawn.values - asked.real
     share = asked.mask.mean().clamp(min=1e-3)
     tie = F.avg_pool2d(off, scale).square().mean() / share
     return (
-        weights.realism * realism.mean()
-        + weights.features * matched.mean()
+        weights.realism * realism
+        + weights.features * matched
         + weights.absolute * off.abs().mean() / share
         + weights.tie * tie
     )
+
+
+def _by_judge(values: list[Tensor], true: Residual) -> Tensor:
+    """The mean over the discriminator's own depths, and that over those of the ImageNet network:
+    neither makes the other lighter."""
+    own = len(values) - len(true.views)
+    parts = [torch.stack(part).mean() for part in (values[:own], values[own:]) if part]
+    return torch.stack(parts).sum()
 
 
 def _local_means(features: Tensor) -> Tensor:
