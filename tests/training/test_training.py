@@ -87,6 +87,25 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     assert image.shape == (256, 192)
     assert 15 <= engine.facts.images["body_part:knee"] <= 24
     assert (tmp_path / "state/run/samples-2.png").is_file()
+    goes_on_with_drawn_images(tmp_path, text)
+
+
+def goes_on_with_drawn_images(tmp_path, text):
+    """The finer stages learn on what the stages before draw."""
+    config = tmp_path / "config.toml"
+    second = f"{text}4\nsquared_steps = 0\ncritic_warmup = 3\ndrawn = 6\n"
+    config.write_text(f'stages = ["octave", "detail"]\n{second}')
+    with pytest.raises(InvalidInput, match="pretrained_critic"):
+        run(config)
+    config.write_text(f'stages = ["octave", "detail"]\n{second}pretrained_critic = true\n')
+    run(config)
+    for stage, side in (("octave", 32), ("detail", 64)):
+        kept = load_file(tmp_path / f"state/drawn-for-{stage}.safetensors")
+        assert kept["low"].shape == (6, side, side) and len(set(kept["index"])) == 6
+        bars = kept["low"][:, :, : side // 16]  # 40x30 pixels leave an eighth of the square
+        assert np.allclose(bars, -1, atol=0.3) and kept["low"].std() > 0.1
+        last = json.loads((tmp_path / f"state/run/{stage}.log.jsonl").read_text().splitlines()[-1])
+        assert last["step"] == 4 and last["critic_drawn"] > 0 and last["loss"] > 0
 
 
 def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):

@@ -26,7 +26,7 @@ PATCHES = 8
 @dataclass(frozen=True, kw_only=True)
 class Weights:
     """Of the parts of the generator's loss, and of R1, which every `penalty_every`-th step takes on
-    `penalty_images` of its images."""
+    `penalty_images` of its images; the last two for coarse images that a model drew."""
 
     realism: float = 1.0
     features: float = 1.0
@@ -35,6 +35,8 @@ class Weights:
     penalty: float = 0.02
     penalty_every: int = 8
     penalty_images: int = 8
+    drawn_realism: float = 1.0
+    drawn_tie: float = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,21 @@ def generator_loss(
         + weights.absolute * off.abs().mean() / share
         + weights.tie * tie
     )
+
+
+def seen_loss(critic: Discriminator, higher: Residual, lower: Residual) -> Tensor:
+    """What is paid where the ImageNet network's heads do not score `higher` above `lower`; the two
+    need not belong to each other."""
+    assert critic.seen is not None
+    up, down = critic.seen(higher.views), critic.seen(lower.views)
+    pairs = zip(up, down, strict=True)
+    return torch.stack([F.softplus(d.float() - u.float()).mean() for u, d in pairs]).mean()
+
+
+def untied(asked: Asked, drawn: Residual, scale: int) -> Tensor:
+    """How far the drawn image, shrunk, is from the coarse one it was drawn for."""
+    off = F.avg_pool2d(drawn.values * asked.mask, scale).square().mean()
+    return off / asked.mask.mean().clamp(min=1e-3)
 
 
 def _by_judge(values: list[Tensor], true: Residual) -> Tensor:

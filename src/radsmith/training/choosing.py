@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from radsmith.datasets.corpus import Corpus
 from radsmith.engines.default.prior import Prior
@@ -115,7 +116,9 @@ def _base_figures(
 ) -> tuple[float | None, dict[str, Any]]:
     held_out = held_out_loss(run, material)
     rng, side = np.random.default_rng(0), material.prior.side
-    drawn = np.concatenate([_sampled(run, part, material, rng) for part in _parts(batch)])
+    drawn = np.concatenate(
+        [sampled(run.average, run.device, part, material, rng) for part in _parts(batch)]
+    )
     distances = {
         at: _distance(_at_full(shrink(drawn, side // at)), batch, at, material)
         for at in (16, 32)
@@ -155,7 +158,13 @@ def _finer_figures(
     return kid, told
 
 
-def _sampled(run: Run, batch: Batch, material: Material, rng: np.random.Generator) -> Array:
+def sampled(
+    network: nn.Module,
+    device: torch.device,
+    batch: Batch,
+    material: Material,
+    rng: np.random.Generator,
+) -> Array:
     """As the engine draws: from the mixture, noised, denoised in a few steps. (b, side, side)."""
     prior, component = material.prior, material.component[batch.index]
     side, count = prior.side, len(batch.fine)
@@ -171,8 +180,8 @@ def _sampled(run: Run, batch: Batch, material: Material, rng: np.random.Generato
     def denoise(x: Array, t: float) -> Array:
         at = np.full(count, t, np.float32)
         image, mean, error = base_inputs(fitted, x, at, known, mask)
-        given = tensors(run.device, image, at, np.zeros((count, 4), np.float32), batch.concepts)
-        return mean + error[:, None, None] * run.average(*given)[:, 0].float().cpu().numpy()
+        given = tensors(device, image, at, np.zeros((count, 4), np.float32), batch.concepts)
+        return mean + error[:, None, None] * network(*given)[:, 0].float().cpu().numpy()
 
     velocity = keeping(velocity_of(denoise), known, noise, mask)
     begun = np.asarray((1 - START) * draw + START * noise, np.float32)

@@ -29,14 +29,17 @@ from radsmith.training.adversarial import (
     freeze,
     generator_loss,
     penalty,
+    seen_loss,
+    untied,
 )
 from radsmith.training.batches import Batch, make_batch
 from radsmith.training.checkpoints import add_to_log
 from radsmith.training.choosing import Material, figures
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
+from radsmith.training.drawn import Drawn
 from radsmith.training.flow import base_loss
 from radsmith.training.network import BaseDenoiser, BaseParams, Upsampler, UpsamplerParams
-from radsmith.training.refining import ask, squared_loss
+from radsmith.training.refining import Asked, ask, squared_loss
 from radsmith.training.state import (
     Run,
     Trained,
@@ -59,8 +62,9 @@ class Recipe:
 
     decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
     squared_steps: of a finer stage's first phase.  pretrained_critic: whether the discriminator
-    of its second also looks through an ImageNet network.  half: bfloat16, None: what a measurement
-    at the start shows to be faster.
+    of its second also looks through an ImageNet network.  drawn: coarse images that the stages
+    before draw, to learn on beside real ones; needs `pretrained_critic`.  half: bfloat16, None:
+    what a measurement at the start shows to be faster.
     """
 
     stage: str
@@ -81,6 +85,7 @@ class Recipe:
     critic_warmup: int = 100
     adversarial_average: float = 0.998
     pretrained_critic: bool = False
+    drawn: int = 0
     half: bool | None = None
     weights: Weights = field(default_factory=Weights)
 
@@ -148,8 +153,12 @@ def train(
     sizes: dict[str, Any],
     initial: Trained | None = None,
     after_checkpoint: Callable[[Run], None] = lambda run: None,
+    drawn: Drawn | None = None,
 ) -> Run:
-    """Train until a limit of the recipe is reached; writes state, average and log in `folder`."""
+    """Train until a limit of the recipe is reached; writes state, average and log in `folder`.
+
+    drawn: what the stages before draw, to learn on too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     run = start(recipe, folder, len(material.table) + 1, sizes, initial)
     weight = balance(material.corpus, recipe.temperature)
@@ -164,7 +173,9 @@ def train(
         index = rng.choice(len(material.corpus), recipe.batch_size, p=weight)
         batch = make_batch(material.corpus, index, material.table, rng, augment=True)
         if run.critic is not None:
-            recent.append(adversarial_step(run, recipe, batch, rng))
+            few = recipe.batch_size // 2
+            pair = drawn.asked(recipe.stage, material, few, rng, run.device) if drawn else None
+            recent.append(adversarial_step(run, recipe, batch, rng, pair=pair))
         else:
             recent.append({"loss": step(run, recipe, _loss(run, recipe, material, batch, rng))})
         run.samples += recipe.batch_size
@@ -199,10 +210,12 @@ def adversarial_step(
     batch: Batch,
     rng: np.random.Generator,
     besides: Callable[[], Tensor] | None = None,
+    pair: tuple[Asked, Asked] | None = None,
 ) -> dict[str, float]:
     """One update of the discriminator and, once that is warm, one of the drawing network.
 
-    besides: more that the drawing network pays.
+    besides: more that the drawing network pays.  pair: coarse images that a model drew, and real
+    ones of their labels.
     """
     critic, critic_optimizer = run.critic, run.critic_optimizer
     assert critic is not None and critic_optimizer is not None
@@ -214,6 +227,13 @@ def adversarial_step(
         drawn = Residual.of(asked.drawn(run.network), critic, asked)
         loss, right = critic_loss(critic, asked, true, drawn.detached())
         told = {"critic": float(loss.detach()), "critic_right": right}
+        if pair:
+            with torch.no_grad():
+                like = Residual.of(pair[1].real, critic, pair[1])
+            made = Residual.of(pair[0].drawn(run.network), critic, pair[0])
+            apart = seen_loss(critic, like, made.detached())
+            told["critic_drawn"] = float(apart.detach())
+            loss = loss + apart
         if run.step % weights.penalty_every == 0:
             slope = penalty(critic, asked, true, weights.penalty_images)
             told["slope"] = float(slope.detach())
@@ -225,6 +245,10 @@ def adversarial_step(
     freeze(critic, True)
     with _half(run):
         loss = generator_loss(critic, asked, true, drawn, weights, FINER[recipe.stage].scale)
+        if pair:
+            off = untied(pair[0], made, FINER[recipe.stage].scale)
+            loss = loss + weights.drawn_realism * seen_loss(critic, made, like)
+            loss = loss + weights.drawn_tie * off
         if besides is not None:
             loss = loss + besides()
     norm = _descend(loss, run.network, run.optimizer)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from radsmith.engines.default.stages import FinerStep, finer_mean
@@ -78,13 +79,43 @@ def ask(
     if not whole:
         varied = rng.random(count) < VARIED
         t = np.where(varied, rng.uniform(0.2, 1, count), 1).astype(np.float32)
+    return _asked(step, (low, coarse, real, mask), batch.concepts, (t, level), rng, device)
+
+
+def ask_drawn(
+    step: FinerStep, low: Array, batch: Batch, rng: np.random.Generator, device: torch.device
+) -> Asked:
+    """The same of coarse images (b, s, s) that a model drew for the boxes and concepts of `batch`,
+    as when drawing. Nobody knows their residual: `real` is right in the letterbox's bars alone."""
+    count, high = len(low), step.low_side * step.scale
+    mask = content_mask(batch.box, high)
+    low = low + np.float32(step.noise) * rng.standard_normal(low.shape, np.float32)
+    coarse = enlarge(low, step.scale)
+    bars = np.where(mask > 0, 0, (-1 - coarse) / np.float32(step.spread)).astype(np.float32)
+    arrays = [low, coarse, bars, mask]
+    if step.low_side > CROP:
+        arrays = _crops(step, batch, tuple(arrays), rng)
+    t, level = np.ones(count, np.float32), np.full(count, step.noise, np.float32)
+    return _asked(step, tuple(arrays), batch.concepts, (t, level), rng, device)
+
+
+def _asked(
+    step: FinerStep,
+    arrays: tuple[Array, ...],
+    concepts: NDArray[np.int64],
+    times: tuple[Array, Array],
+    rng: np.random.Generator,
+    device: torch.device,
+) -> Asked:
+    """arrays: low, coarse, real and mask.  times: t, and the noise on the low image."""
+    (low, coarse, real, mask), (t, level) = arrays, times
     at = t[:, None, None]
     x_t = (1 - at) * real + at * rng.standard_normal(real.shape, np.float32)
     mean, error = finer_mean(x_t, at)
     given = np.stack([x_t, mask, real * (1 - mask)], 1)
-    error = np.broadcast_to(error, (count, 1, 1)).astype(np.float32)
+    error = np.broadcast_to(error, (len(t), 1, 1)).astype(np.float32)
     one = tensors(device, *(a[:, None] for a in (low, real, coarse, mask, mean, error)))
-    fine_, t_, level_, ids = tensors(device, given, t, level[:, None], batch.concepts)
+    fine_, t_, level_, ids = tensors(device, given, t, level[:, None], concepts)
     low_, real_, coarse_, mask_, mean_, error_ = one
     return Asked(
         fine=fine_,

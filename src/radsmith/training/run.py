@@ -41,11 +41,12 @@ from radsmith.tables import read_table, text_of
 from radsmith.training.checkpoints import last_entry
 from radsmith.training.choosing import Material
 from radsmith.training.cross_fit import cross_fit
+from radsmith.training.drawn import Drawn, drawn_before
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
-from radsmith.training.loop import STAGES, Recipe, start, train
-from radsmith.training.state import Run, Trained, use_best
+from radsmith.training.loop import STAGES, Recipe, build, start, train
+from radsmith.training.state import Run, Trained, saved_step, use_best
 
 FEWEST_IMAGES = 5
 BASE_SIDE = 32
@@ -98,9 +99,27 @@ def run(config_path: Path) -> Path:
     for stage in stages:
         size = sizes.get(stage, {})
         begin = beginning(initial, model, stage) if initial else None
-        train(recipe_of(config, stage), material, state / "run", size, begin, publish)
+        recipe = recipe_of(config, stage)
+        drawn = _drawn(recipe, material, state, sizes)
+        train(recipe, material, state / "run", size, begin, publish, drawn)
     publish()
     return state / "model"
+
+
+def _drawn(recipe: Recipe, material: Material, state: Path, sizes: dict[str, Any]) -> Drawn | None:
+    """What the best of the stages before draw, as they were when it was first asked for."""
+    if recipe.stage == "base" or not recipe.drawn:
+        return None
+    if not recipe.pretrained_critic:
+        raise InvalidInput("[recipe] drawn needs pretrained_critic = true")
+    before = {}
+    for stage in STAGES[: STAGES.index(recipe.stage)]:
+        if saved_step(state / "run", stage) is None:
+            raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
+        before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
+        use_best(before[stage], state / "run", stage)
+    path = state / f"drawn-for-{recipe.stage}.safetensors"
+    return drawn_before(recipe.stage, before, material, recipe.drawn, path)
 
 
 def recipe_of(config: dict[str, Any], stage: str) -> Recipe:
