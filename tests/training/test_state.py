@@ -53,3 +53,7 @@ def test_a_discriminator_may_begin_to_look_through_another_network(tmp_path):
     own = after.critic.state_dict()
     assert torch.equal(own["enter.0.weight"], before.critic.enter[0].weight)
     assert heads and all(torch.equal(own[name], value) for name, value in heads.items())
+    back = run_of(3.0)  # without it, as an export asks for it
+    save_state(after, tmp_path, "octave", {})
+    resume(back, tmp_path, "octave")
+    assert torch.equal(back.average.leave.bias, before.average.leave.bias)

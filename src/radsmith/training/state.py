@@ -151,8 +151,9 @@ def use_best(network: nn.Module, folder: Path, stage: str) -> None:
 
 def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """Embedding tables with rows for concepts that are new since, the mean of the old ones, and
-    parts that were not there then."""
+    parts that were not there then; without parts that are gone."""
     own = network.state_dict()
+    tensors = {k: v for k, v in tensors.items() if k in own or not k.startswith(LATER)}
     tensors |= {k: v for k, v in own.items() if k.startswith(LATER) and k not in tensors}
     for name, module in network.named_modules():
         key = f"{name}.weight"
