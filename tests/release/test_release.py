@@ -2,14 +2,14 @@
 
 import csv
 import io
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
 from dataclasses import replace
-from hashlib import sha256
-from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -18,14 +18,20 @@ from PIL import Image as Picture
 
 from radsmith import cli
 from radsmith.cli import release_demo
-from radsmith.errors import InvalidInput, NotFound, Unavailable
+from radsmith.errors import InvalidInput, NotFound
 from radsmith.images.pictures import read_image, read_record
 from radsmith.release.facts import LICENCES
 from radsmith.release.gates import hash_of
 from radsmith.release.integrity import Trust
 from radsmith.release.verify import VerifyRequest, verify
+from radsmith.review.accepted import accepted
+from radsmith.review.design import Design
+from radsmith.review.desk import Desk
+from radsmith.review.gathering import gather
+from radsmith.review.study import NewStudy, create_study
 from tests.release.making import (
     CHEST,
+    MADE,
     audit_in,
     bundled,
     pixels,
@@ -34,6 +40,7 @@ from tests.release.making import (
     write_dicom,
     write_png,
 )
+from tests.review.conftest import ACCEPT, REJECT
 
 CT = "abdomen CT, axial slice, soft-tissue window"
 LOADED = """
@@ -310,47 +317,34 @@ def test_a_log_out_of_order_shuts_the_gate(images, tmp_path, key):
         bundled(images, tmp_path / "c", key, accepted=accepted)
 
 
-def test_a_study_needs_the_review_room_or_its_verdicts(images, tmp_path, key, monkeypatch):
+def test_what_is_no_study_is_refused_in_words(images, tmp_path, key):
     (tmp_path / "review-log.jsonl").write_text("{}\n")
     write_png(tmp_path, "one", record())
-    monkeypatch.setitem(sys.modules, "radsmith.review.accepted", None)  # as where it is missing
-    with pytest.raises(Unavailable, match="--accepted"):
+    with pytest.raises((InvalidInput, NotFound), match=re.escape(str(tmp_path))):
         bundled(tmp_path, tmp_path / "b", key, without_review=False)
 
 
-def test_a_study_releases_what_it_accepted_wherever_that_lies(images, tmp_path, key, monkeypatch):
-    """By the review room's own function, here one that answers as it does."""
-    log = {"event": "opened", "previous": "0" * 64}
-    log["hash"] = hash_of(log)
-    (tmp_path / "study").mkdir()
-    (tmp_path / "study/review-log.jsonl").write_text(json.dumps(log) + "\n")
-    files = sorted(images.glob("*.png"))[:2]
-
-    def accepted(study, rule):
-        return SimpleNamespace(
-            rule=rule,
-            study=study.name,
-            log_head=log["hash"],
-            images=[
-                SimpleNamespace(
-                    path=f, sha256=sha256(f.read_bytes()).hexdigest(), verdict="accept", reads=3
-                )
-                for f in files
-            ],
-            rejected=2,
-            undecided=2,
-            simulated=("robot-2",),
-        )
-
-    room = SimpleNamespace(accepted=accepted)
-    monkeypatch.setitem(sys.modules, "radsmith.review", SimpleNamespace(accepted=room))
-    monkeypatch.setitem(sys.modules, "radsmith.review.accepted", room)
-    asked = {"without_review": False, "rule": "all"}
-    done = bundled(tmp_path / "study", tmp_path / "b", key, **asked)
+def test_a_study_releases_what_it_accepted_wherever_that_lies(images, tmp_path, key):
+    asked = NewStudy(
+        name="trial",
+        readers=("ann", "bob", "Simulated reader 2"),
+        simulated=("Simulated reader 2",),
+        images=gather(images, ""),
+        design=Design(controls=0, repeats=0, reads=3, phases=1),
+    )
+    study = create_study(tmp_path / "study", asked, MADE, lambda *_: None)
+    desk, number = Desk(study, clock=lambda: MADE), itertools.count()
+    wanted = {case.id for case in study.cases if study.path_of(case).stem in ("image-0", "image-1")}
+    for reader in asked.readers:
+        for read in iter(lambda who=reader: next(iter(desk.coming(who, 1)), None), None):
+            answer = ACCEPT if read.case in wanted else REJECT
+            desk.answer(reader, read.id, answer, request=f"request-{next(number):06}", seconds=5)
+    done = bundled(study.folder, tmp_path / "b", key, without_review=False, rule="all")
     assert sorted(i.record.seed for i in done.facts.items) == [0, 1]
     assert {i.reads for i in done.facts.items} == {3}
-    assert done.said["review"] == {"study": "study", "rule": "all", "log_head": log["hash"]}
-    assert "robot-2" in done.said["remarks"][0]
+    head = accepted(study.folder, "all").log_head
+    assert done.said["review"] == {"study": "trial", "rule": "all", "log_head": head}
+    assert "Simulated reader 2" in done.said["remarks"][0]
 
 
 def test_the_audit_must_be_of_these_images_and_not_older(images, tmp_path, key):

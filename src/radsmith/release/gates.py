@@ -6,7 +6,6 @@ Both are read from files, so that a bundle can be made where the review or the a
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -15,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from radsmith.errors import InvalidInput, NotFound, Unavailable
+from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes
 from radsmith.release.layout import REVIEW_LOG
+from radsmith.review.accepted import accepted
 
 AUDIT = "audit.json"
 _START = "0" * 64
@@ -174,27 +174,20 @@ def _from_file(path: Path) -> Review:
 
 
 def _from_study(source: Path, rule: str) -> Review:
-    try:
-        room = importlib.import_module("radsmith.review.accepted")
-    except ImportError as error:
-        raise Unavailable(
-            "this radsmith cannot read a study; give its verdicts with --accepted FILE.json"
-        ) from error
-    told = room.accepted(source, rule)
-    images = {
-        str(i.sha256): {"file": Path(i.path).name, "verdict": i.verdict, "reads": i.reads}
-        for i in told.images
-    }
-    folders = [Path(i.path).resolve().parent for i in told.images]
+    told = accepted(source, rule)
+    folders = [image.path.resolve().parent for image in told.images]
     review = Review(
-        rule=str(told.rule),
-        study=str(told.study),
-        log_head=str(told.log_head),
-        accepted=images,
-        rejected=int(getattr(told, "rejected", 0)),
-        undecided=int(getattr(told, "undecided", 0)),
+        rule=told.rule,
+        study=told.study,
+        log_head=told.log_head,
+        accepted={
+            image.sha256: {"file": image.path.name, "verdict": image.verdict, "reads": image.reads}
+            for image in told.images
+        },
+        rejected=told.rejected,
+        undecided=told.undecided,
         log=read_bytes(source / REVIEW_LOG),
-        simulated=tuple(getattr(told, "simulated", ())),
+        simulated=told.simulated,
         folder=Path(os.path.commonpath(folders)) if folders else None,
     )
     _check_log(review, source / REVIEW_LOG)
