@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image as Picture
 
+from radsmith.cli import cli
 from radsmith.engines.engine import Completion
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.audit import membership, risks
@@ -508,3 +510,17 @@ def test_the_search_hands_the_right_image_to_the_second_look(tmp_path):
     assert look.scores["aligned"] == pytest.approx(np.ones(5), abs=1e-3)
     again = search.look(scenes(range(5)))
     assert np.array_equal(again.scores["aligned"], look.scores["aligned"])
+
+
+def test_a_data_set_whose_test_split_is_empty_can_have_been_trained_on(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for n in range(3):
+        levels = np.round(scene(n) * 255).astype(np.uint8)
+        Picture.fromarray(levels).save(tmp_path / f"pictures/{n}.png")
+    places = [str(tmp_path / "pictures"), "-o", str(tmp_path / "set")]
+    labels = "--modality x-ray --body-part chest --text keep --test-share 0".split()
+    said = CliRunner().invoke(cli, ["import", *places, *labels])
+    assert said.exit_code == 0, said.output
+    assert len(read_set(tmp_path / "set", "train", tmp_path / "cache")) == 3
+    with pytest.raises(InvalidInput, match="lists no image"):  # never the other split
+        read_set(tmp_path / "set", "held-out", tmp_path / "cache")

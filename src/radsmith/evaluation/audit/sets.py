@@ -129,12 +129,12 @@ def kind_of(concepts: Sequence[str]) -> str:
 
 
 def _of_data_set(where: Path, role: Role, manifests: Sequence[str], cache: Path) -> ImageSet:
-    rows = {name: read_manifest(where / f"{name}.csv") for name in manifests}
-    split = "test" if role == "held-out" and "test" in rows else manifests[0]
-    marked = [row for row in rows[split] if is_synthetic(row)]
+    split = "test" if role == "held-out" and "test" in manifests else manifests[0]
+    rows = read_manifest(where / f"{split}.csv")  # the other split may be empty
+    marked = [row for row in rows if is_synthetic(row)]
     real_only = role != "synthetic"
     corpus = load_corpus([where], cache, concepts_of, split, real_only=real_only)
-    kept = [row for row in rows[split] if not (real_only and is_synthetic(row))]
+    kept = [row for row in rows if not (real_only and is_synthetic(row))]
     if len(kept) != len(corpus):
         raise InvalidInput(f"{where / split}.csv marks its test images synthetic: nothing to read")
     items = [_item(row, corpus, i) for i, row in enumerate(kept)]
