@@ -518,7 +518,7 @@ def test_a_data_set_whose_test_split_is_empty_can_have_been_trained_on(tmp_path)
         levels = np.round(scene(n) * 255).astype(np.uint8)
         Picture.fromarray(levels).save(tmp_path / f"pictures/{n}.png")
     places = [str(tmp_path / "pictures"), "-o", str(tmp_path / "set")]
-    labels = "--modality x-ray --body-part chest --text keep --test-share 0".split()
+    labels = ["--modality", "x-ray", "--body-part", "chest", "--text", "keep", "--test-share", "0"]
     said = CliRunner().invoke(cli, ["import", *places, *labels])
     assert said.exit_code == 0, said.output
     assert len(read_set(tmp_path / "set", "train", tmp_path / "cache")) == 3
