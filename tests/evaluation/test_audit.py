@@ -11,7 +11,7 @@ from PIL import Image as Picture
 from radsmith.cli import cli
 from radsmith.engines.engine import Completion
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.evaluation.audit import membership, risks
+from radsmith.evaluation.audit import inferring, membership, page, risks
 from radsmith.evaluation.audit.alignment import aligned, contrast
 from radsmith.evaluation.audit.copies import (
     Look,
@@ -524,3 +524,23 @@ def test_a_data_set_whose_test_split_is_empty_can_have_been_trained_on(tmp_path)
     assert len(read_set(tmp_path / "set", "train", tmp_path / "cache")) == 3
     with pytest.raises(InvalidInput, match="lists no image"):  # never the other split
         read_set(tmp_path / "set", "held-out", tmp_path / "cache")
+
+
+def test_risks_are_not_asked_where_no_people_are_alike():
+    """A hospital's own images, and held-out ones of another source: it is said, not a fault."""
+    sides = [
+        ImageSet(
+            [
+                Item(name=f"{source}{n}", sha256="", kind="chest x-ray", patient=f"{source}{n}",
+                     source=source, facts={"trained_on": "1"})
+                for n in range(4)
+            ],
+            lambda i: scene(i),
+        )
+        for source in ("ours", "theirs")
+    ]  # fmt: skip
+    found = inferring._risks(None, None, None, tuple(sides), AuditOptions())
+    assert found == {"singling_out": None, "linkability": None, "inference": None}
+    none = {"auc": None, "beyond_chance": False, "synthetic": None, "held_out": None}
+    said = page._risks({"risks": found, "risks_not_done": "nobody alike", "recognised": none})
+    assert [row[1] for row in said.rows[:3]] == ["nobody alike"] * 3

@@ -58,6 +58,8 @@ def infer(
     space = next((s for s in search.spaces if s.name == DETECTOR), search.spaces[0])
     risks = _risks(parts, search, space, (members, others), options)
     report["risks"] = risks
+    if not any(risks.values()):
+        report["risks_not_done"] = "not asked: no people of one source and kind on both sides"
     report["recognised"] = _recognised(parts, space, (synthetic, null, null_set), options.seed)
     if len(pairs.members) < LEAST:
         report["membership"]["not_done"] = (
@@ -162,9 +164,11 @@ def _risks(
     people: tuple[ImageSet, ImageSet],
     options: AuditOptions,
 ) -> dict[str, Any]:
-    """The three risks, on as many people of either side."""
+    """The three risks, on as many people of either side; None where there are none alike."""
     rng = np.random.default_rng([options.seed, 17])
     two = _alike_people(people, rng, options.matched)
+    if not two[0].items or not two[1].items:
+        return dict.fromkeys(("singling_out", "linkability", "inference"))
     one, other = (_nearest(parts, search, space, images).index[:, 0] for images in two)
     both = one, other
     items = two[0].items, two[1].items

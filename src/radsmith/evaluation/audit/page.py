@@ -154,7 +154,8 @@ def _risks(report: Mapping[str, Any]) -> Table:
     rows: list[tuple[object, ...]] = []
     for name, f in report["risks"].items():
         if not f or not f["judged"]:
-            rows.append((name.replace("_", " "), "not judged: nothing to ask", "-", "-", "-"))
+            why = report.get("risks_not_done", "not judged: nothing to ask")
+            rows.append((name.replace("_", " "), why, "-", "-", "-"))
             continue
         said = f"{100 * f['risk']:.1f} % ({100 * f['low']:.1f}-{100 * f['high']:.1f})"
         rows.append(
