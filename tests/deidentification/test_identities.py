@@ -22,6 +22,9 @@ from radsmith.deidentification.scrub import clean_descriptor, scrub
 from tests.deidentification.identities import left_of, people, words
 from tests.deidentification.test_deidentify import POLICY, slice_of_ct
 
+pytestmark = pytest.mark.slow
+
+
 EVERYONE = tuple(people())
 TEXT = ("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT", "PN")
 
@@ -51,7 +54,6 @@ def test_there_are_enough_people():
     assert sum(p.held for p in EVERYONE) >= 100
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("held", "least"), [(False, 0.999), (True, 0.97)])
 def test_identifiers_leave_reports_and_harmless_words_stay(held, least):
     counts = Counter()

@@ -34,6 +34,9 @@ from radsmith.images.provenance import Request, Settings
 from radsmith.images.regions import Region, around, scaled, tiles
 from radsmith.language.reading import read_prompt
 
+pytestmark = pytest.mark.slow
+
+
 CREATED = "2026-01-01T00:00:00+00:00"
 
 

@@ -33,6 +33,9 @@ from radsmith.images.pictures import png_bytes, read_image, read_record
 from radsmith.images.provenance import NOTICE, Generation
 from tests.common import record
 
+pytestmark = pytest.mark.slow
+
+
 NOISE = np.random.default_rng(0).random((7, 9))
 CHEST = ("51185008", "SCT", "Chest")
 BREAST = ("76752008", "SCT", "Breast")
