@@ -63,9 +63,7 @@ def critic_loss(
     """The discriminator's loss, and the share of patches in which it is right (0.5: by chance)."""
     real = critic(true.values, asked.coarse, asked.mask, true.views)[0]
     made = critic(drawn.values, asked.coarse, asked.mask, drawn.views)[0]
-    loss = _by_judge(
-        [F.softplus(m.float() - r.float()).mean() for r, m in zip(real, made, strict=True)], true
-    )
+    loss = _by_judge(_below(real, made), true)
     right = torch.stack([_right(r, m) for r, m in zip(real, made, strict=True)]).mean()
     return loss, float(right)
 
@@ -97,9 +95,7 @@ def generator_loss(
     with torch.no_grad():
         real, wanted = critic(true.values, asked.coarse, asked.mask, true.views)
     made, features = critic(drawn.values, asked.coarse, asked.mask, drawn.views)
-    realism = _by_judge(
-        [F.softplus(r.float() - m.float()).mean() for r, m in zip(real, made, strict=True)], true
-    )
+    realism = _by_judge(_below(made, real), true)
     matched = _by_judge(
         [
             (w - f).abs().mean() / (w.std() + 1e-3)
@@ -108,13 +104,11 @@ def generator_loss(
         true,
     )
     off = drawn.values - asked.real
-    share = asked.mask.mean().clamp(min=1e-3)
-    tie = F.avg_pool2d(off, scale).square().mean() / share
     return (
         weights.realism * realism
         + weights.features * matched
-        + weights.absolute * off.abs().mean() / share
-        + weights.tie * tie
+        + weights.absolute * off.abs().mean() / _share(asked.mask)
+        + weights.tie * untied(off, asked.mask, scale)
     )
 
 
@@ -122,15 +116,22 @@ def seen_loss(critic: Discriminator, higher: Residual, lower: Residual) -> Tenso
     """What is paid where the ImageNet network's heads do not score `higher` above `lower`; the two
     need not belong to each other."""
     assert critic.seen is not None
-    up, down = critic.seen(higher.views), critic.seen(lower.views)
-    pairs = zip(up, down, strict=True)
-    return torch.stack([F.softplus(d.float() - u.float()).mean() for u, d in pairs]).mean()
+    return torch.stack(_below(critic.seen(higher.views), critic.seen(lower.views))).mean()
 
 
-def untied(asked: Asked, drawn: Residual, scale: int) -> Tensor:
-    """How far the drawn image, shrunk, is from the coarse one it was drawn for."""
-    off = F.avg_pool2d(drawn.values * asked.mask, scale).square().mean()
-    return off / asked.mask.mean().clamp(min=1e-3)
+def _below(higher: list[Tensor], lower: list[Tensor]) -> list[Tensor]:
+    """What is paid, at each depth, where the first scores are not above the second."""
+    pairs = zip(higher, lower, strict=True)
+    return [F.softplus(low.float() - high.float()).mean() for high, low in pairs]
+
+
+def untied(off: Tensor, mask: Tensor, scale: int) -> Tensor:
+    """How far an image is from its coarse one, shrunk. off: (b, 1, H, W), nothing where known."""
+    return F.avg_pool2d(off, scale).square().mean() / _share(mask)
+
+
+def _share(mask: Tensor) -> Tensor:
+    return mask.mean().clamp(min=1e-3)
 
 
 def _by_judge(values: list[Tensor], true: Residual) -> Tensor:

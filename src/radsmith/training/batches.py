@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from radsmith.datasets.corpus import Corpus
+from radsmith.engines.default.letterbox import CELL
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE
 from radsmith.training.network import MAX_CONCEPTS, PAD
@@ -96,6 +97,11 @@ def content_mask(box: NDArray[np.int64], side: int) -> Array:
     inside_x = (at >= box[:, :1]) & (at <= box[:, 2:3])
     inside_y = (at >= box[:, 1:2]) & (at <= box[:, 3:4])
     return (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
+
+
+def whole_cells(box: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Content boxes (b, 4) grown to whole cells of the coarsest grid, as the engine draws them."""
+    return (box + np.array([0, 0, CELL - 1, CELL - 1])) // CELL * CELL
 
 
 def hole_masks(count: int, side: int, rng: np.random.Generator) -> Array:

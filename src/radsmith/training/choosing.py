@@ -24,7 +24,7 @@ from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
-from radsmith.training.batches import Batch, content_mask, make_batch, tensors
+from radsmith.training.batches import Batch, content_mask, make_batch, tensors, whole_cells
 from radsmith.training.cross_fit import CrossFit, Fitted, of_one
 from radsmith.training.flow import base_inputs, base_loss
 from radsmith.training.refining import ask, squared_loss
@@ -169,9 +169,7 @@ def sampled(
     prior, component = material.prior, material.component[batch.index]
     side, count = prior.side, len(batch.fine)
     fitted = material.fitted(batch.index)
-    cell = SIDE // side
-    outer = np.array([0, 0, cell - 1, cell - 1])  # whole cells, as the engine draws
-    mask = content_mask((batch.box + outer) // cell * cell, side)
+    mask = content_mask(whole_cells(batch.box), side)
     known = np.full_like(mask, -1)
     draw = np.concatenate([prior.draw(int(k), rng) for k in component]).reshape(mask.shape)
     draw = np.where(mask > 0, np.clip(draw, -1.2, 1.2), np.float32(-1))

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from radsmith.training.projected import Heads, Pretrained
+from radsmith.training.projected import SLOPE, Heads, Pretrained
 
-SLOPE = 0.2
 Judged = tuple[list[Tensor], list[Tensor]]
 """Scores by patch at each depth, (b, 1, h, w), and the features they were made of."""
 

@@ -9,7 +9,7 @@ and is compared with that one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,7 @@ from torch import nn
 from radsmith.datasets.corpus import balance
 from radsmith.engines.default.stages import FINER
 from radsmith.images.image import Array
-from radsmith.images.letterbox import SIDE
-from radsmith.training.batches import Batch, make_batch
+from radsmith.training.batches import make_batch
 from radsmith.training.checkpoints import save_tensors
 from radsmith.training.choosing import Material, sampled
 from radsmith.training.refining import Asked, ask, ask_drawn
@@ -45,27 +44,24 @@ class Drawn:
         rng: np.random.Generator,
         device: torch.device,
     ) -> tuple[Asked, Asked]:
-        """Some of them, and the training images of the same labels, both as when drawing."""
+        """Some of them, and the training images whose labels they have."""
         which = rng.choice(len(self.index), count, replace=False)
         batch = make_batch(material.corpus, self.index[which], material.table, rng, augment=False)
         step = FINER[stage]
-        drawn = ask_drawn(step, self.low[which], _on_grid(batch, self.cell), rng, device)
+        drawn = ask_drawn(step, self.low[which], batch, rng, device)
         return drawn, ask(step, batch, rng, device, whole=False)
-
-    @property
-    def cell(self) -> int:
-        """Pixels of the whole image in one of the coarse one."""
-        return SIDE // self.low.shape[1]
 
 
 def drawn_before(
-    stage: str, networks: dict[str, nn.Module], material: Material, count: int, path: Path
+    networks: dict[str, nn.Module], material: Material, count: int, path: Path
 ) -> Drawn:
-    """What the networks of the stages before draw; kept at `path`, and read there next time."""
+    """What the networks of the stages before, in their order, draw; kept at `path`, and read there
+    next time."""
     if path.is_file():
         kept = load_file(path)
         return Drawn(index=kept["index"].numpy(), low=kept["low"].numpy())
     rng = np.random.default_rng(0)
+    base, *finer = networks
     corpus, device = material.corpus, torch.device("cpu")
     index = rng.choice(len(corpus), count, p=balance(corpus), replace=False)
     lows = []
@@ -73,19 +69,11 @@ def drawn_before(
         part = index[first : first + TOGETHER]
         batch = make_batch(corpus, part, material.table, rng, augment=False)
         with torch.no_grad():
-            low = sampled(networks["base"], device, batch, material, rng)
-            for before in list(FINER)[: list(FINER).index(stage)]:
-                given = ask_drawn(
-                    FINER[before], low, _on_grid(batch, SIDE // low.shape[1]), rng, device
-                )
+            low = sampled(networks[base], device, batch, material, rng)
+            for before in finer:
+                given = ask_drawn(FINER[before], low, batch, rng, device)
                 low = given.image(given.drawn(networks[before]))[:, 0].numpy()
         lows.append(low)
     drawn = Drawn(index=index, low=np.concatenate(lows).astype(np.float32))
     save_tensors({"index": torch.from_numpy(drawn.index), "low": torch.from_numpy(drawn.low)}, path)
     return drawn
-
-
-def _on_grid(batch: Batch, cell: int) -> Batch:
-    """With boxes of whole cells, as the engine draws."""
-    outer = np.array([0, 0, cell - 1, cell - 1])
-    return replace(batch, box=(batch.box + outer) // cell * cell)

@@ -246,9 +246,9 @@ def adversarial_step(
     with _half(run):
         loss = generator_loss(critic, asked, true, drawn, weights, FINER[recipe.stage].scale)
         if pair:
-            off = untied(pair[0], made, FINER[recipe.stage].scale)
+            off = made.values * pair[0].mask
             loss = loss + weights.drawn_realism * seen_loss(critic, made, like)
-            loss = loss + weights.drawn_tie * off
+            loss = loss + weights.drawn_tie * untied(off, pair[0].mask, FINER[recipe.stage].scale)
         if besides is not None:
             loss = loss + besides()
     norm = _descend(loss, run.network, run.optimizer)

@@ -7,7 +7,7 @@ also be varied. Residuals are in units of the stage's spread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from radsmith.engines.default.stages import FinerStep, finer_mean
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE
 from radsmith.images.resize import enlarge, shrink
-from radsmith.training.batches import Batch, content_mask, hole_masks, tensors
+from radsmith.training.batches import Batch, content_mask, hole_masks, tensors, whole_cells
 
 CROP = 32
 VARIED = 0.25
@@ -88,6 +88,7 @@ def ask_drawn(
     """The same of coarse images (b, s, s) that a model drew for the boxes and concepts of `batch`,
     as when drawing. Nobody knows their residual: `real` is right in the letterbox's bars alone."""
     count, high = len(low), step.low_side * step.scale
+    batch = replace(batch, box=whole_cells(batch.box))
     mask = content_mask(batch.box, high)
     low = low + np.float32(step.noise) * rng.standard_normal(low.shape, np.float32)
     coarse = enlarge(low, step.scale)

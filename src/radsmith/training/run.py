@@ -119,7 +119,7 @@ def _drawn(recipe: Recipe, material: Material, state: Path, sizes: dict[str, Any
         before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
         use_best(before[stage], state / "run", stage)
     path = state / f"drawn-for-{recipe.stage}.safetensors"
-    return drawn_before(recipe.stage, before, material, recipe.drawn, path)
+    return drawn_before(before, material, recipe.drawn, path)
 
 
 def recipe_of(config: dict[str, Any], stage: str) -> Recipe:

@@ -68,6 +68,7 @@ class OnnxEngine:
             slots=int(config["sampling"]["max_concepts"]),
         )
 
+    @one_thread()
     def generate(self, ask: Ask) -> Array:
         """One image: (height, width) intensity in 0-1; the longer side is 256 unless asked.
 
@@ -75,10 +76,9 @@ class OnnxEngine:
         """
         size = ask.settings.size
         check_size(size, self.facts.sides)
-        with one_thread():
-            content = self._draw(ask)
-            if size is not None and size != content.shape[::-1]:
-                content = resample(content, *size)
+        content = self._draw(ask)
+        if size is not None and size != content.shape[::-1]:
+            content = resample(content, *size)
         return content
 
     def _draw(self, ask: Ask) -> Array:
@@ -103,21 +103,18 @@ class OnnxEngine:
         content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
+    @one_thread()
     def fill(self, given: Given, ask: Ask) -> Completion:
         """The given image completed; without concepts, as those chosen by its pixels."""
         if not given.mask.any():
             return Completion(pixels=given.pixels, concepts=())
         height, width = given.mask.shape
         if given.mask.all() and given.strength == 1:
-            with one_thread():
-                whole = self._draw(
-                    replace(ask, settings=replace(ask.settings, size=(width, height)))
-                )
+            whole = self._draw(replace(ask, settings=replace(ask.settings, size=(width, height))))
             fits = whole.shape == given.mask.shape
             pixels = whole if fits else resize(whole, width, height)
             return Completion(pixels=pixels, concepts=ask.concepts)
-        with one_thread():
-            region, drawn, shown = complete(self._model, given, ask)
+        region, drawn, shown = complete(self._model, given, ask)
         result = given.pixels.copy()
         part, hole = region.of(result), region.of(given.mask)
         part[hole] = np.clip(drawn[hole] / 2 + np.float32(0.5), 0, 1)
