@@ -60,6 +60,8 @@ class Work:
             sys.executable, "-c", START, "generate", "--from", str(self.listed), "-o",
             str(self.folder), "--shards", str(asked["shards"]), *options,
         ]  # fmt: skip
+        if asked.get("steps"):
+            self.command += ["--steps", str(asked["steps"])]
 
     def start(self) -> subprocess.Popen[bytes]:
         environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000", "OMP_NUM_THREADS": "1"}
@@ -248,6 +250,7 @@ def main() -> None:
     parser.add_argument("--ray", action="store_true")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--workers", default="2")
+    parser.add_argument("--steps", type=int, default=0, help="of an image; 0: as users get them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files; else a temporary one")
     asked = parser.parse_args()
@@ -261,15 +264,16 @@ def main() -> None:
         options = ["--workers", asked.workers, *(("--ray", "local") if asked.ray else ())]
         kinds = ["worker", "raylet", "driver"] if asked.ray else ["worker", "driver"]
         how = {"kinds": kinds, "kills": asked.kills or 21, "seed": asked.seed, "most_s": 20.0}
-        sizes = {"images": images, "prompts": 8, "shards": images // 4}
+        sizes = {"images": images, "prompts": 8, "shards": images // 4, "steps": asked.steps}
         same = compare(base, sizes, options, how)
     else:
         images = asked.n or 20_000
-        sizes = {"images": images, "prompts": 64, "shards": max(8, images // 20)}
+        shards = max(8, images // 20)
+        sizes = {"images": images, "prompts": 64, "shards": shards, "steps": asked.steps}
         options = ["--workers", asked.workers, "--ray", "local"]
         how = {"kinds": ["worker", "raylet", "driver"], "kills": asked.kills or 3,
                "seed": asked.seed, "most_s": 5.0,
-               "shards": sizes["shards"]}  # fmt: skip
+               "shards": shards}  # fmt: skip
         same = compare(base, sizes, options, how)
     if asked.keep is None:
         shutil.rmtree(base)

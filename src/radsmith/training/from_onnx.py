@@ -58,6 +58,7 @@ def upsampler_from_onnx(model: bytes) -> Upsampler:
         depth=depth,
         scale=round(len(stored.arrays["leave.weight"]) ** 0.5),
         filters=len(stored.arrays.get("grain.filters.weight", ())),
+        finish=len(stored.arrays.get("finish.enter.weight", ())),
     )
     network = Upsampler(params)
     stored.fill(network)

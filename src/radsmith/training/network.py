@@ -36,7 +36,8 @@ class BaseParams:
 class UpsamplerParams:
     """Sizes of a finer stage: residual blocks on the low grid, `scale` times finer output.
 
-    filters: of the grain; 0: none, as in the first models drawn octave by octave.
+    filters: of the grain; 0: none, as in the first models drawn octave by octave.  finish:
+    channels of the last convolutions, at half of the fine grid; 0: none.
     """
 
     concepts: int
@@ -44,6 +45,7 @@ class UpsamplerParams:
     depth: int = 6
     scale: int = 4
     filters: int = 8
+    finish: int = 0
 
 
 class Conditioning(nn.Module):
@@ -202,9 +204,35 @@ class Grain(nn.Module):
         return (strength * self.filters(noise)).sum(1, keepdim=True)
 
 
+class Finish(nn.Module):
+    """Convolutions at half of the fine grid over a residual and the features it was made of.
+
+    Pixel shuffle draws the pixels of a cell side by side, each by filters of its own: what they
+    have in common with those of the next cell is a comb as wide as the cell. At first it adds
+    nothing.
+    """
+
+    def __init__(self, channels: int, scale: int, width: int) -> None:
+        super().__init__()
+        self.inner = scale // 2
+        self.spread = nn.Conv2d(channels, width * self.inner**2, 1)
+        self.enter = nn.Conv2d(width + 4, width, 3, padding=1)
+        self.same = nn.Conv2d(width, width, 3, padding=1)
+        self.leave = nn.Conv2d(width, 4, 3, padding=1)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        """x: (batch, channels, h, w).  residual: (batch, 1, H, W), as what comes back."""
+        spread = F.pixel_shuffle(self.spread(x), self.inner)
+        h = F.silu(self.enter(torch.cat([spread, F.pixel_unshuffle(residual, 2)], 1)))
+        h = F.silu(self.same(h))
+        return F.pixel_shuffle(self.leave(h), 2)
+
+
 class Upsampler(nn.Module):
     """Residual blocks on the low grid; fine pixels enter and leave by pixel (un)shuffle, grain is
-    added to what leaves."""
+    added to what leaves, and a finish to both."""
 
     def __init__(self, params: UpsamplerParams) -> None:
         super().__init__()
@@ -220,6 +248,9 @@ class Upsampler(nn.Module):
         self.grain = (
             Grain(params.channels, params.filters, params.scale) if params.filters else None
         )
+        self.finish = (
+            Finish(params.channels, params.scale, params.finish) if params.finish else None
+        )
 
     def forward(
         self, fine: Tensor, low: Tensor, t: Tensor, numbers: Tensor, concepts: Tensor
@@ -231,4 +262,6 @@ class Upsampler(nn.Module):
             x = block(x, condition)
         x = F.silu(self.norm(x))
         residual = F.pixel_shuffle(self.leave(x), self.scale)
-        return residual if self.grain is None else residual + self.grain(x, fine[:, :1])
+        if self.grain is not None:
+            residual = residual + self.grain(x, fine[:, :1])
+        return residual if self.finish is None else residual + self.finish(x, residual)

@@ -15,18 +15,20 @@ model = "FOLDER"       # with `initial`: the model it belongs to, if not the shi
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
+from torch import nn
 
 from radsmith.datasets.corpus import Corpus, balance, load_corpus
 from radsmith.datasets.labels import concepts_of
@@ -46,7 +48,7 @@ from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
 from radsmith.training.loop import STAGES, Recipe, build, start, train
-from radsmith.training.state import Run, Trained, saved_step, use_best
+from radsmith.training.state import Run, Trained, saved_step, take_weights, use_best
 
 FEWEST_IMAGES = 5
 BASE_SIDE = 32
@@ -71,10 +73,9 @@ def run(config_path: Path) -> Path:
     """Train as the file says; returns the exported model's folder once both stages exist."""
     config = _read(config_path)
     state = Path(config["state"]).expanduser()
-    initial = Path(config["initial"]).expanduser() if "initial" in config else None
-    model = Path(config["model"]).expanduser() if "model" in config else default_folder()
-    if initial is not None and not (state / "prior.safetensors").exists():
-        adopt(initial, model, state)
+    initial = _initial(config)
+    if initial and not (state / "prior.safetensors").exists():
+        adopt(*initial, state)
     corpus = load_corpus(_folders(config), state, concepts_of)
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
@@ -98,28 +99,41 @@ def run(config_path: Path) -> Path:
         material = replace(material, apart=cross_fit(corpus, BASE_SIDE, size, folds, state))
     for stage in stages:
         size = sizes.get(stage, {})
-        begin = beginning(initial, model, stage) if initial else None
+        begin = beginning(*initial, stage) if initial else None
         recipe = recipe_of(config, stage)
-        drawn = _drawn(recipe, material, state, sizes)
+        drawn = _drawn(recipe, material, config, state)
         train(recipe, material, state / "run", size, begin, publish, drawn)
     publish()
     return state / "model"
 
 
-def _drawn(recipe: Recipe, material: Material, state: Path, sizes: dict[str, Any]) -> Drawn | None:
-    """What the best of the stages before draw, as they were when it was first asked for."""
+def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Path) -> Drawn | None:
+    """What the stages before draw, as they were when it was first asked for: the best that was
+    trained here, else what the state began from."""
     if recipe.stage == "base" or not recipe.drawn:
         return None
     if not recipe.pretrained_critic:
         raise InvalidInput("[recipe] drawn needs pretrained_critic = true")
-    before = {}
+    sizes = config.get("sizes", {})
+    before: dict[str, nn.Module] = {}
     for stage in STAGES[: STAGES.index(recipe.stage)]:
-        if saved_step(state / "run", stage) is None:
-            raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
         before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
-        use_best(before[stage], state / "run", stage)
+        if saved_step(state / "run", stage) is not None:
+            use_best(before[stage], state / "run", stage)
+        elif initial := _initial(config):
+            take_weights(before[stage], beginning(*initial, stage).network)
+        else:
+            raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
     path = state / f"drawn-for-{recipe.stage}.safetensors"
     return drawn_before(before, material, recipe.drawn, path)
+
+
+def _initial(config: dict[str, Any]) -> tuple[Path, Path] | None:
+    """The checkpoint that an empty state begins from, and the model it belongs to."""
+    if "initial" not in config:
+        return None
+    model = Path(config["model"]).expanduser() if "model" in config else default_folder()
+    return Path(config["initial"]).expanduser(), model
 
 
 def recipe_of(config: dict[str, Any], stage: str) -> Recipe:
@@ -187,9 +201,9 @@ def adopt(checkpoint: Path, model: Path, state: Path) -> None:
     state.mkdir(parents=True, exist_ok=True)
     stored = load_file(model / "prior.safetensors")
     own = {k: v for k, v in stored.items() if not k.startswith("component_")}
-    (state / "table.json").write_text(json.dumps(read_config(model)["table"]))
-    np.save(state / "prior-labels.npy", load_file(checkpoint)["component"].astype(np.int64))
-    save_file(own, state / "prior.safetensors")
+    table = json.dumps(read_config(model)["table"])
+    write_atomically(state / "table.json", table.encode())
+    _keep_prior(own, load_file(checkpoint)["component"].astype(np.int64), state)
 
 
 def sample_sheet(model: Path) -> bytes:
@@ -271,8 +285,19 @@ def _prior(corpus: Corpus, state: Path, config: dict[str, Any]) -> tuple[Prior, 
                 f"{labels} knows {len(component)} images, the data hold {len(corpus)}: name all"
                 " folders of the earlier calls, in their order, or begin with another state"
             )
-        if len(component) < len(corpus):
-            fitted, component = extend_prior(fitted, component, corpus, 0)
-    np.save(labels, component)
-    save_file({k: np.ascontiguousarray(v) for k, v in fitted.arrays().items()}, path)
+        if len(component) == len(corpus):
+            return fitted, component
+        fitted, component = extend_prior(fitted, component, corpus, 0)
+    _keep_prior(fitted.arrays(), component, state)
     return fitted, component
+
+
+def _keep_prior(
+    arrays: Mapping[str, NDArray[np.generic]], component: NDArray[np.int64], state: Path
+) -> None:
+    """Each file whole or absent, the prior last: another stage's process may be reading."""
+    stream = io.BytesIO()
+    np.save(stream, component, allow_pickle=False)
+    write_atomically(state / "prior-labels.npy", stream.getvalue())
+    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_atomically(state / "prior.safetensors", save(kept))

@@ -20,7 +20,7 @@ from radsmith.files import write_atomically
 from radsmith.training.checkpoints import save_tensors
 from radsmith.training.discriminator import Discriminator
 
-LATER = ("grain.", "seen.")
+LATER = ("grain.", "finish.", "seen.")
 """Parts that a stage or its discriminator may have got since its state was stored."""
 
 
@@ -124,9 +124,14 @@ def resume(run: Run, folder: Path, stage: str) -> None:
 def begin_from(run: Run, initial: Trained) -> None:
     """A trained network without its optimizer: counters go on, warm-up is repeated."""
     for network in (run.network, run.average):
-        network.load_state_dict(_grown(dict(initial.network.state_dict()), network))
+        take_weights(network, initial.network)
     run.step, run.samples, run.seconds = initial.step, initial.samples, initial.seconds
     run.warm_from = run.step
+
+
+def take_weights(network: nn.Module, trained: nn.Module) -> None:
+    """Give a network those of one like it, which may know fewer concepts and have fewer parts."""
+    network.load_state_dict(_grown(dict(trained.state_dict()), network))
 
 
 def keep_best(run: Run, folder: Path, stage: str, figure: float | None) -> None:
