@@ -14,7 +14,14 @@ from safetensors.torch import load_file
 from radsmith.engines.default.stages import FINER, FinerStep, finer_mean
 from radsmith.errors import InvalidInput
 from radsmith.images.resize import enlarge, shrink
-from radsmith.training.adversarial import Residual, Weights, critic_loss, generator_loss, penalty
+from radsmith.training.adversarial import (
+    Residual,
+    Weights,
+    critic_loss,
+    generator_loss,
+    penalty,
+    strangeness,
+)
 from radsmith.training.batches import Batch
 from radsmith.training.choosing import copies
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
@@ -210,3 +217,17 @@ def test_an_imagenet_network_judges_too_and_stays_as_it_was():
     loss.backward()
     assert smooth.grad.abs().sum() > 0
     assert not any(p.requires_grad for p in critic.pretrained.network.parameters())
+
+
+def test_strangeness_is_of_how_much_texture_there_is_not_of_where():
+    asked = asked_of(OCTAVE, whole=True)
+    torch.manual_seed(0)
+    critic = Discriminator(replace(TINY, pretrained=True))
+
+    def seen(residual):
+        return Residual.of(residual, critic, asked)
+
+    true = seen(asked.real)
+    moved, more, less = (seen(r) for r in (asked.real.roll(2, 3), 2 * asked.real, 0 * asked.real))
+    off = [strangeness(made, true).item() for made in (true, moved, more, less)]
+    assert off[0] == 0 < off[1] < min(off[2:]), off

@@ -56,8 +56,22 @@ def test_a_discriminator_may_begin_to_look_through_another_network(tmp_path):
     assert heads and all(torch.equal(own[name], value) for name, value in heads.items())
     back = run_of(3.0)  # without it, as an export asks for it
     save_state(after, tmp_path, "octave", {})
+    assert after.critic_from == 0
     resume(back, tmp_path, "octave")
     assert torch.equal(back.average.leave.bias, before.average.leave.bias)
+
+
+def test_a_discriminator_that_the_state_lacks_is_new_where_the_state_ends(tmp_path):
+    before, after = run_of(1.0), run_of(2.0)
+    before.step, before.critic = 7, None
+    save_state(before, tmp_path, "octave", {})
+    resume(after, tmp_path, "octave")
+    assert after.critic_from == 7
+    after.step = 9
+    save_state(after, tmp_path, "octave", {})
+    again = run_of(3.0)
+    resume(again, tmp_path, "octave")
+    assert again.critic_from == 7, "it is as old as it was"
 
 
 def test_a_finish_is_added_later_and_at_first_changes_nothing():

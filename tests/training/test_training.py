@@ -96,7 +96,7 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
 def goes_on_with_drawn_images(tmp_path, text):
     """The finer stages learn on what the stages before draw."""
     config = tmp_path / "config.toml"
-    second = f"{text}4\nsquared_steps = 0\ncritic_warmup = 3\ndrawn = 6\n"
+    second = f"{text}4\nsquared_steps = 0\ncritic_warmup = 1\ndrawn = 6\n"
     config.write_text(f'stages = ["octave", "detail"]\n{second}')
     with pytest.raises(InvalidInput, match="pretrained_critic"):
         run(config)
@@ -153,7 +153,7 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     text = text.replace("/again", "/third").replace(
         "depth = 1\n[recipe]", "depth = 1\nfinish = 4\n[recipe]"
     )
-    second = "squared_steps = 0\npretrained_critic = true\ndrawn = 4\n"
+    second = "squared_steps = 0\npretrained_critic = true\ndrawn = 4\ncritic_warmup = 9\n"
     config.write_text(
         f'initial = "{checkpoint}"\nmodel = "{model}"\nstages = ["detail"]\n{text}{second}'
     )
@@ -161,6 +161,7 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     assert load_file(tmp_path / "third/drawn-for-detail.safetensors")["low"].shape == (4, 64, 64)
     kept = load_file(tmp_path / "third/run/detail-best.safetensors")
     assert kept["finish.leave.weight"].shape == (4, 4, 3, 3)
+    assert not kept["finish.leave.weight"].any(), "it waits for its discriminator"
 
 
 def test_two_processes_may_begin_on_one_cache(tmp_path):

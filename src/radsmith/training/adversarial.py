@@ -21,6 +21,8 @@ from radsmith.training.refining import Asked
 
 PATCHES = 8
 """On a side of a crop, in which features are averaged before they are matched."""
+QUARTERS = 2
+"""The same where the two images are not of the same thing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Weights:
     penalty_every: int = 8
     penalty_images: int = 8
     drawn_realism: float = 1.0
+    drawn_features: float = 0.5
     drawn_tie: float = 0.25
 
 
@@ -119,6 +122,14 @@ def seen_loss(critic: Discriminator, higher: Residual, lower: Residual) -> Tenso
     return torch.stack(_below(critic.seen(higher.views), critic.seen(lower.views))).mean()
 
 
+def strangeness(made: Residual, like: Residual) -> Tensor:
+    """How far what the ImageNet network sees is, on average over each quarter, from what it sees of
+    images of the same labels: how much texture there is. The two need not show the same."""
+    pairs = zip(made.views, like.views, strict=True)
+    means = ((_local_means(m, QUARTERS), _local_means(w, QUARTERS)) for m, w in pairs)
+    return torch.stack([(m - w).abs().mean() for m, w in means]).mean()
+
+
 def _below(higher: list[Tensor], lower: list[Tensor]) -> list[Tensor]:
     """What is paid, at each depth, where the first scores are not above the second."""
     pairs = zip(higher, lower, strict=True)
@@ -142,9 +153,9 @@ def _by_judge(values: list[Tensor], true: Residual) -> Tensor:
     return torch.stack(parts).sum()
 
 
-def _local_means(features: Tensor) -> Tensor:
+def _local_means(features: Tensor, patches: int = PATCHES) -> Tensor:
     """Of patches an eighth of the crop wide, at every depth the same ones."""
-    return F.adaptive_avg_pool2d(features.float(), min(PATCHES, *features.shape[2:]))
+    return F.adaptive_avg_pool2d(features.float(), min(patches, *features.shape[2:]))
 
 
 def freeze(module: nn.Module, frozen: bool) -> None:

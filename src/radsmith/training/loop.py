@@ -30,6 +30,7 @@ from radsmith.training.adversarial import (
     generator_loss,
     penalty,
     seen_loss,
+    strangeness,
     untied,
 )
 from radsmith.training.batches import Batch, make_batch
@@ -139,7 +140,9 @@ def _optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:
 
 
 def enter_second_phase(run: Run, recipe: Recipe) -> None:
-    """A discriminator, and optimizers for two that play against each other."""
+    """A discriminator, and optimizers for two that play against each other. While it is new the
+    drawing network stays as it is (`critic_warmup`)."""
+    run.critic_from = run.step
     critic = Discriminator(DiscriminatorParams(pretrained=recipe.pretrained_critic)).to(run.device)
     run.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run.critic_optimizer = Adam(critic.parameters(), lr=recipe.critic_rate, betas=(0.0, 0.99))
@@ -239,7 +242,7 @@ def adversarial_step(
             told["slope"] = float(slope.detach())
             loss = loss + 0.5 * weights.penalty * weights.penalty_every * slope
     _descend(loss, critic, critic_optimizer)
-    if run.step < recipe.squared_steps + recipe.critic_warmup:
+    if run.step < run.critic_from + recipe.critic_warmup:
         run.step += 1
         return told
     freeze(critic, True)
@@ -248,6 +251,7 @@ def adversarial_step(
         if pair:
             off = made.values * pair[0].mask
             loss = loss + weights.drawn_realism * seen_loss(critic, made, like)
+            loss = loss + weights.drawn_features * strangeness(made, like)
             loss = loss + weights.drawn_tie * untied(off, pair[0].mask, FINER[recipe.stage].scale)
         if besides is not None:
             loss = loss + besides()

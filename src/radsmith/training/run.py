@@ -86,7 +86,7 @@ def run(config_path: Path) -> Path:
         """Export the model and its sample sheet; during a stage at most every sheet_minutes."""
         nonlocal shown
         soon = time.monotonic() - shown < 60 * config.get("sheet_minutes", 30)
-        if (run and soon) or not all((state / "run" / f"{s}.json").exists() for s in STAGES):
+        if (run and soon) or not all(initial or saved_step(state / "run", s) for s in STAGES):
             return
         _export(state, config, prior, component, corpus, table)
         shown = time.monotonic()
@@ -154,18 +154,24 @@ def _export(
     corpus: Corpus,
     table: dict[str, int],
 ) -> None:
-    """Model folder of the averages as last saved, and a sheet of what it draws."""
-    sizes = config.get("sizes", {})
-    runs = {
-        stage: start(recipe_of(config, stage), state / "run", len(table) + 1, sizes.get(stage, {}))
-        for stage in STAGES
-    }
+    """Model folder of the averages as last saved, of a stage that was not trained here as it was,
+    and a sheet of what it draws."""
+    sizes, initial = config.get("sizes", {}), _initial(config)
+    runs, told = {}, {}
+    for stage in STAGES:
+        recipe, size = recipe_of(config, stage), sizes.get(stage, {})
+        begin = beginning(*initial, stage) if initial else None
+        runs[stage] = start(recipe, state / "run", len(table) + 1, size, begin)
+        if initial and saved_step(state / "run", stage) is None:
+            told[stage] = read_config(initial[1])["training"][stage]
+        else:
+            told[stage] = last_entry(state / "run" / f"{stage}.log.jsonl")
     for stage, run in runs.items():
         use_best(run.average, state / "run", stage)
     facts = {
         "name": config.get("name", "radsmith-default"),
         "sources": read_sources([f / "sources.csv" for f in _folders(config)], corpus),
-        "training": {stage: last_entry(state / "run" / f"{stage}.log.jsonl") for stage in STAGES},
+        "training": told,
     }
     networks = {stage: run.average for stage, run in runs.items()}
     save_checkpoint(runs, component, state / "checkpoint.safetensors")

@@ -42,6 +42,8 @@ class Run:
     warm_from: int = 0
     """Step at which the optimizer last began without its own state."""
     critic: Discriminator | None = None
+    critic_from: int = 0
+    """Step at which the discriminator began from nothing."""
     critic_optimizer: Optimizer | None = None
     best: float | None = None
     """The lowest figure by which a checkpoint was chosen."""
@@ -87,7 +89,7 @@ def save_state(run: Run, folder: Path, stage: str, facts: dict[str, Any]) -> Non
                 tensors[f"{name}.{slot}.{key}"] = value
     name = f"{stage}-{run.step}.safetensors"
     state = {"step": run.step, "samples": run.samples, "seconds": run.seconds, "tensors": name}
-    state |= {"warm_from": run.warm_from, "best": run.best}
+    state |= {"warm_from": run.warm_from, "critic_from": run.critic_from, "best": run.best}
     save_tensors(tensors, folder / name)
     write_atomically(folder / f"{stage}.json", json.dumps(state | facts).encode())
     for old in folder.glob(f"{stage}-*.safetensors"):
@@ -99,10 +101,13 @@ def resume(run: Run, folder: Path, stage: str) -> None:
     """Go on from the state that `save_state` left in `folder`."""
     state = json.loads((folder / f"{stage}.json").read_text())
     tensors = load_file(folder / state["tensors"], device=str(run.device))
+    run.critic_from = state.get("critic_from", 0)
     for name, module in run.networks():
         own = _part(tensors, f"{name}.")
         if own or name != "critic":
             module.load_state_dict(_grown(own, module))
+        else:
+            run.critic_from = state["step"]
     for name, module, optimizer in run.optimizers():
         for key, parameter in module.named_parameters():
             kept = {
