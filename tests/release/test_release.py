@@ -451,6 +451,24 @@ def test_the_same_pixels_leave_once_and_foreign_files_not_at_all(tmp_path, key):
     }
 
 
+@pytest.mark.parametrize(("colours", "left_out"), [(True, 1), (False, 0)])
+def test_an_image_in_colour_is_left_out_and_told_not_made_gray(tmp_path, key, colours, left_out):
+    folder = tmp_path / "source"
+    write_dicom(folder, "gray", record(seed=1))
+    path = write_dicom(folder, "colour", record("breast ultrasound", seed=2))
+    dataset = pydicom.dcmread(path)
+    levels = (255 * np.repeat(pixels(2)[..., None], 3, 2)).astype(np.uint8)
+    levels[:8, :8, 0] += 60 * colours
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 3, "RGB"
+    dataset.PlanarConfiguration, dataset.PixelData = 0, levels.tobytes()
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit = 7
+    dataset.save_as(path)
+    done = bundled(folder, tmp_path / "b", key)
+    assert done.facts.left_out.get("in colour, which a release does not keep", 0) == left_out
+    assert len(done.facts.items) == 2 - left_out
+
+
 def test_a_place_that_is_taken_is_left_alone(images, tmp_path, key):
     (tmp_path / "b").mkdir()
     (tmp_path / "b/mine.txt").write_text("mine")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from radsmith.errors import InvalidInput, RadsmithError
+from radsmith.images.colour import COLOUR_NOTE
 from radsmith.release.gates import Audit, Review, check_audit, read_audit, read_review
 from radsmith.release.items import (
     Item,
@@ -104,10 +105,15 @@ def _readable(
     for number, candidate in enumerate(candidates):
         tell("reading", number, len(candidates))
         try:
-            stored.append(shown(candidate).stored)
-            kept.append(candidate)
+            seen = shown(candidate)
         except RadsmithError:
             left_out["not readable as one gray image"] += 1
+            continue
+        if seen.opened is not None and COLOUR_NOTE in seen.opened.source.notes:
+            left_out["in colour, which a release does not keep"] += 1
+            continue
+        stored.append(seen.stored)
+        kept.append(candidate)
     again = set(doubles(stored))
     left_out["the same pixels as another"] += len(again)
     first = [n for n in range(len(kept)) if n not in again]
