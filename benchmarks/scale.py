@@ -132,9 +132,9 @@ def core_seconds(pids: list[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def speed(base: Path, images: int) -> None:
+def speed(base: Path, images: int, steps: int) -> None:
     """Images a second from the first shard to the last, without the start."""
-    asked = {"images": images, "prompts": 8, "shards": images // 4}
+    asked = {"images": images, "prompts": 8, "shards": images // 4, "steps": steps}
     for ray in (False, True):
         for count in (1, 2):
             options = ["--workers", str(count), *(("--ray", "local") if ray else ())]
@@ -258,7 +258,7 @@ def main() -> None:
     base.mkdir(exist_ok=True, parents=True)
     same = True
     if asked.what == "speed":
-        speed(base, asked.n or 48)
+        speed(base, asked.n or 48, asked.steps)
     elif asked.what == "kills":
         images = asked.n or 160
         options = ["--workers", asked.workers, *(("--ray", "local") if asked.ray else ())]

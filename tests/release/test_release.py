@@ -451,15 +451,18 @@ def test_the_same_pixels_leave_once_and_foreign_files_not_at_all(tmp_path, key):
     }
 
 
+@pytest.mark.parametrize("space", ["RGB", "YBR_FULL"])
 @pytest.mark.parametrize(("colours", "left_out"), [(True, 1), (False, 0)])
-def test_an_image_in_colour_is_left_out_and_told_not_made_gray(tmp_path, key, colours, left_out):
+def test_an_image_in_colour_is_left_out_and_told(tmp_path, key, space, colours, left_out):
     folder = tmp_path / "source"
     write_dicom(folder, "gray", record(seed=1))
     path = write_dicom(folder, "colour", record("breast ultrasound", seed=2))
     dataset = pydicom.dcmread(path)
     levels = (255 * np.repeat(pixels(2)[..., None], 3, 2)).astype(np.uint8)
-    levels[:8, :8, 0] += 60 * colours
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 3, "RGB"
+    if space == "YBR_FULL":
+        levels[..., 1:] = 128
+    levels[:8, :8, 2] += 60 * colours
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 3, space
     dataset.PlanarConfiguration, dataset.PixelData = 0, levels.tobytes()
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit = 7

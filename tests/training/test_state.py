@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from radsmith.errors import InvalidInput
 from radsmith.training.discriminator import Discriminator, DiscriminatorParams
 from radsmith.training.network import Finish, Upsampler, UpsamplerParams
-from radsmith.training.state import Run, keep_best, resume, save_state, take_weights
+from radsmith.training.state import Run, keep_best, resume, save_state, take_weights, use_best
 
 SMALL = UpsamplerParams(concepts=3, channels=8, depth=1, scale=2)
 
@@ -90,6 +91,19 @@ def test_a_finish_is_added_later_and_at_first_changes_nothing():
     )
     with torch.no_grad():
         assert torch.equal(longer(*given), plain(*given))
+
+
+def test_a_part_is_not_lost_to_a_configuration_that_leaves_it_out(tmp_path):
+    longer = Upsampler(replace(SMALL, finish=6))
+    with pytest.raises(InvalidInput, match="finish"):
+        take_weights(Upsampler(SMALL), longer)
+    run = run_of(1.0)
+    run.average = longer
+    keep_best(run, tmp_path, "detail", 0.1)
+    with pytest.raises(InvalidInput, match=r"\[sizes\]"):
+        use_best(Upsampler(SMALL), tmp_path, "detail")
+    assert use_best(Upsampler(replace(SMALL, finish=6)), tmp_path, "detail")
+    assert not use_best(Upsampler(SMALL), tmp_path, "octave")
 
 
 def test_a_finish_sees_beyond_the_cell_that_was_shuffled():

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -167,6 +168,12 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
 def test_two_processes_may_begin_on_one_cache(tmp_path):
     make_data(tmp_path)
     cache = tmp_path / "cache"
+    load_corpus([tmp_path], cache, concepts_of)
+    pixels, frames = sorted(cache.iterdir(), key=lambda path: -path.stat().st_size)
+    killed = cache / f".{pixels.name}.0.part"
+    pixels.rename(killed)  # by a kill, long ago
+    os.utime(killed, (0, 0))
+    frames.unlink()
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: load_corpus([tmp_path], cache, concepts_of), range(8)))
     assert all(np.array_equal(one.pixels, found[0].pixels) for one in found)

@@ -14,6 +14,7 @@ import io
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,14 +235,24 @@ def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint
     return canvas, *box[2:]
 
 
+LEFT_S = 3600.0
+"""Seconds without a change after which a half decoded file is nobody's any more."""
+
+
 def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path) -> None:
-    """Write both files, the frames last; another process may be at the same."""
+    """Write both files, the frames last; another process may be at the same. What a killed one
+    left is removed."""
     partial = pixels_path.with_name(f".{pixels_path.name}.{uuid4().hex}.part")
     try:
         frames = _decode_into(partial, folder, rows)
+        now = partial.stat().st_mtime
         partial.replace(pixels_path)
     finally:
         partial.unlink(missing_ok=True)
+    for other in pixels_path.parent.glob(f".{pixels_path.name}.*.part"):
+        with suppress(FileNotFoundError):
+            if now - other.stat().st_mtime > LEFT_S:
+                other.unlink()
     stream = io.BytesIO()
     np.save(stream, frames, allow_pickle=False)
     write_atomically(frames_path, stream.getvalue())

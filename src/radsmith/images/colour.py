@@ -20,6 +20,14 @@ def differs(pixels: NDArray[np.uint8]) -> int:
     return int(np.max(pixels.max(2) - pixels.min(2)))
 
 
+def in_colour(pixels: NDArray[np.generic], space: str) -> bool:
+    """Whether any of (…, 3) 8-bit samples is more than nearly gray. space: RGB, or YBR_FULL …"""
+    samples = pixels.astype(np.int16)
+    if space == "RGB":
+        return bool(np.any(samples.max(-1) - samples.min(-1) > NEARLY_GRAY))
+    return bool(np.any(abs(samples[..., 1:] - 128) > NEARLY_GRAY))
+
+
 def nearly_gray_note(most: int) -> str:
     """What is said of channels that differ a little."""
     return f"its colour channels differ by {most} of 255 at most: taken as gray, by their luma"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from radsmith.errors import InvalidInput, RadsmithError
-from radsmith.images.colour import COLOUR_NOTE
+from radsmith.images.colour import in_colour
 from radsmith.release.gates import Audit, Review, check_audit, read_audit, read_review
 from radsmith.release.items import (
     Item,
@@ -109,7 +109,8 @@ def _readable(
         except RadsmithError:
             left_out["not readable as one gray image"] += 1
             continue
-        if seen.opened is not None and COLOUR_NOTE in seen.opened.source.notes:
+        whole = seen.opened.whole if seen.opened is not None else None
+        if whole is not None and whole.space and in_colour(whole.frames, whole.space):
             left_out["in colour, which a release does not keep"] += 1
             continue
         stored.append(seen.stored)

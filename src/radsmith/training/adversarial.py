@@ -28,7 +28,7 @@ QUARTERS = 2
 @dataclass(frozen=True, kw_only=True)
 class Weights:
     """Of the parts of the generator's loss, and of R1, which every `penalty_every`-th step takes on
-    `penalty_images` of its images; the last two for coarse images that a model drew."""
+    `penalty_images` of its images; the last three for coarse images that a model drew."""
 
     realism: float = 1.0
     features: float = 1.0
@@ -154,7 +154,7 @@ def _by_judge(values: list[Tensor], true: Residual) -> Tensor:
 
 
 def _local_means(features: Tensor, patches: int = PATCHES) -> Tensor:
-    """Of patches an eighth of the crop wide, at every depth the same ones."""
+    """Of so many patches on a side, at every depth the same ones."""
     return F.adaptive_avg_pool2d(features.float(), min(patches, *features.shape[2:]))
 
 

@@ -2,9 +2,9 @@
 
 A stage that has seen real coarse images alone meets drawn ones as strangers: what is faintly wrong
 in them it draws out. Nobody knows the fine image that belongs to a drawn coarse one, so only
-whether the result could be real tells, in what an ImageNet network sees of it; that is asked
-beside the loss on real images. Each drawn image has a training image's component, box and concepts,
-and is compared with that one.
+whether the result could be real tells, in what an ImageNet network sees of it, and whether it has
+as much texture as real images of the same labels; that is asked beside the loss on real images.
+Each drawn image has a training image's component, box and concepts, and is compared with that one.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ state = "STATE"        # checkpoints, logs, prior; a later call goes on from her
 stages = ["octave", "detail", "base"]   # in this order; one process each is faster
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
-                       # checkpoints/default.safetensors, which says what it was trained on
+                       # checkpoints/default.safetensors, which says what it was trained on;
+                       # stages that are never trained here are exported as they were
 folds = 4              # parts of the patients, each denoised by a prior fitted without it; 1: none
 model = "FOLDER"       # with `initial`: the model it belongs to, if not the shipped one
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
@@ -70,7 +71,7 @@ SAMPLES = (
 
 
 def run(config_path: Path) -> Path:
-    """Train as the file says; returns the exported model's folder once both stages exist."""
+    """Train as the file says; returns the exported model's folder once all stages exist."""
     config = _read(config_path)
     state = Path(config["state"]).expanduser()
     initial = _initial(config)
@@ -86,7 +87,9 @@ def run(config_path: Path) -> Path:
         """Export the model and its sample sheet; during a stage at most every sheet_minutes."""
         nonlocal shown
         soon = time.monotonic() - shown < 60 * config.get("sheet_minutes", 30)
-        if (run and soon) or not all(initial or saved_step(state / "run", s) for s in STAGES):
+        if (run and soon) or not all(
+            initial or saved_step(state / "run", s) is not None for s in STAGES
+        ):
             return
         _export(state, config, prior, component, corpus, table)
         shown = time.monotonic()
@@ -99,7 +102,8 @@ def run(config_path: Path) -> Path:
         material = replace(material, apart=cross_fit(corpus, BASE_SIDE, size, folds, state))
     for stage in stages:
         size = sizes.get(stage, {})
-        begin = beginning(*initial, stage) if initial else None
+        saved = saved_step(state / "run", stage) is not None
+        begin = beginning(*initial, stage) if initial and not saved else None
         recipe = recipe_of(config, stage)
         drawn = _drawn(recipe, material, config, state)
         train(recipe, material, state / "run", size, begin, publish, drawn)
@@ -156,24 +160,24 @@ def _export(
 ) -> None:
     """Model folder of the averages as last saved, of a stage that was not trained here as it was,
     and a sheet of what it draws."""
-    sizes, initial = config.get("sizes", {}), _initial(config)
-    runs, told = {}, {}
+    sizes, initial, folder = config.get("sizes", {}), _initial(config), state / "run"
+    runs, networks, told = {}, {}, {}
     for stage in STAGES:
         recipe, size = recipe_of(config, stage), sizes.get(stage, {})
-        begin = beginning(*initial, stage) if initial else None
-        runs[stage] = start(recipe, state / "run", len(table) + 1, size, begin)
-        if initial and saved_step(state / "run", stage) is None:
+        trained = saved_step(folder, stage) is not None
+        begin = beginning(*initial, stage) if initial and not trained else None
+        runs[stage] = start(recipe, folder, len(table) + 1, size, begin)
+        best = build(stage, len(table) + 1, size)
+        networks[stage] = best if use_best(best, folder, stage) else runs[stage].average
+        if initial and not trained:
             told[stage] = read_config(initial[1])["training"][stage]
         else:
-            told[stage] = last_entry(state / "run" / f"{stage}.log.jsonl")
-    for stage, run in runs.items():
-        use_best(run.average, state / "run", stage)
+            told[stage] = last_entry(folder / f"{stage}.log.jsonl")
     facts = {
         "name": config.get("name", "radsmith-default"),
         "sources": read_sources([f / "sources.csv" for f in _folders(config)], corpus),
         "training": told,
     }
-    networks = {stage: run.average for stage, run in runs.items()}
     save_checkpoint(runs, component, state / "checkpoint.safetensors")
     export_model(networks, prior, component, corpus, table, facts, state / "model")
     step = runs["base"].step
@@ -274,7 +278,7 @@ def _table(corpus: Corpus, path: Path) -> dict[str, int]:
     fresh = sorted(c for c, n in counts.items() if n >= FEWEST_IMAGES and c not in table)
     table |= {c: len(table) + 1 + i for i, c in enumerate(fresh)}
     if fresh:
-        path.write_text(json.dumps(table))
+        write_atomically(path, json.dumps(table).encode())
     return table
 
 
@@ -291,6 +295,7 @@ def _prior(corpus: Corpus, state: Path, config: dict[str, Any]) -> tuple[Prior, 
                 f"{labels} knows {len(component)} images, the data hold {len(corpus)}: name all"
                 " folders of the earlier calls, in their order, or begin with another state"
             )
+        component = component[component < len(fitted.means)]  # else killed before the prior grew
         if len(component) == len(corpus):
             return fitted, component
         fitted, component = extend_prior(fitted, component, corpus, 0)

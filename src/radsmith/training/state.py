@@ -16,12 +16,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from radsmith.errors import InvalidInput
 from radsmith.files import write_atomically
 from radsmith.training.checkpoints import save_tensors
 from radsmith.training.discriminator import Discriminator
 
 LATER = ("grain.", "finish.", "seen.")
 """Parts that a stage or its discriminator may have got since its state was stored."""
+SIZED = {"grain.": "filters", "finish.": "finish"}
+"""Those of a stage, with the size that a configuration gives them."""
 
 
 @dataclass
@@ -152,17 +155,25 @@ def keep_best(run: Run, folder: Path, stage: str, figure: float | None) -> None:
     write_atomically(folder / f"{stage}-best.json", json.dumps(chosen).encode())
 
 
-def use_best(network: nn.Module, folder: Path, stage: str) -> None:
-    """Give a network the weights that `keep_best` kept, where there are any."""
+def use_best(network: nn.Module, folder: Path, stage: str) -> bool:
+    """Give a network the weights that `keep_best` kept, where there are any; whether there are."""
     path = folder / f"{stage}-best.safetensors"
-    if path.is_file():
-        network.load_state_dict(_grown(load_file(path), network))
+    if not path.is_file():
+        return False
+    network.load_state_dict(_grown(load_file(path), network))
+    return True
 
 
 def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """Embedding tables with rows for concepts that are new since, the mean of the old ones, and
-    parts that were not there then; without parts that are gone."""
+    parts that were not there then; of a discriminator without parts that are gone."""
     own = network.state_dict()
+    for part, size in SIZED.items():
+        if any(k.startswith(part) for k in tensors) and not any(k.startswith(part) for k in own):
+            raise InvalidInput(
+                f"the stored stage has a part “{part[:-1]}” that [sizes] leaves out: give its"
+                f" {size} there, as when it was trained"
+            )
     tensors = {k: v for k, v in tensors.items() if k in own or not k.startswith(LATER)}
     tensors |= {k: v for k, v in own.items() if k.startswith(LATER) and k not in tensors}
     for name, module in network.named_modules():
