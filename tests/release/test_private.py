@@ -16,7 +16,7 @@ import radsmith
 from radsmith.editing.files import open_source, write_edited
 from radsmith.editing.operations import Task, inpaint
 from radsmith.engines.engine import Completion, ModelFacts
-from radsmith.errors import RadsmithError
+from radsmith.errors import InvalidInput, RadsmithError
 from radsmith.images.provenance import Request
 from tests.release.making import MADE, bundled, record, write_dicom
 
@@ -95,7 +95,7 @@ def assert_nothing_of(source, texts):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_headers_of_real_devices(tmp_path, key):
-    """Every file that comes with pydicom and can be edited, released with its edit's pixels."""
+    """Gray files that come with pydicom and can be edited, released with their edits' pixels."""
     tried = 0
     packaged = Path(pydicom.data.__file__).parent / "test_files"
     for number, path in enumerate(sorted(packaged.glob("*.dcm"))):
@@ -108,7 +108,13 @@ def test_headers_of_real_devices(tmp_path, key):
         except RadsmithError:
             continue
         source = pydicom.dcmread(path, force=True)
-        assert_nothing_of(source, released(folder, tmp_path / f"b{number}", key))
+        try:
+            texts = list(released(folder, tmp_path / f"b{number}", key))
+        except InvalidInput as error:
+            assert "MONOCHROME" not in source.PhotometricInterpretation, error
+            assert "in colour" in str(error)
+            continue
+        assert_nothing_of(source, texts)
         tried += 1
     assert tried >= 8
 
