@@ -60,7 +60,7 @@ class Work:
             sys.executable, "-c", START, "generate", "--from", str(self.listed), "-o",
             str(self.folder), "--shards", str(asked["shards"]), *options,
         ]  # fmt: skip
-        if asked.get("steps"):
+        if asked["steps"]:
             self.command += ["--steps", str(asked["steps"])]
 
     def start(self) -> subprocess.Popen[bytes]:

@@ -34,6 +34,8 @@ from radsmith.language.vocabulary import learn_concepts
 from radsmith.tables import Table, read_table
 
 DEVICES = "devices.csv"
+LEFT_S = 3600.0
+"""Seconds without a change after which a half decoded file is nobody's any more."""
 NEEDED = frozenset(("key", "shard", "modality", "body_part", "source", "patient_id"))
 """Columns that a manifest must have; others that are missing say nothing."""
 Row = dict[str, str]
@@ -233,10 +235,6 @@ def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint
     canvas = np.zeros((side, side), np.uint8)
     inside(canvas, box)[:] = np.asarray(content)
     return canvas, *box[2:]
-
-
-LEFT_S = 3600.0
-"""Seconds without a change after which a half decoded file is nobody's any more."""
 
 
 def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path) -> None:

@@ -16,16 +16,15 @@ COLOUR_NOTE = (
 
 
 def differs(pixels: NDArray[np.uint8]) -> int:
-    """By how much the channels of (height, width, 3) differ at most."""
-    return int(np.max(pixels.max(2) - pixels.min(2)))
+    """By how much the channels of (…, 3) differ at most."""
+    return int(np.max(pixels.max(-1) - pixels.min(-1)))
 
 
 def in_colour(pixels: NDArray[np.generic], space: str) -> bool:
     """Whether any of (…, 3) 8-bit samples is more than nearly gray. space: RGB, or YBR_FULL …"""
-    samples = pixels.astype(np.int16)
     if space == "RGB":
-        return bool(np.any(samples.max(-1) - samples.min(-1) > NEARLY_GRAY))
-    return bool(np.any(abs(samples[..., 1:] - 128) > NEARLY_GRAY))
+        return differs(pixels.astype(np.uint8)) > NEARLY_GRAY
+    return bool(np.any(abs(pixels[..., 1:].astype(np.int16) - 128) > NEARLY_GRAY))
 
 
 def nearly_gray_note(most: int) -> str:

@@ -102,10 +102,9 @@ def run(config_path: Path) -> Path:
         material = replace(material, apart=cross_fit(corpus, BASE_SIDE, size, folds, state))
     for stage in stages:
         size = sizes.get(stage, {})
-        saved = saved_step(state / "run", stage) is not None
-        begin = beginning(*initial, stage) if initial and not saved else None
         recipe = recipe_of(config, stage)
         drawn = _drawn(recipe, material, config, state)
+        begin = _untouched(config, state, stage)
         train(recipe, material, state / "run", size, begin, publish, drawn)
     publish()
     return state / "model"
@@ -122,10 +121,10 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
     before: dict[str, nn.Module] = {}
     for stage in STAGES[: STAGES.index(recipe.stage)]:
         before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
-        if saved_step(state / "run", stage) is not None:
+        if begin := _untouched(config, state, stage):
+            take_weights(before[stage], begin.network)
+        elif saved_step(state / "run", stage) is not None:
             use_best(before[stage], state / "run", stage)
-        elif initial := _initial(config):
-            take_weights(before[stage], beginning(*initial, stage).network)
         else:
             raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
     path = state / f"drawn-for-{recipe.stage}.safetensors"
@@ -138,6 +137,14 @@ def _initial(config: dict[str, Any]) -> tuple[Path, Path] | None:
         return None
     model = Path(config["model"]).expanduser() if "model" in config else default_folder()
     return Path(config["initial"]).expanduser(), model
+
+
+def _untouched(config: dict[str, Any], state: Path, stage: str) -> Trained | None:
+    """The stage as `initial` has it, if that is named and it was never trained in `state`."""
+    initial = _initial(config)
+    if initial is None or saved_step(state / "run", stage) is not None:
+        return None
+    return beginning(*initial, stage)
 
 
 def recipe_of(config: dict[str, Any], stage: str) -> Recipe:
@@ -164,12 +171,11 @@ def _export(
     runs, networks, told = {}, {}, {}
     for stage in STAGES:
         recipe, size = recipe_of(config, stage), sizes.get(stage, {})
-        trained = saved_step(folder, stage) is not None
-        begin = beginning(*initial, stage) if initial and not trained else None
+        begin = _untouched(config, state, stage)
         runs[stage] = start(recipe, folder, len(table) + 1, size, begin)
         best = build(stage, len(table) + 1, size)
         networks[stage] = best if use_best(best, folder, stage) else runs[stage].average
-        if initial and not trained:
+        if initial and begin:
             told[stage] = read_config(initial[1])["training"][stage]
         else:
             told[stage] = last_entry(folder / f"{stage}.log.jsonl")

@@ -21,10 +21,11 @@ from radsmith.files import write_atomically
 from radsmith.training.checkpoints import save_tensors
 from radsmith.training.discriminator import Discriminator
 
-LATER = ("grain.", "finish.", "seen.")
-"""Parts that a stage or its discriminator may have got since its state was stored."""
 SIZED = {"grain.": "filters", "finish.": "finish"}
-"""Those of a stage, with the size that a configuration gives them."""
+"""Parts that a stage may have got since its state was stored, and what a configuration calls their
+size."""
+LATER = (*SIZED, "seen.")
+"""Those, and what its discriminator may have got."""
 
 
 @dataclass
