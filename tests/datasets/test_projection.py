@@ -8,7 +8,8 @@ import pytest
 
 from radsmith.datasets import projection, simulated
 from radsmith.datasets.labels import concepts_of
-from radsmith.datasets.simulated_regions import EXPOSURES, REGIONS
+from radsmith.datasets.simulated_bodies import volume_body
+from radsmith.datasets.simulated_regions import EXPOSURES, REGIONS, VolumeField
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -144,7 +145,7 @@ def test_bad_input_is_refused():
 def test_a_corpus_of_a_phantom(tmp_path, monkeypatch):
     volumes = tmp_path / "volumes"
     volumes.mkdir()
-    region = simulated.VolumeField(
+    region = VolumeField(
         volume="phantom", body_part="chest", centre=(0.5, 0.5, 0.5), field=(160, 140),
         views=("AP", "lateral"), finding="pleural effusion", finding_side="right",
     )  # fmt: skip
@@ -175,13 +176,16 @@ def test_a_corpus_of_a_phantom(tmp_path, monkeypatch):
 
 def test_every_region_can_be_exposed_viewed_and_read():
     vocabulary = default_vocabulary()
-    keys = [simulated._name(r, view) for r in REGIONS for view in r.views]
+    keys = [(r.volume, r.body_part, r.laterality, view) for r in REGIONS for view in r.views]
     assert len(set(keys)) == len(keys)
     for region in REGIONS:
         assert region.body_part in EXPOSURES
         for view in region.views:
-            row = simulated._row("k", "s", region, view, np.zeros((2, 2), np.uint8))
-            ids = concepts_of(dict.fromkeys(simulated.COLUMNS, "") | row)
+            cells = {
+                "modality": "x-ray", "body_part": region.body_part, "view": view,
+                "findings": region.finding, "source": simulated.SOURCE,
+            }  # fmt: skip
+            ids = concepts_of(dict.fromkeys(simulated.COLUMNS, "") | cells)
             assert set(ids) <= set(vocabulary.concepts)
             kinds = {c.partition(":")[0] for c in ids}
             assert {"modality", "body_part", "view"} <= kinds
@@ -190,11 +194,11 @@ def test_every_region_can_be_exposed_viewed_and_read():
 
 def test_arms_beside_a_region_are_left_out(tmp_path):
     np.savez(tmp_path / "phantom.npz", hu=ball(), spacing=np.array(SPACING))
-    region = simulated.VolumeField(
+    region = VolumeField(
         volume="phantom", body_part="skull", centre=(0.5, 0.5, 0.5), field=(160, 140),
         views=("AP",), x_range=(0.3, 0.6),
     )  # fmt: skip
-    body = simulated._body(tmp_path / "phantom.npz", region)
+    body = volume_body(tmp_path / "phantom.npz", region)
     assert (body.mu[:, :, 30:60] > 0).any()
     assert not body.mu[:, :, :30].any()
     assert not body.mu[:, :, 60:].any()

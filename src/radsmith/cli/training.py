@@ -80,25 +80,48 @@ def train_detector(data: Path, folder: Path, steps: int, varied: int, threads: i
 
 
 @click.command("simulate")
-@click.argument("volumes", type=click.Path(path_type=Path))
+@click.argument("volumes", type=click.Path(path_type=Path), required=False)
 @click.option("-o", "folder", type=click.Path(path_type=Path), required=True)
 @click.option(
     "-n", "count", type=click.IntRange(1, 10**6), default=50, help="Per region and view, or twice."
 )
+@click.option(
+    "--warp",
+    type=click.FloatRange(0, 30),
+    default=0.0,
+    help="Vary the anatomy of each volume smoothly, by about so many mm; 0 (default): as scanned.",
+)
+@click.option("--limbs", is_flag=True, help="Legs and arms of sampled measures, too or alone.")
 @WORKERS
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0)
-def simulate_radiographs(volumes: Path, folder: Path, count: int, seed: int, workers: int) -> None:
-    """Project CT VOLUMES (.npz) to radiographs: a data folder for `radsmith train`."""
+def simulate_radiographs(
+    volumes: Path | None,
+    folder: Path,
+    count: int,
+    warp: float,
+    limbs: bool,
+    seed: int,
+    workers: int,
+) -> None:
+    """Simulate radiographs: a data folder for `radsmith train`.
+
+    CT VOLUMES (.npz) are projected; limbs are made of shapes. Both are said so in the manifest.
+    """
     from radsmith.files import prepare_folder
 
-    if not volumes.is_dir():
+    if volumes is None and not limbs:
+        raise InvalidInput("nothing to simulate: name a folder of CT volumes, or give --limbs")
+    if volumes is not None and not volumes.is_dir():
         raise NotFound(f"no folder {volumes}: it holds the volumes, as .npz files")
+    if warp and volumes is None:
+        raise InvalidInput("--warp varies CT volumes; limbs are of other measures each anyway")
     try:
         from radsmith.datasets.simulated import simulate
     except ImportError as error:
         raise Unavailable(_NEEDS_TRAIN.format("projecting", error.name)) from error
     prepare_folder(folder)
-    click.echo(f"{simulate(volumes, folder, count, seed, workers)} radiographs in {folder}")
+    written = simulate(volumes, folder, count, seed, workers, warp=warp, limbs=limbs)
+    click.echo(f"{written} radiographs in {folder}")
 
 
 @click.command()

@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from radsmith.generation.plan import LIMBS
 from radsmith.language.prompt import OLDEST, group_of_age
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, slug
+
+SIMULATED = ("ct_projection", LIMBS)
+"""Sources whose images no machine ever took: projected from CT volumes, and made of shapes."""
 
 FIND = {  # manifest phrase
     "normal": ["finding:normal"],

@@ -1,6 +1,6 @@
-"""Where things lie: findings in an image, and body regions in millimetres.
+"""Where things lie: findings in an image as masks, and body regions in millimetres.
 
-Both are canonical, not measured: an adult standing upright, seen from the front, the patient's
+The body is canonical, not measured: an adult standing upright, seen from the front, the patient's
 right at the viewer's left. Lengths are rounded from the proportions of anatomy atlases.
 """
 
@@ -12,50 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
+from radsmith.language.places import place_of
 from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom; fractions of an image, or millimetres from vertex and midline."""
-
-_PARTS: dict[str, Box] = {
-    "chest": (0.08, 0.10, 0.92, 0.82),
-    "brain": (0.22, 0.16, 0.78, 0.84),
-    "head": (0.22, 0.16, 0.78, 0.84),
-    "knee": (0.10, 0.30, 0.90, 0.72),
-    "shoulder": (0.18, 0.18, 0.82, 0.78),
-    "breast": (0.22, 0.22, 0.78, 0.78),
-    "thoracolumbar-spine": (0.25, 0.10, 0.75, 0.90),
-    "lumbar-spine": (0.25, 0.10, 0.75, 0.90),
-}
-_ANYWHERE: Box = (0.2, 0.2, 0.8, 0.8)
-_SITES: dict[str, Box] = {  # fractions of the part's own box, or of its sided half
-    "apex": (0, 0, 1, 0.3),
-    "upper-lobe": (0, 0, 1, 0.48),
-    "middle-lobe": (0, 0.36, 1, 0.7),
-    "lower-lobe": (0, 0.55, 1, 1),
-    "hilum": (0.2, 0.3, 0.8, 0.7),
-    "retrocardiac": (0.2, 0.5, 0.9, 1),
-    "costophrenic-angle": (0, 0.72, 1, 1),
-    "upper-quadrant": (0, 0, 1, 0.5),
-    "lower-quadrant": (0, 0.5, 1, 1),
-    "proximal": (0, 0, 1, 0.4),
-    "distal": (0, 0.6, 1, 1),
-    "midshaft": (0, 0.3, 1, 0.7),
-    "frontal-lobe": (0, 0, 1, 0.4),
-    "parietal-lobe": (0, 0.3, 1, 0.75),
-    "temporal-lobe": (0, 0.3, 1, 0.75),
-    "occipital-lobe": (0, 0.65, 1, 1),
-    "sellar-region": (0.3, 0.3, 0.7, 0.7),
-    "central": (0.25, 0.25, 0.75, 0.75),
-    "focal": (0.3, 0.3, 0.7, 0.7),
-    "diffuse": (0, 0, 1, 1),
-}
-_USUAL: dict[str, Box] = {  # of the part's own box
-    "pleural-effusion": (0, 0.55, 1, 1),
-    "cardiomegaly": (0.25, 0.4, 0.85, 1),
-    "pneumothorax": (0, 0, 1, 0.7),
-    "pituitary-tumor": (0.3, 0.3, 0.7, 0.7),
-}
+"""Left, top, right, bottom in millimetres from vertex and midline."""
 
 
 def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -63,22 +24,7 @@ def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDAr
 
     By its sites and side where they are named; of a paired body part there is no further side.
     """
-    part = (prompt.body_part or "").partition(":")[2]
-    box = _PARTS.get(part, _ANYWHERE)
-    sites = [s.partition(":")[2] for s in finding.sites]
-    named = next((_SITES[s] for s in sites if s in _SITES), None)
-    inner = named or _USUAL.get(finding.concept.partition(":")[2], (0, 0, 1, 1))
-    lateral = "view:lateral" in prompt.views
-    if finding.side in ("side:left", "side:right") and not (prompt.paired or lateral):
-        left, top, right, bottom = box
-        middle = (left + right) / 2
-        box = (
-            (middle, top, right, bottom)
-            if finding.side == "side:left"
-            else (left, top, middle, bottom)
-        )
-    left, top = (box[i] + inner[i] * (box[i + 2] - box[i]) for i in (0, 1))
-    right, bottom = (box[i] + inner[i + 2] * (box[i + 2] - box[i]) for i in (0, 1))
+    left, top, right, bottom = place_of(prompt, finding)
     height, width = shape
     y, x = np.mgrid[:height, :width] + 0.5
     across = (x / width - (left + right) / 2) / ((right - left) / 2)

@@ -26,7 +26,9 @@ class ModelFacts:
     of modality and body part, body part and finding, finding and severity.  Both are None where
     nobody knows what the model was trained on.  engine: its kind.  sides: the least and the most
     pixels a side of an image may have.  learned_side: longer side of its training images, None
-    where nobody knows.  notes: what people should know of every image it makes.
+    where nobody knows.  notes: what people should know of every image it makes.  simulated: of
+    pairs of modality and body part, how many training images of which simulated source there
+    were, and of how many patients.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ModelFacts:
     sides: tuple[int, int] = (SMALLEST, LARGEST)
     learned_side: int | None = None
     notes: tuple[str, ...] = ()
+    simulated: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
     def count(self, *concepts: str) -> int | None:
         """Training images with this concept, or with these two; None where nobody knows."""
@@ -53,6 +56,7 @@ class ModelFacts:
                 images=dict(config["images_per_concept"]),
                 together=dict(config["images_together"]),
                 learned_side=SIDE,
+                simulated=dict(config.get("images_simulated", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"the model description lacks {error}; reinstall it") from error

@@ -26,6 +26,7 @@ from radsmith.evaluation.metrics import (
     ms_ssim,
     neighbours,
 )
+from radsmith.evaluation.noise import compare_noise
 from radsmith.evaluation.real_set import SMALLEST_KIND, RealSet, halves, kind_name, kinds_of
 from radsmith.generation.plan import Plan, make, plan
 from radsmith.images.letterbox import letterboxed
@@ -136,6 +137,7 @@ def evaluate(
                 "real": _likeness(two.images, options.seed),
             },
             "judge": alignment(judge, judged, made.prompts, two),
+            "noise": compare_noise(two.images, one.images, made.images),
         }
         for steps in options.more_steps if len(index) == max(map(len, chosen.values())) else ():
             other = replace(options.settings, num_steps=steps)

@@ -18,13 +18,16 @@ from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.prompt import Prompt, filled_in, in_context, render
+from radsmith.language.places import can_place
+from radsmith.language.prompt import Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
 
 LONGEST_STEM = 80
 WEAK = 50
 """Concepts with fewer training images than this draw a warning."""
+LIMBS = "parametric_limb"
+"""The source of images that were made of shapes; other simulated ones are of CT volumes."""
 _WINDOWS = {  # centre and width in HU
     "technique:soft-tissue-window": (40, 400),
     "technique:lung-window": (-600, 1500),
@@ -240,6 +243,8 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
         if count < WEAK:
             part, modality = vocabulary[prompt.body_part], vocabulary[prompt.modality]
             yield _weak(f"{part.name} {modality.name}", count)
+    if prompt.body_part and prompt.modality:
+        yield from _simulated(prompt.modality, prompt.body_part, facts)
     for finding in present:
         if prompt.body_part and not {prompt.body_part, finding.concept} & told:
             count = facts.together.get(f"{prompt.body_part} {finding.concept}", 0)
@@ -247,21 +252,41 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
                 name = vocabulary[finding.concept].name
                 yield _weak(f"{name} of the {vocabulary[prompt.body_part].name}", count)
     for finding in present:
-        yield from _placed(finding.concept, finding.side, finding.sites, finding.severity, facts)
+        yield from _placed(prompt, finding, facts)
 
 
-def _placed(
-    concept: str,
-    side: str | None,
-    sites: tuple[str, ...],
-    severity: str | None,
-    facts: ModelFacts,
-) -> Iterator[str]:
+def _simulated(modality: str, part: str, facts: ModelFacts) -> Iterator[str]:
+    """What no machine ever took, where it is most of what was learned."""
     vocabulary = default_vocabulary()
-    name = vocabulary[concept].name
-    if side or sites:
-        yield f"the model does not place findings: where “{name}” lies is recorded, not drawn"
-    if severity and not facts.count(concept, severity):
+    sources = facts.simulated.get(f"{modality} {part}", {})
+    count = facts.count(modality, part) or 0
+    name = f"{vocabulary[part].name} {vocabulary[modality].name}"
+    if 2 * sum(images for images, _ in sources.values()) <= count:
+        return
+    for source, (images, patients) in sources.items():
+        if source == LIMBS:
+            yield (
+                f"“{name}”: {images} of {count} training images were made of shapes of sampled"
+                " measures, not taken: a sketch of the anatomy, no evidence of it"
+            )
+        else:
+            yield (
+                f"“{name}”: {images} of {count} training images were projected from CT"
+                f" {'volumes' if patients > 1 else 'volume'} of {patients}"
+                f" {'people' if patients > 1 else 'person'}: expect the same anatomy again"
+            )
+
+
+def _placed(prompt: Prompt, finding: Finding, facts: ModelFacts) -> Iterator[str]:
+    name = default_vocabulary()[finding.concept].name
+    if can_place(prompt, finding):
+        yield (
+            f"where “{name}” lies is steered by a map of usual places, not learned: look whether it"
+            " is there"
+        )
+    elif finding.side or finding.sites:
+        yield f"the model does not place “{name}” here: where it lies is recorded, not drawn"
+    if finding.severity and not facts.count(finding.concept, finding.severity):
         yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
 
 

@@ -8,6 +8,7 @@ import logging
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import save
 from torch import nn
 
-from radsmith.datasets.corpus import Corpus
+from radsmith.datasets.corpus import PAIRS, Corpus
+from radsmith.datasets.labels import SIMULATED
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import FINER
 from radsmith.engines.model_files import SIDECAR, combined_digest
@@ -97,6 +99,23 @@ def component_tables(
     }
 
 
+def simulated_images(corpus: Corpus) -> dict[str, dict[str, list[int]]]:
+    """Per pair of modality and body part and simulated source: its images, and patients of them.
+
+    A volume is a patient, as is a limb.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for ids, source, patient in zip(corpus.concepts, corpus.sources, corpus.patients, strict=True):
+        if source not in SIMULATED:
+            continue
+        pair = " ".join(next(c for c in ids if c.startswith(kind)) for kind in PAIRS[0])
+        found.setdefault(pair, {}).setdefault(source, []).append(patient)
+    return {
+        pair: {source: [len(own), len(set(own))] for source, own in sorted(sources.items())}
+        for pair, sources in sorted(found.items())
+    }
+
+
 def export_model(
     networks: dict[str, nn.Module],
     prior: Prior,
@@ -105,18 +124,28 @@ def export_model(
     table: dict[str, int],
     facts: dict[str, Any],
     folder: Path,
+    gains: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
 ) -> None:
-    """Write a model folder. facts: name, training figures, sources with licences."""
+    """Write a model folder. facts: name, training figures, sources with licences.
+
+    gains: stage -> style -> those of `stages.Gain`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stored = {stage: stored_network(network, stage) for stage, network in networks.items()}
     facts = facts | {
         "table": table,
         "images_per_concept": dict(sorted(corpus.counts(real_only=True).items())),
         "images_together": dict(sorted(corpus.counts_together().items())),
+        "images_simulated": simulated_images(corpus),
         "images_per_source": dict(sorted(Counter(corpus.sources).items())),
         "sampling": SAMPLING,
     }
     arrays = prior.arrays() | component_tables(corpus, table, component)
+    for stage, styles in (gains or {}).items():
+        rows = np.ones((len(table), 2), np.float32)
+        for style, own in styles.items():
+            rows[table[style] - 1] = own
+        arrays[f"gains_{stage}"] = rows
     for name, data in model_parts(stored, arrays, facts).items():
         (folder / name).write_bytes(data)
 

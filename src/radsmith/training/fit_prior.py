@@ -21,6 +21,14 @@ FEWEST_OF_FINDING = 40
 SHRINKAGE = 60
 CLUSTER_COORDINATES = 64
 WHOLE_KIND = ("modality:", "body_part:", "view:", "style:")
+SHOWN = (
+    (*WHOLE_KIND, "technique:", "finding:", "severity:", "side:"),
+    (*WHOLE_KIND, "technique:", "finding:"),
+    (*WHOLE_KIND, "finding:"),
+)
+BY_FINDING = ((*WHOLE_KIND, "technique:", "finding:"),)
+"""What images of a component share, finest first, where FEWEST_OF_FINDING of them do: else a
+component is of healthy and ill, left and right, and what was asked for is not drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +69,9 @@ def fit_prior(
     z = (images - center) @ axes
     left = ((images[train] - center) ** 2).sum(1) - (z[train] ** 2).sum(1)
     rest = float((left * share).mean() / (side * side - size.basis))
-    labels, kinds = _clusters(corpus, z, seed)
-    means, group, covariances = _moments(z, labels, kinds, train)
+    labels, kinds = _clusters(corpus, z, seed, SHOWN)
+    wholes = [kind_of_image(kind) for kind in kinds]
+    means, group, covariances = _moments(z, labels, wholes, train)
     axes_g, variances, floor = _low_rank(covariances, size.rank)
     prior = Prior(
         center=center,
@@ -92,7 +101,7 @@ def extend_prior(
     """
     fresh = corpus.after(len(component))
     z = np.asarray((shrink(fresh.pixels, prior.side) - prior.center) @ prior.basis, np.float32)
-    labels, kinds = _clusters(fresh, z, seed, by_finding=parent is not None)
+    labels, kinds = _clusters(fresh, z, seed, BY_FINDING if parent is not None else ())
     train = np.flatnonzero(~fresh.held_out)
     means, group, covariances = _moments(z, labels, kinds, train, parent)
     axes, variances, floor = _low_rank(covariances, prior.axes.shape[2])
@@ -122,39 +131,62 @@ def kind_of_image(concepts: Sequence[str], levels: tuple[str, ...] = WHOLE_KIND)
     return tuple(sorted(c for c in concepts if c.startswith(levels)))
 
 
-def _keys(corpus: Corpus, by_finding: bool) -> list[list[tuple[str, ...]]]:
-    """For each image its kinds, finest first."""
-    finest = [(*WHOLE_KIND, "technique:", "finding:")] if by_finding else []
-    levels = [*finest, WHOLE_KIND, WHOLE_KIND[:2], WHOLE_KIND[:1]]
-    return [[kind_of_image(ids, level) for level in levels] for ids in corpus.concepts]
-
-
 def _clusters(
-    corpus: Corpus, z: NDArray[np.float32], seed: int, *, by_finding: bool = False
+    corpus: Corpus, z: NDArray[np.float32], seed: int, finer: Sequence[tuple[str, ...]]
 ) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
-    """Component per image and the kind of each component: k-means within each kind."""
-    keys, train = _keys(corpus, by_finding), ~corpus.held_out
-    members: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for i, levels in enumerate(keys):
-        for level in levels:
-            members[level].append(i)
-    trained = {k: sum(train[i] for i in v) for k, v in members.items()}
-    least = (*([FEWEST_OF_FINDING] if by_finding else []), SHRINKAGE, FEWEST_IMAGES, 0)
-    chosen = [
-        next(k for k, n in zip(levels, least, strict=True) if trained[k] >= n) for levels in keys
-    ]
-    labels = np.full(len(keys), -1, np.int64)
+    """Component per image and the kind of each component: k-means within each kind.
+
+    finer: levels before WHOLE_KIND, finest first, each for FEWEST_OF_FINDING images.
+    """
+    levels = [*finer, WHOLE_KIND, WHOLE_KIND[:2], WHOLE_KIND[:1]]
+    least = (*[FEWEST_OF_FINDING] * len(finer), SHRINKAGE, FEWEST_IMAGES, FEWEST_IMAGES)
+    train = ~corpus.held_out
+    labels = np.full(len(corpus), -1, np.int64)
     kinds: list[tuple[str, ...]] = []
-    for kind in sorted(set(chosen)):
-        inside = np.array([i for i, k in enumerate(chosen) if k == kind])
-        fitted = inside[train[inside]] if train[inside].any() else inside
-        k = max(1, round(len(fitted) / IMAGES_PER_COMPONENT))
-        model = KMeans(k, n_init=2, random_state=seed).fit(z[fitted, :CLUSTER_COORDINATES])
-        found = model.predict(z[inside, :CLUSTER_COORDINATES])
-        found = _merge_small(found, train[inside])
-        labels[inside] = found + len(kinds)
-        kinds += [kind] * (found.max() + 1)
+    for level, fewest in zip(levels, least, strict=True):
+        members: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for i in np.flatnonzero(labels < 0).tolist():
+            members[kind_of_image(corpus.concepts[i], level)].append(i)
+        for kind, listed in sorted(members.items()):
+            inside = np.array(listed)
+            fitted = inside[train[inside]]
+            if len(fitted) < fewest:
+                continue
+            k = max(1, round(len(fitted) / IMAGES_PER_COMPONENT))
+            model = KMeans(k, n_init=2, random_state=seed).fit(z[fitted, :CLUSTER_COORDINATES])
+            found = model.predict(z[inside, :CLUSTER_COORDINATES])
+            found = _merge_small(found, train[inside])
+            labels[inside] = found + len(kinds)
+            kinds += [kind] * (found.max() + 1)
+    _join_nearest(corpus, z, labels, kinds)
     return labels, kinds
+
+
+def _join_nearest(
+    corpus: Corpus, z: NDArray[np.float32], labels: NDArray[np.int64], kinds: list[tuple[str, ...]]
+) -> None:
+    """Images of no kind that is large enough join the nearest component of their body part, else of
+    their modality; where there is none, all of that modality are one more, however few."""
+    train = ~corpus.held_out
+    for i in np.flatnonzero(labels < 0).tolist():
+        for level in (WHOLE_KIND[:2], WHOLE_KIND[:1]):
+            own = set(kind_of_image(corpus.concepts[i], level))
+            near = [k for k, kind in enumerate(kinds) if own <= set(kind)]
+            if near:
+                break
+        else:
+            kind = kind_of_image(corpus.concepts[i], WHOLE_KIND[:1])
+            if not any(
+                labels[j] < 0 and train[j] and kind_of_image(ids, WHOLE_KIND[:1]) == kind
+                for j, ids in enumerate(corpus.concepts)
+            ):
+                raise InvalidInput(
+                    "some kind of image is held out whole: it needs images of more patients"
+                )
+            near = [len(kinds)]
+            kinds.append(kind)
+        means = [z[(labels == k) & train].mean(0) if (labels == k).any() else z[i] for k in near]
+        labels[i] = near[int(np.argmin([((m - z[i]) ** 2).sum() for m in means]))]
 
 
 def _merge_small(found: NDArray[np.int64], train: NDArray[np.bool_]) -> NDArray[np.int64]:

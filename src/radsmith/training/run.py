@@ -7,6 +7,10 @@ sheet_minutes = 30     # export the model and a sample sheet this often during a
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
                        # checkpoints/default.safetensors, which says what it was trained on;
                        # stages that are never trained here are exported as they were
+refit = true           # optional, with `initial`: the prior is fitted to all of data all the same,
+                       # and the networks of the shipped model go on beside the new one
+gains = true           # optional: the last export measures how strong each style's texture is drawn
+                       # and puts it right (some minutes)
 folds = 4              # parts of the patients, each denoised by a prior fitted without it; 1: none
 model = "FOLDER"       # with `initial`: the model it belongs to, if not the shipped one
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
@@ -48,6 +52,7 @@ from radsmith.training.drawn import Drawn, drawn_before
 from radsmith.training.export import export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
+from radsmith.training.gains import gains_of
 from radsmith.training.loop import STAGES, Recipe, build, start, train
 from radsmith.training.state import Run, Trained, saved_step, take_weights, use_best
 
@@ -76,7 +81,7 @@ def run(config_path: Path) -> Path:
     state = Path(config["state"]).expanduser()
     initial = _initial(config)
     if initial and not (state / "prior.safetensors").exists():
-        adopt(*initial, state)
+        adopt(*initial, state, refit=bool(config.get("refit", False)))
     corpus = load_corpus(_folders(config), state, concepts_of)
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
@@ -91,7 +96,8 @@ def run(config_path: Path) -> Path:
             initial or saved_step(state / "run", s) is not None for s in STAGES
         ):
             return
-        _export(state, config, prior, component, corpus, table)
+        gains = bool(config.get("gains", False)) and run is None
+        _export(state, config, prior, component, corpus, table, gains)
         shown = time.monotonic()
 
     material = Material(corpus, table, prior.mended(), component)
@@ -123,9 +129,7 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
         before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
         if begin := _untouched(config, state, stage):
             take_weights(before[stage], begin.network)
-        elif saved_step(state / "run", stage) is not None:
-            use_best(before[stage], state / "run", stage)
-        else:
+        elif not use_best(before[stage], state / "run", stage):
             raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
     path = state / f"drawn-for-{recipe.stage}.safetensors"
     return drawn_before(before, material, recipe.drawn, path)
@@ -164,6 +168,7 @@ def _export(
     component: NDArray[np.int64],
     corpus: Corpus,
     table: dict[str, int],
+    gains: bool,
 ) -> None:
     """Model folder of the averages as last saved, of a stage that was not trained here as it was,
     and a sheet of what it draws."""
@@ -186,6 +191,9 @@ def _export(
     }
     save_checkpoint(runs, component, state / "checkpoint.safetensors")
     export_model(networks, prior, component, corpus, table, facts, state / "model")
+    if gains:
+        found = gains_of(load_engine(state / "model"), corpus)
+        export_model(networks, prior, component, corpus, table, facts, state / "model", found)
     step = runs["base"].step
     write_atomically(state / "run" / f"samples-{step}.png", sample_sheet(state / "model"))
 
@@ -207,18 +215,21 @@ def beginning(checkpoint: Path, model: Path, stage: str) -> Trained:
     return Trained(network=network_from_onnx(stage, files.networks[stage]), **counters)
 
 
-def adopt(checkpoint: Path, model: Path, state: Path) -> None:
-    """Give an empty state the prior and table of `model` and the components of `checkpoint`.
+def adopt(checkpoint: Path, model: Path, state: Path, *, refit: bool = False) -> None:
+    """Give an empty state the table of `model`, and its prior with the components of `checkpoint`.
 
+    refit: the table alone.
     Raises NotFound where the checkpoint or model is missing.
     """
     if not checkpoint.is_file() or not (model / "prior.safetensors").is_file():
         raise NotFound(f"to begin from {checkpoint}, it and the model in {model} must be there")
     state.mkdir(parents=True, exist_ok=True)
     stored = load_file(model / "prior.safetensors")
-    own = {k: v for k, v in stored.items() if not k.startswith("component_")}
+    own = {k: v for k, v in stored.items() if not k.startswith(("component_", "gains_"))}
     table = json.dumps(read_config(model)["table"])
     write_atomically(state / "table.json", table.encode())
+    if refit:
+        return
     _keep_prior(own, load_file(checkpoint)["component"].astype(np.int64), state)
 
 

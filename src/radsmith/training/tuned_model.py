@@ -126,6 +126,7 @@ def parts_of(tuning: Tuning, material: Material, run: Run) -> dict[str, bytes]:
     old = np.asarray(material.files.arrays["component_counts"])
     counts[:, : old.shape[1]] = old
     arrays = material.prior.arrays()
+    arrays |= {k: v for k, v in material.files.arrays.items() if k.startswith("gains_")}
     arrays["component_counts"] = np.concatenate([counts, added["component_counts"]])
     for name in ("component_images", "component_aspect"):
         arrays[name] = np.concatenate([material.files.arrays[name], added[name]])

@@ -15,15 +15,25 @@ from numpy.typing import NDArray
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.focus import focus_of, placed
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
-from radsmith.engines.default.stages import LOW_SIDE, SCALE, BaseStage, Beginning, FinerStage, Noise
+from radsmith.engines.default.stages import (
+    LOW_SIDE,
+    SCALE,
+    BaseStage,
+    Beginning,
+    FinerStage,
+    Healthy,
+    Noise,
+)
 from radsmith.engines.engine import Ask, Given
 from radsmith.images.image import Array, Mask
-from radsmith.images.letterbox import SIDE, box_of, inside
+from radsmith.images.letterbox import SIDE, Box, box_of, inside
 from radsmith.images.provenance import Settings
 from radsmith.images.regions import Region, around, coarser, joined, padded, scaled, tiles
 from radsmith.images.resize import enlarge, resize, shrink
+from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
 
 TILE, OVERLAP = 96, 16
 """Largest side, in cells, that the finer stage draws at once, and what neighbours share."""
@@ -62,6 +72,7 @@ class Model:
         begin: Beginning,
         settings: Settings,
         rng: np.random.Generator,
+        healthy: Healthy | None = None,
     ) -> Array:
         """The whole image at 64x64: drawn by the base, made finer octave by octave.
 
@@ -73,9 +84,10 @@ class Model:
         if begin.first < 1:
             image = shrink(begin.image, LOW_SIDE // self.base.side)
         else:
-            image = np.clip(beside.draw(component, rng).reshape(given.shape), -1.2, 1.2)
+            first = component if healthy is None else healthy.component
+            image = np.clip(beside.draw(first, rng).reshape(given.shape), -1.2, 1.2)
         start = Beginning(image=image, first=begin.first * self.base.start)
-        low = self.base.draw(component, ids, start, beside, settings, rng)
+        low = self.base.draw(component, ids, start, beside, settings, rng, healthy)
         low = np.where(unknown > 0, low, given).astype(np.float32)
         low = shrink(low, self.base.side // self.octaves[0].step.low_side)
         for stage in self.octaves:
@@ -86,6 +98,33 @@ class Model:
             noise = Noise.of(low.shape, rng, scale)
             low = stage.draw(low, ids, given, unknown, noise, varied)
         return low
+
+    def healthy(
+        self,
+        ask: Ask,
+        component: int,
+        box: Box | None,
+        rng: np.random.Generator,
+    ) -> Healthy | None:
+        """What to draw the asked findings against; None where there are none.
+
+        component: that they were chosen for.  box: of the image in the square, for
+        findings whose place is named to stay there; None: wherever they want.
+        """
+        found = [c for c in ask.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL]
+        if NORMAL not in self.table or not any(c in self.table for c in found):
+            return None
+        kept = tuple(c for c in ask.concepts if c not in found and not c.startswith("severity:"))
+        style = self.components.style(component)
+        focus = np.ones((self.base.side,) * 2, np.float32)
+        other = component
+        if box is not None and ask.prompt is not None and placed(ask.prompt):
+            focus = focus_of(ask.prompt, box, self.base.side)
+            scores = self.components.scores(
+                (*kept, NORMAL, *style), ask.absent, self.components.aspect(component)
+            )
+            other = self.components.choose(scores, rng)
+        return Healthy(ids=self.encode((*kept, NORMAL, *style)), component=other, focus=focus)
 
 
 def _at(known: Array, mask: Array, side: int) -> tuple[Array, Array]:
@@ -104,6 +143,7 @@ class _Work:
     ids: NDArray[np.int64]
     settings: Settings
     rng: np.random.Generator
+    healthy: Healthy | None
 
     @property
     def longer(self) -> int:
@@ -157,6 +197,7 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
         ids=model.encode(shown),
         settings=ask.settings,
         rng=rng,
+        healthy=model.healthy(ask, component, None, rng),
     )
     first, *others = _sides(work.longer)
     part = _whole(_coarse(component, square, hole, work), square, hole, first, work)
@@ -226,7 +267,9 @@ def _coarse(component: int, square: Array, hole: Mask, work: _Work) -> Array:
     mask = coarser(hole | rim, SCALE).astype(np.float32)
     known = shrink(square, SCALE)
     begin = Beginning(image=known, first=work.given.strength)
-    low = work.model.coarse(component, work.ids, known, mask, begin, work.settings, work.rng)
+    low = work.model.coarse(
+        component, work.ids, known, mask, begin, work.settings, work.rng, work.healthy
+    )
     return np.where(mask > 0, low, known).astype(np.float32)
 
 

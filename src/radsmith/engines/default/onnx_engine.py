@@ -28,6 +28,7 @@ from radsmith.engines.default.stages import (
     Beginning,
     FinerStage,
     FinerStep,
+    Gain,
     Noise,
 )
 from radsmith.engines.engine import Ask, Completion, Given, ModelFacts, StageFacts, check_size
@@ -95,7 +96,8 @@ class OnnxEngine:
         bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(whole, SIDE)
         dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(whole, LOW_SIDE)
         begin = Beginning(image=dark, first=1)
-        low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng)
+        healthy = model.healthy(ask, component, whole, rng)
+        low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng, healthy)
         noise = Noise.of(low.shape, rng)
         fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
         if size is not None and max(size) > SIDE:
@@ -159,4 +161,11 @@ class OnnxEngine:
 
 
 def _stage(files: ModelFiles, stage: str) -> FinerStage:
-    return FinerStage(files.networks[stage], FinerStep(**files.config["sampling"][stage]))
+    """With the gains of the styles, where the model has them: (rows of the table, 2)."""
+    told = np.asarray(files.arrays.get(f"gains_{stage}", np.ones((0, 2))), np.float32)
+    rows = 1 + np.flatnonzero((told != 1).any(1))
+    gains = {
+        row: Gain(coarse=coarse, fine=fine)
+        for row, (coarse, fine) in zip(rows.tolist(), told[rows - 1].tolist(), strict=True)
+    }
+    return FinerStage(files.networks[stage], FinerStep(**files.config["sampling"][stage]), gains)

@@ -46,9 +46,15 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
     if scale == 1:
         return conditional
 
+    return towards(conditional, unconditional, np.float32(scale))
+
+
+def towards(one: Denoiser, other: Denoiser, share: Array | np.float32) -> Denoiser:
+    """From `other` the share of the way to `one`, beyond it above 1; pixel by pixel."""
+
     def denoise(x: Array, t: float) -> Array:
-        base = unconditional(x, t)
-        return base + np.float32(scale) * (conditional(x, t) - base)
+        base = other(x, t)
+        return np.asarray(base + share * (one(x, t) - base), np.float32)
 
     return denoise
 

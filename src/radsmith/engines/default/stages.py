@@ -22,8 +22,10 @@ from radsmith.engines.default.sampling import (
     guided,
     keeping,
     timesteps,
+    towards,
     velocity_of,
 )
+from radsmith.images.blur import blurred
 from radsmith.images.image import Array
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge
@@ -87,6 +89,23 @@ class Noise:
         return cls(low=low, fine=fine)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Healthy:
+    """The same image without its findings, to draw them against.
+
+    ids: (1, slots) table rows.  component: of the prior, where the findings are not.  focus:
+    (side, side), 1 where the findings are to be, 0 where they are not.
+    """
+
+    ids: NDArray[np.int64]
+    component: int
+    focus: Array
+
+
+FINDING_GUIDANCE = 3.0
+"""How many times what the network knows of a finding is added to what it knows of none."""
+
+
 class BaseStage:
     """The prior's posterior mean and the network that corrects it, on the prior's grid."""
 
@@ -105,11 +124,12 @@ class BaseStage:
         beside: Conditional,
         settings: Settings,
         rng: np.random.Generator,
+        healthy: Healthy | None = None,
     ) -> Array:
         """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
-        denoise = self._denoiser(component, ids, beside, settings.guidance_scale)
+        denoise = self._denoiser(component, ids, beside, settings.guidance_scale, healthy)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         sampler = SAMPLERS[settings.sampler]
@@ -121,6 +141,7 @@ class BaseStage:
         ids: NDArray[np.int64],
         beside: Conditional,
         guidance_scale: float,
+        healthy: Healthy | None,
     ) -> Denoiser:
         """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
         which = np.array([component])
@@ -130,6 +151,9 @@ class BaseStage:
         def denoise(x: Array, t: float) -> Array:
             at = np.array([t], np.float32)
             mean = beside.denoise(x.ravel(), t, component).reshape(x.shape)
+            if healthy is not None and healthy.component != component:
+                well = beside.denoise(x.ravel(), t, healthy.component).reshape(x.shape)
+                mean = well + healthy.focus * (mean - well)
             left = (x - np.float32(1 - t) * mean) / np.float32(max(t, self._floor))
             image = np.stack([x, mean, left, mask, known * (1 - mask)])[None]
 
@@ -137,18 +161,43 @@ class BaseStage:
                 feed = {"image": image, "t": at, "numbers": numbers, "concepts": concepts}
                 return lambda x, t: np.asarray(self._session.run(None, feed)[0][0, 0])
 
-            found = guided(correction(ids), correction(np.zeros_like(ids)), guidance_scale)(x, t)
+            shown = correction(ids)
+            if healthy is not None:
+                shown = towards(shown, correction(healthy.ids), FINDING_GUIDANCE * healthy.focus)
+            found = guided(shown, correction(np.zeros_like(ids)), guidance_scale)(x, t)
             return mean + self._prior.error(at, which)[0] * found
 
         return denoise
 
 
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """How much stronger a style's texture is than the network draws it: its coarser and its finer
+    half, parted near a quarter of a cycle a pixel. Measured on training images."""
+
+    coarse: float
+    fine: float
+
+    def apply(self, residual: Array) -> Array:
+        """The residual (h, w), its two halves each times its gain."""
+        coarse = blurred(residual, SPLIT)
+        return np.asarray(self.fine * residual + (self.coarse - self.fine) * coarse, np.float32)
+
+
+SPLIT = 0.75
+"""Pixels of the Gaussian that parts a texture's coarser half from its finer one."""
+
+
 class FinerStage:
     """The residual to an enlarged coarse image in one call, on a grid of any size."""
 
-    def __init__(self, model: bytes, step: FinerStep) -> None:
+    def __init__(
+        self, model: bytes, step: FinerStep, gains: Mapping[int, Gain] | None = None
+    ) -> None:
+        """gains: by table row, as `Gain` says; rows that are not named have none."""
         self._session = session(model)
         self.step = step
+        self._gains = dict(gains or {})
 
     def draw(
         self,
@@ -178,6 +227,8 @@ class FinerStage:
             "concepts": ids,
         }
         residual = mean + error * self._session.run(None, feed)[0][0, 0]
+        for gain in (self._gains[row] for row in ids[0].tolist() if row in self._gains):
+            residual = gain.apply(residual)
         residual = np.where(mask > 0, residual, given)
         return np.asarray(coarse + np.float32(step.spread) * residual, np.float32)
 

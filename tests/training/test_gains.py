@@ -1,0 +1,34 @@
+"""Gains bring what is drawn to the spectrum of real images, no further than a few decibels."""
+
+import numpy as np
+import pytest
+
+from radsmith.engines.default.stages import Gain
+from radsmith.evaluation.noise import BANDS, FIGURES, noise_figures
+from radsmith.training.gains import MOST, amplitudes
+
+pytestmark = pytest.mark.torch
+
+
+def test_a_gain_of_one_changes_nothing():
+    residual = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    assert Gain(coarse=1, fine=1).apply(residual) == pytest.approx(residual, abs=1e-6)
+    assert Gain(coarse=2, fine=2).apply(residual) == pytest.approx(2 * residual, abs=1e-5)
+
+
+@pytest.mark.parametrize(("which", "other"), [(-1, -2), (-2, -1)])
+def test_each_gain_is_for_its_own_half(which, other):
+    noise = 0.01 * np.random.default_rng(1).standard_normal((256, 256)).astype(np.float32)
+    gain = Gain(coarse=1.6 if which == -2 else 1, fine=1.6 if which == -1 else 1)
+    before, after = noise_figures(0.5 + noise), noise_figures(0.5 + gain.apply(noise))
+    change = dict(zip(FIGURES, after - before, strict=True))
+    assert change[BANDS[which]] > 2 * max(change[BANDS[other]], 0)
+    assert change[BANDS[which]] > 1.5
+
+
+def test_decibels_become_factors_of_amplitude_within_bounds():
+    most = 10 ** (MOST / 20)
+    found = amplitudes(np.array([[6.0206, -3], [0, -2], [0, -40], [20, -40]]))
+    assert found[0] == pytest.approx(10 ** (3.0103 / 20), abs=1e-3)
+    assert found[1] == pytest.approx(1 / most, abs=1e-3)
+    assert amplitudes(np.full((3, 2), 20.0)) == pytest.approx([most] * 2, abs=1e-3)
