@@ -6,7 +6,7 @@ learned is drawn as its nearest learned neighbour and said so, or stays black in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,14 @@ from radsmith.editing.operations import (
 )
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
-from radsmith.generation.plan import WEAK, field_of_view, plan, record_of
+from radsmith.generation.plan import (
+    WEAK,
+    Plan,
+    field_of_view,
+    plan,
+    record_of,
+    simulated_notes,
+)
 from radsmith.images.image import Mask, Window
 from radsmith.language.prompt import Prompt
 from radsmith.language.vocabulary import default_vocabulary
@@ -96,6 +103,7 @@ def extend(
         request = replace(task.request, prompt=asked, seed=seed)
         frame_notes.append(f"{place.name}: {asked} ({seed})")
         planned = plan(asked, task.engine.facts)
+        flags += [f"{place.name}: {note}" for note in _simulated(planned, task.engine.facts)]
         _draw(canvas, place, body, replace(task, request=request, planned=planned))
     _fade_to_air(canvas, body)
     said = f"extended to {target}; " + "; ".join(frame_notes)
@@ -197,6 +205,13 @@ def _asked(place: BodyPlace, facts: ModelFacts, shown: Prompt) -> tuple[str, str
     paired = place.side and part not in ("chest", "pelvis", "abdomen")
     words = f"{place.side} {_ASKED.get(part, part)}" if paired else _ASKED.get(part, part)
     return ", ".join([f"{words} x-ray", *person]), flag
+
+
+def _simulated(planned: Plan, facts: ModelFacts) -> Iterator[str]:
+    """What no machine ever took of what a frame is drawn as."""
+    modality, part = planned.prompt.modality, planned.prompt.body_part
+    if modality and part:
+        yield from simulated_notes(modality, part, facts)
 
 
 def _draw(canvas: _Canvas, place: BodyPlace, body: list[BodyPlace], task: Task) -> None:

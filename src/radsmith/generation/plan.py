@@ -244,7 +244,7 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
             part, modality = vocabulary[prompt.body_part], vocabulary[prompt.modality]
             yield _weak(f"{part.name} {modality.name}", count)
     if prompt.body_part and prompt.modality:
-        yield from _simulated(prompt.modality, prompt.body_part, facts)
+        yield from simulated_notes(prompt.modality, prompt.body_part, facts)
     for finding in present:
         if prompt.body_part and not {prompt.body_part, finding.concept} & told:
             count = facts.together.get(f"{prompt.body_part} {finding.concept}", 0)
@@ -255,7 +255,7 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
         yield from _placed(prompt, finding, facts)
 
 
-def _simulated(modality: str, part: str, facts: ModelFacts) -> Iterator[str]:
+def simulated_notes(modality: str, part: str, facts: ModelFacts) -> Iterator[str]:
     """What no machine ever took, where it is most of what was learned."""
     vocabulary = default_vocabulary()
     sources = facts.simulated.get(f"{modality} {part}", {})
