@@ -16,6 +16,7 @@ import pydicom
 import pytest
 from PIL import Image as Picture
 
+from radsmith.engines.engine import ModelFacts
 from radsmith.engines.model_files import default_folder, load_facts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import plan
@@ -253,10 +254,34 @@ def test_what_was_never_learned_is_said():
     facts = load_facts()
     told = " ".join(plan("esophagus x-ray, right pneumothorax", facts).warnings)
     assert "“esophagus” was never learned" in told
-    assert "does not place findings" in told
+    assert "does not place “pneumothorax” here" in told
     assert plan(CHEST, facts).warnings == ()
     with pytest.raises(InvalidInput, match="training images"):
         plan("ankle x-ray", facts, strict=True)
+
+
+def test_what_no_machine_ever_took_is_said_where_it_is_most_of_what_was_learned():
+    knee, femur, skull = (f"body_part:{part}" for part in ("knee", "femur", "skull"))
+    facts = ModelFacts(
+        name="m",
+        digest="0",
+        images={"modality:x-ray": 900, knee: 700, femur: 110, skull: 90},
+        together={f"modality:x-ray {p}": n for p, n in ((knee, 700), (femur, 110), (skull, 90))},
+        simulated={
+            f"modality:x-ray {knee}": {"parametric_limb": (40, 10)},
+            f"modality:x-ray {femur}": {"parametric_limb": (100, 50)},
+            f"modality:x-ray {skull}": {"ct_projection": (90, 2), "parametric_limb": (0, 0)},
+        },
+    )
+    assert plan("knee x-ray", facts).warnings == ()
+    (femur_note,) = plan("femur x-ray", facts).warnings
+    assert "100 of 110" in femur_note
+    assert "shapes" in femur_note
+    (skull_note,) = plan("skull x-ray", facts).warnings
+    assert "90 of 90" in skull_note
+    assert "2 people" in skull_note
+    with pytest.raises(InvalidInput, match="made of shapes"):
+        plan("femur x-ray", facts, strict=True)
 
 
 def test_a_grade_is_drawn_only_where_it_was_learned():

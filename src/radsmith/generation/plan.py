@@ -96,9 +96,9 @@ def plan(
     """Read a prompt and say what this model will make of it, at this (width, height).
 
     vocabulary: the words that are known, by default those in use.
-    strict: words not understood, contradictions and concepts with fewer than WEAK training
-    images raise InvalidInput instead of a warning. So do a prompt with nothing to draw and one in
-    another language than English.
+    strict: words not understood, contradictions, concepts with fewer than WEAK training images and
+    parts learned mostly of simulated ones raise InvalidInput instead of a warning. So do a prompt
+    with nothing to draw and one in another language than English.
     """
     with speaking(vocabulary):
         return plan_of(read_prompt(text), facts, strict=strict, size=size)
@@ -264,6 +264,8 @@ def simulated_notes(modality: str, part: str, facts: ModelFacts) -> Iterator[str
     if 2 * sum(images for images, _ in sources.values()) <= count:
         return
     for source, (images, patients) in sources.items():
+        if not images:
+            continue
         if source == LIMBS:
             yield (
                 f"“{name}”: {images} of {count} training images were made of shapes of sampled"

@@ -123,15 +123,15 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
         return None
     if not recipe.pretrained_critic:
         raise InvalidInput("[recipe] drawn needs pretrained_critic = true")
+    path = state / f"drawn-for-{recipe.stage}.safetensors"
     sizes = config.get("sizes", {})
     before: dict[str, nn.Module] = {}
-    for stage in STAGES[: STAGES.index(recipe.stage)]:
+    for stage in STAGES[: STAGES.index(recipe.stage)] if not path.is_file() else ():
         before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
         if begin := _untouched(config, state, stage):
             take_weights(before[stage], begin.network)
         elif not use_best(before[stage], state / "run", stage):
             raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
-    path = state / f"drawn-for-{recipe.stage}.safetensors"
     return drawn_before(before, material, recipe.drawn, path)
 
 
