@@ -1,16 +1,20 @@
-"""Findings are drawn against the same image without them, and where their place is named, there."""
+"""Findings are drawn against the same image without them; opacities are put where they are said."""
 
 import numpy as np
 import pytest
 
 from radsmith.engines.choice import load_engine
+from radsmith.engines.default.completion import plainly
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import focus_of, placed
-from radsmith.engines.default.stages import FINDING_GUIDANCE, BaseStage, Healthy
+from radsmith.engines.default.focus import placed, shade_of, shaded
+from radsmith.engines.default.stages import FINDING_GUIDANCE, NO_FINDINGS, BaseStage, Findings
+from radsmith.engines.engine import Given
 from radsmith.generation.plan import plan
 from radsmith.images.letterbox import box_of
-from radsmith.language.places import can_place, place_of
+from radsmith.images.provenance import Settings
+from radsmith.language.places import OPACITIES, can_place, place_of
 from radsmith.language.reading import read_prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 
 def read(text):
@@ -18,14 +22,21 @@ def read(text):
     return prompt, prompt.findings[0]
 
 
+def test_every_opacity_is_a_finding_of_the_vocabulary():
+    assert {f"finding:{name}" for name in OPACITIES} <= set(default_vocabulary().concepts)
+
+
 @pytest.mark.parametrize(
     ("text", "can"),
     [
         ("chest x-ray, right pleural effusion", True),
         ("chest x-ray, left upper lobe pneumonia", True),
-        ("chest x-ray, pneumonia of the lower lobe", True),
+        ("chest x-ray, consolidation of the lower lobe", True),
         ("chest x-ray, pleural effusion", False),
+        ("chest x-ray, no right pleural effusion", False),
+        ("chest x-ray, left pneumothorax", False),
         ("right knee x-ray, osteoarthritis", False),
+        ("chest CT, right pleural effusion", False),
         ("lateral chest x-ray, right pleural effusion", False),
         ("chest x-ray, normal", False),
     ],
@@ -33,6 +44,7 @@ def read(text):
 def test_what_can_be_placed(text, can):
     prompt, finding = read(text)
     assert can_place(prompt, finding) == can
+    assert bool(placed(prompt)) == can
 
 
 def test_the_patients_right_is_at_the_viewers_left_and_the_lower_lobe_below():
@@ -48,24 +60,42 @@ def test_the_patients_right_is_at_the_viewers_left_and_the_lower_lobe_below():
         assert right <= 0.5 or left >= 0.5
 
 
-def test_a_focus_lies_in_the_picture_and_fades():
+def test_a_shade_lies_in_the_picture_and_fades():
     prompt, _ = read("chest x-ray, left pleural effusion")
-    box = box_of(1.0)
-    focus = focus_of(prompt, box, 32)
-    assert focus.shape == (32, 32)
-    assert focus.min() == 0
-    assert focus.max() == 1
-    assert not focus[:, :14].any()
-    assert ((focus > 0) & (focus < 1)).any()
-    wide = focus_of(prompt, box_of(2.0), 32)
+    shade = shade_of(prompt, box_of(1.0), 32, None)
+    assert shade.shape == (32, 32)
+    assert shade.max() == pytest.approx(OPACITIES["pleural-effusion"].share)
+    assert not shade[:, :14].any()
+    assert len(np.unique(shade)) > 3
+    wide = shade_of(prompt, box_of(2.0), 32, None)
     assert not wide[:8].any()  # the bar above a wide picture
     assert not wide[24:].any()
+    mass, _ = read("chest x-ray, left lung mass")
+    assert (shade_of(mass, box_of(1.0), 32, None) > 0).sum() < 0.5 * (shade > 0).sum()
 
 
-def test_one_finding_without_a_place_frees_all():
-    assert placed(read("chest x-ray, right pleural effusion")[0])
-    assert not placed(read("chest x-ray, right pleural effusion and cardiomegaly")[0])
-    assert not placed(read("chest x-ray, normal")[0])
+def test_sides_that_nobody_names_are_by_chance_and_only_of_what_is_always_drawn_so():
+    prompt, _ = read("chest x-ray, lung mass")
+    lefts = [
+        shade_of(prompt, box_of(1.0), 32, np.random.default_rng(seed))[:, 16:].any()
+        for seed in range(20)
+    ]
+    assert 3 < sum(lefts) < 17
+    whole = shade_of(prompt, box_of(1.0), 32, None)  # of an edit, whose mask says where
+    assert whole[:, :16].any()
+    assert whole[:, 16:].any()
+    for text in ("chest x-ray, pneumonia", "chest x-ray, normal", "chest x-ray, no effusion"):
+        assert shade_of(read(text)[0], box_of(1.0), 32, np.random.default_rng(0)) is None
+    assert shade_of(None, box_of(1.0), 32, None) is None
+
+
+def test_air_becomes_tissue_and_nothing_becomes_brighter_than_that():
+    image = np.linspace(-0.9, 1, 1024).reshape(32, 32).astype(np.float32)
+    found = shaded(image, np.full((32, 32), 0.5, np.float32))
+    tissue = np.quantile(image, 0.75)
+    assert found[0, 0] == pytest.approx((image[0, 0] + tissue) / 2, abs=1e-3)
+    assert np.array_equal(found[image > tissue], image[image > tissue])
+    assert np.array_equal(shaded(image, np.zeros((32, 32), np.float32)), image)
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +104,10 @@ def engine():
 
 
 def asked(engine, text, seed=3):
-    planned = plan(text, engine.facts)
-    from radsmith.images.provenance import Settings
-
-    return planned, planned.ask(seed, Settings())
+    return plan(text, engine.facts).ask(seed, Settings())
 
 
-def test_the_network_is_guided_where_the_focus_is_and_only_there(engine):
+def test_the_network_is_guided_away_from_the_same_image_without_findings(engine):
     class Network:
         def run(self, _, feed):
             return [np.full((1, 1, 32, 32), float(feed["concepts"][0, 0]), np.float32)]
@@ -89,42 +116,81 @@ def test_the_network_is_guided_where_the_focus_is_and_only_there(engine):
     stage._session, stage._prior, stage._floor = Network(), engine._model.prior, 0.05
     stage.side = 32
     ids, plain = (np.array([[n] + [0] * 15]) for n in (5, 2))
-    focus = np.zeros((32, 32), np.float32)
-    focus[:, 16:] = 1
     beside = Conditional(engine._model.prior, np.zeros(1024, np.float32), np.ones(1024, np.float32))
     x = np.zeros((32, 32), np.float32)
 
-    def drawn(ids, healthy):
-        return stage._denoiser(0, ids, beside, 1.0, healthy)(x, 0.5)
+    def drawn(ids, findings):
+        return stage._denoiser(0, ids, beside, 1.0, findings)(x, 0.5)
 
-    healthy = Healthy(ids=plain, component=0, focus=focus)
-    both, without = drawn(ids, healthy), drawn(plain, None)
+    without = drawn(plain, NO_FINDINGS)
     error = engine._model.prior.error(np.array([0.5], np.float32), np.array([0]))[0]
-    assert both[:, :16] == pytest.approx(without[:, :16], abs=1e-5)
-    expected = without[:, 16:] + error * FINDING_GUIDANCE * 3
-    assert both[:, 16:] == pytest.approx(expected, abs=1e-4)
+    guided = drawn(ids, Findings(healthy=plain))
+    assert guided == pytest.approx(without + error * FINDING_GUIDANCE * 3, abs=1e-4)
+    shade = np.zeros((32, 32), np.float32)
+    shade[:, 16:] = 0.5
+    both = drawn(ids, Findings(healthy=plain, shade=shade))
+    assert both == pytest.approx(shaded(guided, shade), abs=1e-5)
+
+
+def test_what_is_told_where_to_lie_is_asked_of_the_model_as_normal(engine):
+    ask = plainly(asked(engine, "chest x-ray, adult, right pleural effusion"))
+    assert "finding:normal" in ask.concepts
+    assert not {c for c in ask.concepts if c.startswith("finding:")} - {"finding:normal"}
+    ask = plainly(asked(engine, "chest x-ray, right pleural effusion and cardiomegaly"))
+    assert "finding:cardiomegaly" in ask.concepts
+    assert "finding:pleural-effusion" not in ask.concepts
+    for text in ("chest x-ray, pleural effusion", "chest x-ray, normal", "knee x-ray"):
+        own = asked(engine, text)
+        assert plainly(own) is own
 
 
 def test_findings_have_a_healthy_twin_and_nothing_else_has(engine):
-    rng = np.random.default_rng(0)
-    _, ask = asked(engine, "chest x-ray, adult, right pleural effusion")
     model = engine._model
-    component = model.components.choose(model.components.scores(ask.concepts, (), None), rng)
-    healthy = model.healthy(ask, component, box_of(1.0), rng)
-    named = {c for c, row in model.table.items() if row in healthy.ids[0]}
+    ask = asked(engine, "chest x-ray, adult, pneumonia")
+    component = int(np.argmax(model.components.scores(ask.concepts, (), None)))
+    found = model.findings(ask, component, box_of(1.0))
+    named = {c for c, row in model.table.items() if row in found.healthy[0]}
     assert "finding:normal" in named
-    assert "finding:pleural-effusion" not in named
+    assert "finding:pneumonia" not in named
     assert {"body_part:chest", "age_group:adult"} <= named
-    assert healthy.focus.min() == 0
-    _, ask = asked(engine, "chest x-ray, adult, pleural effusion")
-    assert model.healthy(ask, component, box_of(1.0), rng).focus.min() == 1
+    assert found.shade is None
     for text in ("chest x-ray, normal", "knee x-ray", "chest x-ray without effusion"):
-        _, ask = asked(engine, text)
-        assert model.healthy(ask, component, box_of(1.0), rng) is None
+        assert model.findings(asked(engine, text), component, box_of(1.0)).healthy is None
 
 
-def test_where_a_finding_goes_is_said(engine):
-    planned, _ = asked(engine, "chest x-ray, adult, right pleural effusion")
-    assert any("map of usual places" in warning for warning in planned.warnings)
-    planned, _ = asked(engine, "knee x-ray, right osteoarthritis of the medial compartment")
-    assert not any("map of usual places" in warning for warning in planned.warnings)
+@pytest.mark.parametrize("finding", ["pleural effusion", "lung mass", "consolidation"])
+def test_the_asked_side_is_the_whiter_one(engine, finding):
+    for seed in range(2):
+        right, left = (
+            engine.generate(asked(engine, f"chest x-ray, PA view, adult, {side} {finding}", seed))
+            for side in ("right", "left")
+        )
+        middle = right.shape[1] // 2
+        change = right - left
+        assert change[:, :middle].mean() > 0.01
+        assert change[:, middle:].mean() < -0.01
+
+
+def test_an_added_finding_lies_where_it_was_asked_and_the_rest_is_untouched(engine):
+    chest = engine.generate(asked(engine, "chest x-ray, PA view, adult, normal"))
+    mask = np.zeros(chest.shape, bool)
+    mask[120:240, 20:120] = True
+    drawn = {
+        text: engine.fill(Given(pixels=chest, mask=mask), asked(engine, text)).pixels
+        for text in ("chest x-ray, PA view, adult, right pleural effusion",
+                     "chest x-ray, PA view, adult, normal")
+    }  # fmt: skip
+    ill, well = drawn.values()
+    assert np.array_equal(ill[~mask], chest[~mask])
+    assert ill[mask].mean() > well[mask].mean() + 0.01
+
+
+def test_what_is_drawn_by_rule_is_said(engine):
+    for text, said in (
+        ("chest x-ray, adult, right pleural effusion", True),
+        ("chest x-ray, adult, lung mass", True),
+        ("chest x-ray, adult, pneumonia", False),
+        ("knee x-ray, osteoarthritis", False),
+    ):
+        warnings = plan(text, engine.facts).warnings
+        assert any("by rule" in warning for warning in warnings) == said, text

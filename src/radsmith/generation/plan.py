@@ -18,7 +18,7 @@ from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.places import can_place
+from radsmith.language.places import can_place, opacity_of
 from radsmith.language.prompt import Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
@@ -136,7 +136,7 @@ def plan_of(
         canonical=render(prompt),
         concepts=_drawn(prompt, facts),
         not_understood=tuple(u.word for u in reading.unknown),
-        warnings=(*concerns, *notes, *facts.notes, *_beyond(size, facts)),
+        warnings=(*concerns, *notes, *_by_rule(prompt, facts), *facts.notes, *_beyond(size, facts)),
     )
 
 
@@ -281,15 +281,23 @@ def simulated_notes(modality: str, part: str, facts: ModelFacts) -> Iterator[str
 
 def _placed(prompt: Prompt, finding: Finding, facts: ModelFacts) -> Iterator[str]:
     name = default_vocabulary()[finding.concept].name
-    if can_place(prompt, finding):
-        yield (
-            f"where “{name}” lies is steered by a map of usual places, not learned: look whether it"
-            " is there"
-        )
-    elif finding.side or finding.sites:
+    if (finding.side or finding.sites) and not can_place(prompt, finding):
         yield f"the model does not place “{name}” here: where it lies is recorded, not drawn"
     if finding.severity and not facts.count(finding.concept, finding.severity):
         yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
+
+
+def _by_rule(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
+    """Findings that are put in by hand, whatever was learned."""
+    if facts.images is None:
+        return
+    for finding in prompt.findings:
+        opacity = opacity_of(prompt, finding)
+        if opacity is not None and (opacity.always or can_place(prompt, finding)):
+            yield (
+                f"“{default_vocabulary()[finding.concept].name}” is drawn by rule, as an opacity at"
+                " its usual place: not learned"
+            )
 
 
 def _weak(name: str, count: int) -> str:

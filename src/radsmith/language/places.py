@@ -5,6 +5,8 @@ Canonical, not measured: an adult seen from the front, the patient's right at th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
@@ -51,6 +53,37 @@ _USUAL: dict[str, Box] = {  # of the part's own box
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Opacity:
+    """How a finding shows where a radiograph shows air.
+
+    share: of the way to the gray of soft tissue that is gone at each step of a drawing.  extent: of
+    its usual place that it fills.  always: drawn so where no place is named, too, on either side.
+    """
+
+    share: float
+    extent: float = 1.0
+    always: bool = False
+
+
+OPACITIES = {
+    "pleural-effusion": Opacity(share=0.45, always=True),
+    "pneumonia": Opacity(share=0.2),
+    "bacterial-pneumonia": Opacity(share=0.2),
+    "viral-pneumonia": Opacity(share=0.14),
+    "covid-19-pneumonia": Opacity(share=0.14),
+    "consolidation": Opacity(share=0.3, always=True),
+    "lung-opacity": Opacity(share=0.2, always=True),
+    "infiltration": Opacity(share=0.15),
+    "atelectasis": Opacity(share=0.2, extent=0.7, always=True),
+    "tuberculosis": Opacity(share=0.2, extent=0.8),
+    "active-tuberculosis": Opacity(share=0.2, extent=0.8),
+    "lung-mass": Opacity(share=0.45, extent=0.45, always=True),
+    "lung-nodule": Opacity(share=0.5, extent=0.25, always=True),
+}
+"""Findings of a chest radiograph that can be told where to lie: they are where air was."""
+
+
 def place_of(prompt: Prompt, finding: Finding) -> Box:
     """The usual place of a finding: by its sites and side where they are named.
 
@@ -72,10 +105,17 @@ def place_of(prompt: Prompt, finding: Finding) -> Box:
     return left, top, right, bottom
 
 
+def opacity_of(prompt: Prompt, finding: Finding) -> Opacity | None:
+    """How it shows where it is present on a chest radiograph from the front; None of others."""
+    frontal = prompt.modality == "modality:x-ray" and "view:lateral" not in prompt.views
+    chest = frontal and prompt.body_part == "body_part:chest"
+    return OPACITIES.get(_slug(finding.concept)) if chest and finding.present else None
+
+
 def can_place(prompt: Prompt, finding: Finding) -> bool:
-    """Whether `place_of` says more of this finding than where its body part lies: a site that is in
-    the table or a side of an unpaired part, seen from the front."""
-    if _slug(prompt.body_part) not in _PARTS:
+    """Whether this finding is drawn where it is said to be: an opacity with a side, or a site that
+    is in the table."""
+    if opacity_of(prompt, finding) is None:
         return False
     return has_side(prompt, finding) or any(_slug(s) in _SITES for s in finding.sites)
 

@@ -8,23 +8,24 @@ given.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import focus_of, placed
+from radsmith.engines.default.focus import placed, shade_of
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
     LOW_SIDE,
+    NO_FINDINGS,
     SCALE,
     BaseStage,
     Beginning,
+    Findings,
     FinerStage,
-    Healthy,
     Noise,
 )
 from radsmith.engines.engine import Ask, Given
@@ -72,7 +73,7 @@ class Model:
         begin: Beginning,
         settings: Settings,
         rng: np.random.Generator,
-        healthy: Healthy | None = None,
+        findings: Findings = NO_FINDINGS,
     ) -> Array:
         """The whole image at 64x64: drawn by the base, made finer octave by octave.
 
@@ -84,10 +85,9 @@ class Model:
         if begin.first < 1:
             image = shrink(begin.image, LOW_SIDE // self.base.side)
         else:
-            first = component if healthy is None else healthy.component
-            image = np.clip(beside.draw(first, rng).reshape(given.shape), -1.2, 1.2)
+            image = np.clip(beside.draw(component, rng).reshape(given.shape), -1.2, 1.2)
         start = Beginning(image=image, first=begin.first * self.base.start)
-        low = self.base.draw(component, ids, start, beside, settings, rng, healthy)
+        low = self.base.draw(component, ids, start, beside, settings, rng, findings)
         low = np.where(unknown > 0, low, given).astype(np.float32)
         low = shrink(low, self.base.side // self.octaves[0].step.low_side)
         for stage in self.octaves:
@@ -99,32 +99,30 @@ class Model:
             low = stage.draw(low, ids, given, unknown, noise, varied)
         return low
 
-    def healthy(
-        self,
-        ask: Ask,
-        component: int,
-        box: Box | None,
-        rng: np.random.Generator,
-    ) -> Healthy | None:
-        """What to draw the asked findings against; None where there are none.
-
-        component: that they were chosen for.  box: of the image in the square, for
-        findings whose place is named to stay there; None: wherever they want.
-        """
+    def findings(
+        self, ask: Ask, component: int, box: Box, rng: np.random.Generator | None = None
+    ) -> Findings:
+        """How what `plainly` left and took away is drawn. component: that was chosen; box: of the
+        image in the square; rng: for sides that nobody names."""
         found = [c for c in ask.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL]
-        if NORMAL not in self.table or not any(c in self.table for c in found):
-            return None
-        kept = tuple(c for c in ask.concepts if c not in found and not c.startswith("severity:"))
-        style = self.components.style(component)
-        focus = np.ones((self.base.side,) * 2, np.float32)
-        other = component
-        if box is not None and ask.prompt is not None and placed(ask.prompt):
-            focus = focus_of(ask.prompt, box, self.base.side)
-            scores = self.components.scores(
-                (*kept, NORMAL, *style), ask.absent, self.components.aspect(component)
-            )
-            other = self.components.choose(scores, rng)
-        return Healthy(ids=self.encode((*kept, NORMAL, *style)), component=other, focus=focus)
+        healthy = None
+        if NORMAL in self.table and any(c in self.table for c in found):
+            kept = (c for c in ask.concepts if c not in found and not c.startswith("severity:"))
+            healthy = self.encode((*kept, NORMAL, *self.components.style(component)))
+        return Findings(healthy=healthy, shade=shade_of(ask.prompt, box, self.base.side, rng))
+
+
+def plainly(ask: Ask) -> Ask:
+    """Without the findings that are told where to lie: as normal where there are no others."""
+    told = placed(ask.prompt)
+    if ask.prompt is None or not told:
+        return ask
+    here = [f for f in ask.prompt.findings if f.present and f.concept not in NOT_ABNORMAL]
+    if len(told) < len(here):
+        gone = {finding.concept for finding in told}
+        return replace(ask, concepts=tuple(c for c in ask.concepts if c not in gone))
+    kept = (c for c in ask.concepts if not c.startswith(("finding:", "severity:")))
+    return replace(ask, concepts=(*kept, NORMAL))
 
 
 def _at(known: Array, mask: Array, side: int) -> tuple[Array, Array]:
@@ -143,7 +141,7 @@ class _Work:
     ids: NDArray[np.int64]
     settings: Settings
     rng: np.random.Generator
-    healthy: Healthy | None
+    findings: Findings
 
     @property
     def longer(self) -> int:
@@ -187,17 +185,19 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     """
     rng = np.random.default_rng(ask.seed)
     square, hole = _square(given)
-    component = _component(model, square, hole, given, ask, rng)
-    usual = (c for c in model.components.usual(component) if c not in ask.absent)
-    shown = (*(ask.concepts or usual), *model.components.style(component))
+    asked, (height, width) = plainly(ask), given.mask.shape
+    component = _component(model, square, hole, given, asked, rng)
+    usual = tuple(c for c in model.components.usual(component) if c not in ask.absent)
+    style = model.components.style(component)
+    shown = (*(ask.concepts or usual), *style)
     work = _Work(
         model=model,
         given=given,
         hole=around(given.mask, 0),
-        ids=model.encode(shown),
+        ids=model.encode((*(asked.concepts or usual), *style)),
         settings=ask.settings,
         rng=rng,
-        healthy=model.healthy(ask, component, None, rng),
+        findings=model.findings(asked, component, box_of(width / height)),
     )
     first, *others = _sides(work.longer)
     part = _whole(_coarse(component, square, hole, work), square, hole, first, work)
@@ -268,7 +268,7 @@ def _coarse(component: int, square: Array, hole: Mask, work: _Work) -> Array:
     known = shrink(square, SCALE)
     begin = Beginning(image=known, first=work.given.strength)
     low = work.model.coarse(
-        component, work.ids, known, mask, begin, work.settings, work.rng, work.healthy
+        component, work.ids, known, mask, begin, work.settings, work.rng, work.findings
     )
     return np.where(mask > 0, low, known).astype(np.float32)
 

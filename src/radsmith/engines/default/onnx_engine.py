@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.compute.one_thread import one_thread
-from radsmith.engines.default.completion import Model, complete
+from radsmith.engines.default.completion import Model, complete, plainly
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.enlarging import larger
 from radsmith.engines.default.letterbox import on_grid
@@ -84,7 +84,7 @@ class OnnxEngine:
 
     def _draw(self, ask: Ask) -> Array:
         """An image of the aspect asked, its longer side 256 or, where that is more, as asked."""
-        model, rng = self._model, np.random.default_rng(ask.seed)
+        model, rng, ask = self._model, np.random.default_rng(ask.seed), plainly(ask)
         size = ask.settings.size
         aspect = size[0] / size[1] if size else None
         component = model.components.choose(
@@ -96,8 +96,8 @@ class OnnxEngine:
         bars, shown = np.full((SIDE, SIDE), -1, np.float32), content_mask(whole, SIDE)
         dark, mask = np.full((LOW_SIDE,) * 2, -1, np.float32), content_mask(whole, LOW_SIDE)
         begin = Beginning(image=dark, first=1)
-        healthy = model.healthy(ask, component, whole, rng)
-        low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng, healthy)
+        findings = model.findings(ask, component, whole, rng)
+        low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng, findings)
         noise = Noise.of(low.shape, rng)
         fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
         if size is not None and max(size) > SIDE:

@@ -49,8 +49,8 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
     return towards(conditional, unconditional, np.float32(scale))
 
 
-def towards(one: Denoiser, other: Denoiser, share: Array | np.float32) -> Denoiser:
-    """From `other` the share of the way to `one`, beyond it above 1; pixel by pixel."""
+def towards(one: Denoiser, other: Denoiser, share: np.float32) -> Denoiser:
+    """From `other` the share of the way to `one`, beyond it above 1."""
 
     def denoise(x: Array, t: float) -> Array:
         base = other(x, t)

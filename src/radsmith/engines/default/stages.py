@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.engines.default.conditional import Conditional
+from radsmith.engines.default.focus import shaded
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.sampling import (
     SAMPLERS,
@@ -90,18 +91,19 @@ class Noise:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Healthy:
-    """The same image without its findings, to draw them against.
+class Findings:
+    """How the base draws findings.
 
-    ids: (1, slots) table rows.  component: of the prior, where the findings are not.  focus:
-    (side, side), 1 where the findings are to be, 0 where they are not.
+    healthy: (1, slots) table rows of the same image without them, to draw them against; None where
+    there are none.  shade: (side, side) of those that are told where to lie, as `focus.shaded`
+    takes it; None where there are none.
     """
 
-    ids: NDArray[np.int64]
-    component: int
-    focus: Array
+    healthy: NDArray[np.int64] | None = None
+    shade: Array | None = None
 
 
+NO_FINDINGS = Findings()
 FINDING_GUIDANCE = 3.0
 """How many times what the network knows of a finding is added to what it knows of none."""
 
@@ -124,12 +126,12 @@ class BaseStage:
         beside: Conditional,
         settings: Settings,
         rng: np.random.Generator,
-        healthy: Healthy | None = None,
+        findings: Findings = NO_FINDINGS,
     ) -> Array:
         """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
-        denoise = self._denoiser(component, ids, beside, settings.guidance_scale, healthy)
+        denoise = self._denoiser(component, ids, beside, settings.guidance_scale, findings)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         sampler = SAMPLERS[settings.sampler]
@@ -141,7 +143,7 @@ class BaseStage:
         ids: NDArray[np.int64],
         beside: Conditional,
         guidance_scale: float,
-        healthy: Healthy | None,
+        findings: Findings,
     ) -> Denoiser:
         """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
         which = np.array([component])
@@ -151,21 +153,19 @@ class BaseStage:
         def denoise(x: Array, t: float) -> Array:
             at = np.array([t], np.float32)
             mean = beside.denoise(x.ravel(), t, component).reshape(x.shape)
-            if healthy is not None and healthy.component != component:
-                well = beside.denoise(x.ravel(), t, healthy.component).reshape(x.shape)
-                mean = well + healthy.focus * (mean - well)
             left = (x - np.float32(1 - t) * mean) / np.float32(max(t, self._floor))
-            image = np.stack([x, mean, left, mask, known * (1 - mask)])[None]
+            seen = np.stack([x, mean, left, mask, known * (1 - mask)])[None]
 
             def correction(concepts: NDArray[np.int64]) -> Denoiser:
-                feed = {"image": image, "t": at, "numbers": numbers, "concepts": concepts}
+                feed = {"image": seen, "t": at, "numbers": numbers, "concepts": concepts}
                 return lambda x, t: np.asarray(self._session.run(None, feed)[0][0, 0])
 
             shown = correction(ids)
-            if healthy is not None:
-                shown = towards(shown, correction(healthy.ids), FINDING_GUIDANCE * healthy.focus)
+            if findings.healthy is not None:
+                shown = towards(shown, correction(findings.healthy), np.float32(FINDING_GUIDANCE))
             found = guided(shown, correction(np.zeros_like(ids)), guidance_scale)(x, t)
-            return mean + self._prior.error(at, which)[0] * found
+            image = mean + self._prior.error(at, which)[0] * found
+            return image if findings.shade is None else shaded(image, findings.shade)
 
         return denoise
 
