@@ -103,7 +103,7 @@ def extend(
         request = replace(task.request, prompt=asked, seed=seed)
         frame_notes.append(f"{place.name}: {asked} ({seed})")
         planned = plan(asked, task.engine.facts)
-        flags += [f"{place.name}: {note}" for note in _simulated(planned, task.engine.facts)]
+        flags += [n for n in _simulated(planned, task.engine.facts) if n not in flags]
         _draw(canvas, place, body, replace(task, request=request, planned=planned))
     _fade_to_air(canvas, body)
     said = f"extended to {target}; " + "; ".join(frame_notes)

@@ -100,13 +100,15 @@ def component_tables(
 
 
 def simulated_images(corpus: Corpus) -> dict[str, dict[str, list[int]]]:
-    """Per pair of modality and body part and simulated source: its images, and patients of them.
+    """Per pair of modality and body part and simulated source: its training images, and patients.
 
     A volume is a patient, as is a limb.
     """
     found: dict[str, dict[str, list[str]]] = {}
-    for ids, source, patient in zip(corpus.concepts, corpus.sources, corpus.patients, strict=True):
-        if source not in SIMULATED:
+    for ids, source, patient, out in zip(
+        corpus.concepts, corpus.sources, corpus.patients, corpus.held_out, strict=True
+    ):
+        if source not in SIMULATED or out:
             continue
         pair = " ".join(next(c for c in ids if c.startswith(kind)) for kind in PAIRS[0])
         found.setdefault(pair, {}).setdefault(source, []).append(patient)
