@@ -12,15 +12,30 @@ pytestmark = pytest.mark.torch
 
 def test_a_gain_of_one_changes_nothing():
     residual = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
-    assert Gain(coarse=1, fine=1).apply(residual) == pytest.approx(residual, abs=1e-6)
-    assert Gain(coarse=2, fine=2).apply(residual) == pytest.approx(2 * residual, abs=1e-5)
+    lit = np.zeros((64, 64), np.float32)
+    assert Gain(coarse=1, fine=1).apply(residual, lit) == pytest.approx(residual, abs=1e-6)
+    assert Gain(coarse=2, fine=2).apply(residual, lit) == pytest.approx(2 * residual, abs=1e-5)
+
+
+def test_air_is_never_made_louder():
+    residual = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    under = np.full((64, 64), -1, np.float32)
+    under[:, 32:] = 0
+    found = Gain(coarse=1.5, fine=1.5).apply(residual, under)
+    assert np.array_equal(found[:, :32], residual[:, :32])
+    assert found[:, 32:] == pytest.approx(1.5 * residual[:, 32:], abs=1e-5)
+    quieter = Gain(coarse=0.5, fine=0.5).apply(residual, under)
+    assert quieter == pytest.approx(0.5 * residual, abs=1e-5)
 
 
 @pytest.mark.parametrize(("which", "other"), [(-1, -2), (-2, -1)])
 def test_each_gain_is_for_its_own_half(which, other):
     noise = 0.01 * np.random.default_rng(1).standard_normal((256, 256)).astype(np.float32)
     gain = Gain(coarse=1.6 if which == -2 else 1, fine=1.6 if which == -1 else 1)
-    before, after = noise_figures(0.5 + noise), noise_figures(0.5 + gain.apply(noise))
+    before, after = (
+        noise_figures(0.5 + noise),
+        noise_figures(0.5 + gain.apply(noise, np.zeros_like(noise))),
+    )
     change = dict(zip(FIGURES, after - before, strict=True))
     assert change[BANDS[which]] > 2 * max(change[BANDS[other]], 0)
     assert change[BANDS[which]] > 1.5

@@ -178,12 +178,19 @@ class Gain:
     coarse: float
     fine: float
 
-    def apply(self, residual: Array) -> Array:
-        """The residual (h, w), its two halves each times its gain."""
+    def apply(self, residual: Array, under: Array) -> Array:
+        """The residual (h, w), its two halves each times its gain.
+
+        under: what it is added to, in -1 to 1. Where that is dark as air nothing is made louder.
+        """
         coarse = blurred(residual, SPLIT)
-        return np.asarray(self.fine * residual + (self.coarse - self.fine) * coarse, np.float32)
+        wanted = (self.coarse - 1) * coarse + (self.fine - 1) * (residual - coarse)
+        lit = np.clip((under - _AIR) / _LIT, 0, 1) if max(self.coarse, self.fine) > 1 else 1
+        return np.asarray(residual + lit * wanted, np.float32)
 
 
+_AIR, _LIT = -0.9, 0.3
+"""Gray of what is not tissue, and how much brighter has all of a gain."""
 SPLIT = 0.75
 """Pixels of the Gaussian that parts a texture's coarser half from its finer one."""
 
@@ -228,7 +235,7 @@ class FinerStage:
         }
         residual = mean + error * self._session.run(None, feed)[0][0, 0]
         for gain in (self._gains[row] for row in ids[0].tolist() if row in self._gains):
-            residual = gain.apply(residual)
+            residual = gain.apply(residual, coarse)
         residual = np.where(mask > 0, residual, given)
         return np.asarray(coarse + np.float32(step.spread) * residual, np.float32)
 
