@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from radsmith.engines.engine import Engine
 from radsmith.evaluation.judge import Judge
-from radsmith.generation.plan import WEAK, Plan, make, plan
+from radsmith.generation.plan import WEAK, Plan, make, plan, simulated_notes
 from radsmith.images.image import Image
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.images.stored import Stored
@@ -30,7 +30,7 @@ class Answer:
 
     modality, body_part: for each image, what the judge says.  known: whether the judge can name
     what was asked for.  training_images: of this body part in this modality, None
-    where nobody knows.
+    where nobody knows.  simulated: whether no machine took most of them.
     """
 
     plan: Plan
@@ -39,6 +39,7 @@ class Answer:
     body_part: Sequence[str]
     known: bool
     training_images: int | None
+    simulated: bool = False
 
     @property
     def right(self) -> int:
@@ -48,12 +49,15 @@ class Answer:
 
     @property
     def standing(self) -> str:
-        """How well the engine learned this: "learned", "weak", "never learned" or "unknown"."""
+        """How well the engine learned this: "learned", "weak", "never learned" or "unknown"; or
+        "simulated", where no machine took most of what it learned of."""
         if self.training_images is None:
             return "unknown"
         if self.training_images == 0:
             return "never learned"
-        return "weak" if self.training_images < WEAK else "learned"
+        if self.training_images < WEAK:
+            return "weak"
+        return "simulated" if self.simulated else "learned"
 
 
 def probe(
@@ -76,6 +80,7 @@ def probe(
             progress(text)
         judged = judge.judge(Stored(image.pixels for image, _ in made))
         asked = (planned.prompt.modality, planned.prompt.body_part)
+        modality, part = map(str, asked)
         answers.append(
             Answer(
                 plan=planned,
@@ -83,7 +88,8 @@ def probe(
                 modality=judged.best("modality"),
                 body_part=judged.best("body_part"),
                 known=all(c is not None and judge.knows(c) for c in asked),
-                training_images=engine.facts.count(*map(str, asked)),
+                training_images=engine.facts.count(modality, part),
+                simulated=any(simulated_notes(modality, part, engine.facts)),
             )
         )
     return answers

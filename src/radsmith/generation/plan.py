@@ -260,9 +260,9 @@ def simulated_notes(modality: str, part: str, facts: ModelFacts) -> Iterator[str
     vocabulary = default_vocabulary()
     sources = facts.simulated.get(f"{modality} {part}", {})
     count = facts.count(modality, part) or 0
-    name = f"{vocabulary[part].name} {vocabulary[modality].name}"
     if 2 * sum(images for images, _ in sources.values()) <= count:
         return
+    name = f"{vocabulary[part].name} {vocabulary[modality].name}"
     for source, (images, patients) in sources.items():
         if not images:
             continue
