@@ -138,7 +138,7 @@ def test_what_was_drawn(drawn):
     (series,) = drawn.series
     assert series.grades == ("doubtful", "mild", "moderate", "severe")
     assert "the model did not learn how severe “pneumonia” is: no slider, no order" in drawn.notes
-    assert any("does not place findings" in note for note in drawn.notes)
+    assert any("never learned where they lie" in note for note in drawn.notes)
     side, where, pair = (
         next(i for i in drawn.items if i.kind == k) for k in ("side", "where", "pair")
     )

@@ -132,7 +132,7 @@ class _Drawing:
         )
         if said.side and picture.mask is None:
             self.made.notes.append(
-                f"which side is not asked of “{words}”: the model does not place findings; a"
+                f"which side is not asked of “{words}”: the model never learned where they lie; a"
                 " matched pair (--pair) does"
             )
         self.made.classes.extend(said.classes)

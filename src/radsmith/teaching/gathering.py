@@ -90,7 +90,7 @@ def _record(path: Path) -> Generation | None:
 
 
 def _side(row: dict[str, str], path: Path, usual: str) -> str:
-    """A model does not place findings: of what it drew a prompt's side is no label."""
+    """A model never learned where findings lie: of what it drew a prompt's side is no label."""
     side = row.get("side", "").strip().lower()
     if side not in ("", "left", "right"):
         raise InvalidInput(f"{path}: a side is left or right (of the patient), got {side[:40]!r}")

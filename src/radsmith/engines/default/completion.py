@@ -102,14 +102,21 @@ class Model:
     def findings(
         self, ask: Ask, component: int, box: Box, rng: np.random.Generator | None = None
     ) -> Findings:
-        """How what `plainly` left and took away is drawn. component: that was chosen; box: of the
-        image in the square; rng: for sides that nobody names."""
+        """How the findings of what `plainly` gave are drawn.
+
+        component: that was chosen.  box: of the image in the square.  rng: for sides that nobody
+        names.
+        """
         found = [c for c in ask.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL]
         healthy = None
         if NORMAL in self.table and any(c in self.table for c in found):
             kept = (c for c in ask.concepts if c not in found and not c.startswith("severity:"))
             healthy = self.encode((*kept, NORMAL, *self.components.style(component)))
-        return Findings(healthy=healthy, shade=shade_of(ask.prompt, box, self.base.side, rng))
+        return Findings(healthy=healthy, shade=self.shade(ask, box, rng))
+
+    def shade(self, ask: Ask, box: Box, rng: np.random.Generator | None = None) -> Array | None:
+        """Of the findings that are drawn by rule. rng: for sides that nobody names."""
+        return shade_of(ask.prompt, box, self.base.side, rng)
 
 
 def plainly(ask: Ask) -> Ask:
@@ -182,6 +189,7 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     """The region around the hole, a True pixel at least, that region completed, and as what.
 
     Without concepts that are asked, they are those of most images of the chosen component.
+    Findings are not guided to, as the known pixels may show them elsewhere.
     """
     rng = np.random.default_rng(ask.seed)
     square, hole = _square(given)
@@ -197,7 +205,7 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
         ids=model.encode((*(asked.concepts or usual), *style)),
         settings=ask.settings,
         rng=rng,
-        findings=model.findings(asked, component, box_of(width / height)),
+        findings=Findings(shade=model.shade(asked, box_of(width / height))),
     )
     first, *others = _sides(work.longer)
     part = _whole(_coarse(component, square, hole, work), square, hole, first, work)
