@@ -116,7 +116,7 @@ def test_every_format_holds_the_same_image(run, tmp_path):
         ((), 2, "--from"),
         (("blorp",), 2, "nothing to draw"),
         (("chest x-ray, blorp", "--strict"), 2, "not understood"),
-        (("hand x-ray", "--strict"), 2, "training images; expect poor results"),
+        (("heart ultrasound", "--strict"), 2, "training images; expect poor results"),
         (("chest x-ray", "--size", "2048x512"), 2, "size 2048x512 is not supported"),
         (("chest x-ray", "--size", "big"), 2, "WIDTHxHEIGHT"),
         (("chest x-ray", "--steps", "0"), 2, "steps must be"),

@@ -7,6 +7,7 @@ import pytest
 
 from radsmith.datasets.corpus import Corpus
 from radsmith.errors import InvalidInput
+from radsmith.training.export import simulated_images
 from radsmith.training.fit_prior import FEWEST_IMAGES, PriorSize, fit_prior
 
 pytestmark = pytest.mark.torch
@@ -68,3 +69,24 @@ def test_a_modality_that_is_held_out_whole_is_refused():
     few = replace(corpus, held_out=np.zeros(len(corpus), bool))
     _, component = fitted(few)
     assert len(set(component[70:].tolist()) & set(component[:70].tolist())) == 0
+
+
+def test_what_no_machine_took_is_counted_by_part_and_source_without_the_held_out():
+    corpus = corpus_of(
+        (4, KNEE, 100), (3, ("modality:x-ray", "body_part:femur"), 50), held_out=(4,)
+    )
+    corpus = replace(
+        corpus,
+        sources=[
+            "one",
+            "ct_projection",
+            "ct_projection",
+            "ct_projection",
+            *["parametric_limb"] * 3,
+        ],
+        patients=["a", "v", "v", "w", "l1", "l2", "l2"],
+    )
+    assert simulated_images(corpus) == {
+        "modality:x-ray body_part:femur": {"parametric_limb": [2, 1]},
+        "modality:x-ray body_part:knee": {"ct_projection": [3, 2]},
+    }
