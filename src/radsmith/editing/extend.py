@@ -82,8 +82,9 @@ def extend(
 ) -> Edited:
     """Continue `source`, which shows `shown` from the front, to leg, arm, pelvis, trunk or body.
 
-    strict: regions with fewer than WEAK training images stay black.  The output has the source's
-    spacing (nominal where it has none), depth and unit; the source's pixels are untouched.
+    strict: regions with fewer than WEAK training images, or mostly simulated ones, stay black.  The
+    output has the source's spacing (nominal where it has none), depth and unit; the source's pixels
+    are untouched.
     Raises InvalidInput for a part that the body map does not hold, or too large a canvas.
     """
     body = places(*(_slug(c) for c in (shown.sex, shown.age_group)))
@@ -101,9 +102,13 @@ def extend(
             continue
         seed = int(np.random.SeedSequence([task.request.seed, number]).generate_state(1)[0])
         request = replace(task.request, prompt=asked, seed=seed)
-        frame_notes.append(f"{place.name}: {asked} ({seed})")
         planned = plan(asked, task.engine.facts)
-        flags += [n for n in _simulated(planned, task.engine.facts) if n not in flags]
+        simulated = tuple(_simulated(planned, task.engine.facts))
+        told = [f"{note}; left black" if strict else note for note in simulated]
+        flags += [note for note in told if note not in flags]
+        if simulated and strict:
+            continue
+        frame_notes.append(f"{place.name}: {asked} ({seed})")
         _draw(canvas, place, body, replace(task, request=request, planned=planned))
     _fade_to_air(canvas, body)
     said = f"extended to {target}; " + "; ".join(frame_notes)
