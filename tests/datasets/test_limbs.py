@@ -36,7 +36,7 @@ def test_distances_are_negative_inside_and_in_millimetres():
     assert found.ravel() == pytest.approx([-5, 4], abs=1e-4)
 
 
-def bones_across(limb, joint, share=0.5):
+def bones_across(limb, joint):
     """Connected parts of bone in the slice at a joint."""
     z, y, x = limb.joints[joint]
     low, high = (z - 3, y - 90, x - 90), (z + 3, y + 90, x + 90)

@@ -21,6 +21,7 @@ from radsmith.engines.model_files import default_folder, load_facts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import plan, simulated_notes
 from radsmith.images.pictures import read_record
+from radsmith.language.prompt import Prompt
 from tests.common import run_command
 
 CHEST = "chest x-ray, PA view, adult, normal"
@@ -274,7 +275,7 @@ def test_what_no_machine_ever_took_is_said_where_it_is_most_of_what_was_learned(
         },
     )
     assert plan("knee x-ray", facts).warnings == ()
-    assert not list(simulated_notes("None", "None", facts))
+    assert not list(simulated_notes(Prompt(), facts))
     (femur_note,) = plan("femur x-ray", facts).warnings
     assert "100 of 110" in femur_note
     assert "shapes" in femur_note

@@ -1,10 +1,14 @@
 """Gains bring what is drawn to the spectrum of real images, no further than a few decibels."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from radsmith.engines.default.stages import Gain
+from radsmith.engines.model_files import default_folder, load_files
 from radsmith.evaluation.noise import BANDS, FIGURES, noise_figures
+from radsmith.training.export import add_gains
 from radsmith.training.gains import MOST, amplitudes
 
 pytestmark = pytest.mark.torch
@@ -47,3 +51,16 @@ def test_decibels_become_factors_of_amplitude_within_bounds():
     assert found[0] == pytest.approx(10 ** (3.0103 / 20), abs=1e-3)
     assert found[1] == pytest.approx(1 / most, abs=1e-3)
     assert amplitudes(np.full((3, 2), 20.0)) == pytest.approx([most] * 2, abs=1e-3)
+
+
+def test_gains_are_part_of_the_model_and_of_its_digest(tmp_path):
+    shutil.copytree(default_folder(), tmp_path / "model")
+    before = load_files(tmp_path / "model")
+    style = next(c for c in before.config["table"] if c.startswith("style:"))
+    add_gains(tmp_path / "model", {"detail": {style: [1.25, 0.5]}})
+    after = load_files(tmp_path / "model")
+    row = after.arrays["gains_detail"][after.config["table"][style] - 1]
+    assert row.tolist() == [1.25, 0.5]
+    assert after.networks == before.networks
+    assert after.config["digest"] != before.config["digest"]
+    assert list(after.config) == list(before.config)

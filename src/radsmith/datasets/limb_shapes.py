@@ -8,8 +8,8 @@ away from the body. Nothing here was measured on a person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -141,11 +141,11 @@ class Flesh:
 
 @dataclass(frozen=True, kw_only=True)
 class Limb:
-    """Bones in flesh."""
+    """Bones in flesh. joints: points of it by name."""
 
     bones: Sequence[Bone]
     flesh: Flesh
-    joints: dict[str, Point] = field(default_factory=dict)
+    joints: Mapping[str, Point]
 
 
 def scanned(

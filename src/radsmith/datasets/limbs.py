@@ -223,7 +223,7 @@ def arm(rng: np.random.Generator) -> Limb:
     def at(share: float, x: float) -> tuple[float, float]:
         """(z, x) of the forearm at a share of its length, turned by the carrying angle."""
         z = share * reach
-        return elbow + z * cos(carrying) + 0.0, x + z * sin(carrying) * 0.55
+        return elbow + z * cos(carrying), x + z * sin(carrying) * 0.55
 
     def knot(
         share: float, x: float, y: float, ry: float, rx: float

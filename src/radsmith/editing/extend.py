@@ -6,7 +6,7 @@ learned is drawn as its nearest learned neighbour and said so, or stays black in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +27,6 @@ from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import (
     WEAK,
-    Plan,
     field_of_view,
     plan,
     record_of,
@@ -103,7 +102,7 @@ def extend(
         seed = int(np.random.SeedSequence([task.request.seed, number]).generate_state(1)[0])
         request = replace(task.request, prompt=asked, seed=seed)
         planned = plan(asked, task.engine.facts)
-        simulated = tuple(_simulated(planned, task.engine.facts))
+        simulated = tuple(simulated_notes(planned.prompt, task.engine.facts))
         told = [f"{note}; left black" if strict else note for note in simulated]
         flags += [note for note in told if note not in flags]
         if simulated and strict:
@@ -210,13 +209,6 @@ def _asked(place: BodyPlace, facts: ModelFacts, shown: Prompt) -> tuple[str, str
     paired = place.side and part not in ("chest", "pelvis", "abdomen")
     words = f"{place.side} {_ASKED.get(part, part)}" if paired else _ASKED.get(part, part)
     return ", ".join([f"{words} x-ray", *person]), flag
-
-
-def _simulated(planned: Plan, facts: ModelFacts) -> Iterator[str]:
-    """What no machine ever took of what a frame is drawn as."""
-    modality, part = planned.prompt.modality, planned.prompt.body_part
-    if modality and part:
-        yield from simulated_notes(modality, part, facts)
 
 
 def _draw(canvas: _Canvas, place: BodyPlace, body: list[BodyPlace], task: Task) -> None:

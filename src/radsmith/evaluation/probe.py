@@ -80,7 +80,6 @@ def probe(
             progress(text)
         judged = judge.judge(Stored(image.pixels for image, _ in made))
         asked = (planned.prompt.modality, planned.prompt.body_part)
-        modality, part = map(str, asked)
         answers.append(
             Answer(
                 plan=planned,
@@ -88,8 +87,8 @@ def probe(
                 modality=judged.best("modality"),
                 body_part=judged.best("body_part"),
                 known=all(c is not None and judge.knows(c) for c in asked),
-                training_images=engine.facts.count(modality, part),
-                simulated=any(simulated_notes(modality, part, engine.facts)),
+                training_images=engine.facts.count(*map(str, asked)),
+                simulated=any(simulated_notes(planned.prompt, engine.facts)),
             )
         )
     return answers

@@ -18,7 +18,7 @@ from radsmith.images.image import Image, Window
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.places import can_place, opacity_of
+from radsmith.language.places import by_rule, can_place
 from radsmith.language.prompt import Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
@@ -243,8 +243,7 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
         if count < WEAK:
             part, modality = vocabulary[prompt.body_part], vocabulary[prompt.modality]
             yield _weak(f"{part.name} {modality.name}", count)
-    if prompt.body_part and prompt.modality:
-        yield from simulated_notes(prompt.modality, prompt.body_part, facts)
+    yield from simulated_notes(prompt, facts)
     for finding in present:
         if prompt.body_part and not {prompt.body_part, finding.concept} & told:
             count = facts.together.get(f"{prompt.body_part} {finding.concept}", 0)
@@ -255,9 +254,12 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
         yield from _placed(prompt, finding, facts)
 
 
-def simulated_notes(modality: str, part: str, facts: ModelFacts) -> Iterator[str]:
-    """What no machine ever took, where it is most of what was learned."""
-    vocabulary = default_vocabulary()
+def simulated_notes(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
+    """What no machine ever took of this modality and body part, where it is most of what was
+    learned."""
+    vocabulary, modality, part = default_vocabulary(), prompt.modality, prompt.body_part
+    if modality is None or part is None:
+        return
     sources = facts.simulated.get(f"{modality} {part}", {})
     count = facts.count(modality, part) or 0
     if 2 * sum(images for images, _ in sources.values()) <= count:
@@ -292,8 +294,7 @@ def _by_rule(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
     if facts.images is None:
         return
     for finding in prompt.findings:
-        opacity = opacity_of(prompt, finding)
-        if opacity is not None and (opacity.always or can_place(prompt, finding)):
+        if by_rule(prompt, finding) is not None:
             yield (
                 f"“{default_vocabulary()[finding.concept].name}” is drawn by rule, as an opacity at"
                 " its usual place: not learned"

@@ -112,6 +112,13 @@ def opacity_of(prompt: Prompt, finding: Finding) -> Opacity | None:
     return OPACITIES.get(_slug(finding.concept)) if chest and finding.present else None
 
 
+def by_rule(prompt: Prompt, finding: Finding) -> Opacity | None:
+    """How it is drawn whatever a model learned: where its place is named, or always; else None."""
+    opacity = opacity_of(prompt, finding)
+    drawn = opacity is not None and (opacity.always or can_place(prompt, finding))
+    return opacity if drawn else None
+
+
 def can_place(prompt: Prompt, finding: Finding) -> bool:
     """Whether this finding is drawn where it is said to be: an opacity with a side, or a site that
     is in the table."""

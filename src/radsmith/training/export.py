@@ -24,7 +24,7 @@ from radsmith.datasets.corpus import PAIRS, Corpus
 from radsmith.datasets.labels import SIMULATED
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import FINER
-from radsmith.engines.model_files import SIDECAR, combined_digest
+from radsmith.engines.model_files import SIDECAR, combined_digest, load_files
 from radsmith.training.choosing import START
 from radsmith.training.flow import NOISE_FLOOR
 from radsmith.training.network import MAX_CONCEPTS, BaseDenoiser
@@ -126,12 +126,8 @@ def export_model(
     table: dict[str, int],
     facts: dict[str, Any],
     folder: Path,
-    gains: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
 ) -> None:
-    """Write a model folder. facts: name, training figures, sources with licences.
-
-    gains: stage -> style -> those of `stages.Gain`.
-    """
+    """Write a model folder. facts: name, training figures, sources with licences."""
     folder.mkdir(parents=True, exist_ok=True)
     stored = {stage: stored_network(network, stage) for stage, network in networks.items()}
     facts = facts | {
@@ -143,12 +139,20 @@ def export_model(
         "sampling": SAMPLING,
     }
     arrays = prior.arrays() | component_tables(corpus, table, component)
-    for stage, styles in (gains or {}).items():
+    for name, data in model_parts(stored, arrays, facts).items():
+        (folder / name).write_bytes(data)
+
+
+def add_gains(folder: Path, gains: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Store the gains of a model folder. gains: stage -> style -> those of `stages.Gain`."""
+    files = load_files(folder)
+    arrays, table = dict(files.arrays), files.config["table"]
+    for stage, styles in gains.items():
         rows = np.ones((len(table), 2), np.float32)
         for style, own in styles.items():
             rows[table[style] - 1] = own
         arrays[f"gains_{stage}"] = rows
-    for name, data in model_parts(stored, arrays, facts).items():
+    for name, data in model_parts(dict(files.networks), arrays, dict(files.config)).items():
         (folder / name).write_bytes(data)
 
 

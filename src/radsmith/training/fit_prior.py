@@ -26,9 +26,10 @@ SHOWN = (
     (*WHOLE_KIND, "technique:", "finding:"),
     (*WHOLE_KIND, "finding:"),
 )
-BY_FINDING = ((*WHOLE_KIND, "technique:", "finding:"),)
 """What images of a component share, finest first, where FEWEST_OF_FINDING of them do: else a
 component is of healthy and ill, left and right, and what was asked for is not drawn."""
+BY_FINDING = SHOWN[1:2]
+"""The same of a few images that are added."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +169,7 @@ def _join_nearest(
     """Images of no kind that is large enough join the nearest component of their body part, else of
     their modality; where there is none, all of that modality are one more, however few."""
     train = ~corpus.held_out
+    means: dict[int, NDArray[np.float32]] = {}
     for i in np.flatnonzero(labels < 0).tolist():
         for level in (WHOLE_KIND[:2], WHOLE_KIND[:1]):
             own = set(kind_of_image(corpus.concepts[i], level))
@@ -185,8 +187,12 @@ def _join_nearest(
                 )
             near = [len(kinds)]
             kinds.append(kind)
-        means = [z[(labels == k) & train].mean(0) if (labels == k).any() else z[i] for k in near]
-        labels[i] = near[int(np.argmin([((m - z[i]) ** 2).sum() for m in means]))]
+        for k in near:
+            if k not in means:
+                inside = labels == k
+                means[k] = z[inside & train].mean(0) if inside.any() else z[i]
+        labels[i] = near[int(np.argmin([((means[k] - z[i]) ** 2).sum() for k in near]))]
+        del means[int(labels[i])]
 
 
 def _merge_small(found: NDArray[np.int64], train: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -49,7 +49,7 @@ from radsmith.training.checkpoints import last_entry
 from radsmith.training.choosing import Material
 from radsmith.training.cross_fit import cross_fit
 from radsmith.training.drawn import Drawn, drawn_before
-from radsmith.training.export import export_model
+from radsmith.training.export import add_gains, export_model
 from radsmith.training.fit_prior import PriorSize, extend_prior, fit_prior
 from radsmith.training.from_onnx import network_from_onnx
 from radsmith.training.gains import gains_of
@@ -192,8 +192,7 @@ def _export(
     save_checkpoint(runs, component, state / "checkpoint.safetensors")
     export_model(networks, prior, component, corpus, table, facts, state / "model")
     if gains:
-        found = gains_of(load_engine(state / "model"), corpus)
-        export_model(networks, prior, component, corpus, table, facts, state / "model", found)
+        add_gains(state / "model", gains_of(load_engine(state / "model"), corpus))
     step = runs["base"].step
     write_atomically(state / "run" / f"samples-{step}.png", sample_sheet(state / "model"))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE, Box
-from radsmith.language.places import can_place, opacity_of, place_of
+from radsmith.language.places import by_rule, can_place, place_of
 from radsmith.language.prompt import Finding, Prompt
 
 _RIM = 0.5
@@ -45,11 +45,10 @@ def shade_of(
     x, y, width, height = (n * side / SIDE for n in box)
     down, across = np.mgrid[:side, :side] + 0.5
     for finding in prompt.findings:
-        opacity = opacity_of(prompt, finding)
-        named = can_place(prompt, finding)
-        if opacity is None or not (named or opacity.always):
+        opacity = by_rule(prompt, finding)
+        if opacity is None:
             continue
-        if not named and rng is not None:
+        if rng is not None and not can_place(prompt, finding):
             finding = replace(finding, side=str(rng.choice(("side:left", "side:right"))))
         left, top, right, bottom = place_of(prompt, finding)
         half = opacity.extent / 2
