@@ -46,7 +46,7 @@ def tiny_training(folder, data):
     path.write_text(
         f'data = "{data}"\nstate = "{folder}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave]\nchannels = 8\n"
+        "[sizes.mend]\nchannels = 8\ndepth = 1\n[sizes.octave]\nchannels = 8\n"
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
         "batch_size = 4\nmax_steps = 1\n"
     )

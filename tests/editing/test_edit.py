@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
 from radsmith.editing.body_map import TARGETS, ellipse_of, outward, places
+from radsmith.editing.body_sketch import sketch
 from radsmith.editing.extend import _Canvas, extend
 from radsmith.editing.operations import (
     Levels,
@@ -367,6 +368,59 @@ def test_a_knee_becomes_a_leg_around_untouched_pixels(engine):
     assert "right femur" in found.record.edit
     strict = extend(source, shown, "leg", task_of(engine), strict=True).image.pixels
     assert (strict[made] == 0).mean() > (body.pixels[made] == 0).mean()
+
+
+def test_a_sketched_body_has_its_bones_and_is_the_same_on_both_sides():
+    x, y = np.arange(-399.0, 400, 2), np.arange(1.0, 1790, 2)
+    body = sketch(x, y)
+    heartless = (y < 440) | (y > 600)
+    assert np.allclose(body.gray[heartless], body.gray[heartless, ::-1], atol=1e-5)
+    assert not body.gray[body.inside == 0].any() and body.gray.max() <= 1
+
+    def bones(height, first, last):
+        """Bright stretches from first to last mm right of the midline at a height."""
+        row = body.gray[np.searchsorted(y, height), (x >= first) & (x <= last)]
+        bright = row > (row.max() + np.median(row)) / 2
+        return int(bright[0]) + int((np.diff(bright.astype(int)) == 1).sum())
+
+    assert bones(850, 245, 320) == bones(1560, 50, 135) == 2, "forearm and lower leg"
+    assert bones(600, 205, 280) == bones(1200, 60, 160) == 1, "humerus and femur"
+    lung, flesh = (body.gray[np.searchsorted(y, at), np.searchsorted(x, -100)] for at in (480, 720))
+    assert lung < 0.7 * flesh
+    child = sketch(x, y, 0.5)
+    assert np.flatnonzero(child.inside.any(1))[-1] * 2 == pytest.approx(894, abs=12)
+
+
+class SketchedEngine(NoisyEngine):
+    """Keeps what it was given to begin from."""
+
+    def __init__(self):
+        self.given = []
+
+    def fill(self, given, ask):
+        self.given.append(given)
+        return Completion(pixels=given.pixels, concepts=())
+
+
+def test_frames_begin_from_a_sketch_in_the_grays_of_the_source():
+    for level in (60, 180):
+        pixels = np.clip(picture((64, 64)) // 8 + level, 0, 255).astype(np.uint8)
+        shown, engine = read_prompt("right knee x-ray, adult").prompt, SketchedEngine()
+        found = extend(source_of(pixels), shown, "leg", task_of(engine), strict=False)
+        assert all(given.sketched and given.strength < 1 for given in engine.given)
+        thigh = engine.given[1].pixels[engine.given[1].mask]
+        lit = thigh[thigh > 0.05]
+        assert abs(float(np.median(lit)) - level / 255) < 0.2
+        rows = found.image.pixels[: found.image.pixels.shape[0] // 3]
+        assert rows.any() and (rows == 0).any(), "a thigh, and air beside it"
+
+
+def test_what_was_never_drawn_shows_no_sketch():
+    shown, engine = read_prompt("right knee x-ray, adult").prompt, SketchedEngine()
+    facts = replace(NoisyEngine.facts, images={}, together={})
+    engine.facts = replace(facts, name="knows nothing")
+    found = extend(source_of(picture((64, 64))), shown, "body", task_of(engine), strict=True)
+    assert not engine.given and not found.image.pixels[found.mask].any()
 
 
 def test_what_the_body_map_lacks_is_said(engine):

@@ -30,7 +30,7 @@ from radsmith.training.refining import CROP, ask, squared_loss
 from radsmith.training.run import run
 from tests.training.test_training import make_data
 
-OCTAVE, DETAIL = FINER["octave"], FINER["detail"]
+MEND, OCTAVE, DETAIL = FINER["mend"], FINER["octave"], FINER["detail"]
 CPU = torch.device("cpu")
 TINY = DiscriminatorParams(channels=(8, 8))
 
@@ -57,16 +57,35 @@ def network_of(step: FinerStep):
     return Upsampler(UpsamplerParams(concepts=2, channels=8, depth=1, scale=step.scale))
 
 
-@pytest.mark.parametrize("step", [OCTAVE, DETAIL])
+@pytest.mark.parametrize("step", [MEND, OCTAVE, DETAIL])
 def test_coarse_image_and_residual_are_the_image(step):
     asked = asked_of(step, whole=True)
     whole = (asked.coarse + step.spread * asked.real)[:, 0].numpy()
-    wanted = batch_of().fine if step is DETAIL else shrink(batch_of().fine, 4)
+    wanted = shrink(batch_of().fine, 256 // (step.scale * step.low_side))
     assert np.allclose(whole, wanted, atol=1e-4)
     cut = asked_of(step)
     side = min(step.low_side, CROP)
     assert cut.low.shape == (4, 1, side, side)
     assert cut.real.shape == cut.mask.shape == (4, 1, side * step.scale, side * step.scale)
+
+
+def test_what_is_mended_is_noised_by_its_contrast_and_stands_on_what_is_certain():
+    """Noise that a chest radiograph bears would drown a brain in dark gray."""
+    rng = np.random.default_rng(0)
+    image = rng.uniform(-0.9, 0.9, (32, 32)).astype(np.float32)
+    faint = np.float32(0.2) * image - np.float32(0.5)
+    assert MEND.level(image, 0.1) == pytest.approx(0.1)
+    assert 0.1 * 0.15 <= MEND.level(faint, 0.1) < 0.3 * MEND.level(image, 0.1)
+    assert MEND.level(np.full((32, 32), -1, np.float32), 0.1) == pytest.approx(0.015)
+    assert OCTAVE.level(faint, 0.1) == OCTAVE.level(image, 0.1) == np.float32(0.1)
+    noise = 0.3 * rng.standard_normal(image.shape).astype(np.float32)
+    off = MEND.coarse(image + noise) - MEND.coarse(image)
+    assert off.std() < 0.3 * noise.std() and MEND.coarse(image).shape == image.shape
+    batch = replace(batch_of(), fine=np.broadcast_to(0.2 * batch_of().fine - 0.5, (4, 256, 256)))
+    levels = [
+        ask(MEND, b, np.random.default_rng(0), CPU, whole=True).level for b in (batch_of(), batch)
+    ]
+    assert (levels[1] < 0.5 * levels[0]).all(), "what the network is told"
 
 
 def test_what_is_known_is_drawn_as_it_is():

@@ -75,7 +75,7 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     text = (
         f'data = "{tmp_path}"\nstate = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave]\nchannels = 8\n"
+        "[sizes.mend]\nchannels = 8\ndepth = 1\n[sizes.octave]\nchannels = 8\n"
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
         "batch_size = 4\nmax_steps = "
     )
@@ -98,12 +98,12 @@ def goes_on_with_drawn_images(tmp_path, text):
     """The finer stages learn on what the stages before draw."""
     config = tmp_path / "config.toml"
     second = f"{text}4\nsquared_steps = 0\ncritic_warmup = 1\ndrawn = 6\n"
-    config.write_text(f'stages = ["octave", "detail"]\n{second}')
+    config.write_text(f'stages = ["mend", "octave", "detail"]\n{second}')
     with pytest.raises(InvalidInput, match="pretrained_critic"):
         run(config)
-    config.write_text(f'stages = ["octave", "detail"]\n{second}pretrained_critic = true\n')
+    config.write_text(f'stages = ["mend", "octave", "detail"]\n{second}pretrained_critic = true\n')
     run(config)
-    for stage, side in (("octave", 32), ("detail", 64)):
+    for stage, side in (("mend", 32), ("octave", 32), ("detail", 64)):
         kept = load_file(tmp_path / f"state/drawn-for-{stage}.safetensors")
         assert kept["low"].shape == (6, side, side) and len(set(kept["index"])) == 6
         bars = kept["low"][:, :, : side // 16]  # 40x30 pixels leave an eighth of the square
@@ -120,7 +120,7 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     text = (
         f'state = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
-        "[sizes.octave]\nchannels = 8\n"
+        "[sizes.mend]\nchannels = 8\ndepth = 1\n[sizes.octave]\nchannels = 8\n"
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
         "batch_size = 4\nmax_steps = "
     )
@@ -207,7 +207,7 @@ def test_onnx_gives_what_torch_gives(tmp_path):
 def test_a_network_comes_back_from_its_onnx_file(tmp_path):
     torch.manual_seed(0)
     sizes = {"base": {"channels": (8, 16), "width": 32, "depth": 2, "heads": 4}}
-    sizes["octave"] = {"channels": 16, "depth": 2}
+    sizes["mend"] = sizes["octave"] = {"channels": 16, "depth": 2}
     sizes["detail"] = {"channels": 16, "depth": 2, "finish": 8}
     for stage, size in sizes.items():
         network = build(stage, 5, size).to(memory_format=torch.channels_last)

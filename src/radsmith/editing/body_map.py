@@ -71,7 +71,7 @@ _LIMBS = (
     BodyPlace(part="forearm", centre=(285, 860), size=(160, 260), instead=("elbow", "shoulder")),
     BodyPlace(part="hand", centre=(300, 1010), size=(170, 220), instead=("knee",)),
     BodyPlace(part="femur", centre=(108, 1140), size=(230, 400), instead=("knee",)),
-    BodyPlace(part="knee", centre=(95, 1345), size=(190, 220)),
+    BodyPlace(part="knee", centre=(95, 1345), size=(130, 150)),
     BodyPlace(part="lower leg", centre=(92, 1520), size=(190, 330), instead=("knee",)),
     BodyPlace(part="ankle", centre=(90, 1690), size=(190, 180), instead=("knee",)),
 )
@@ -87,9 +87,14 @@ TARGETS = {
 }
 
 
+def size_of(sex: str = "", age_group: str = "") -> float:
+    """Size beside a man. sex: male, female or unknown; age_group: its slug, adult if empty."""
+    return TALL.get(sex, sum(TALL.values()) / 2) / TALL["male"] * _GROWN.get(age_group, 1.0)
+
+
 def places(sex: str = "", age_group: str = "") -> list[BodyPlace]:
-    """All regions of a body. sex: male, female or unknown; age_group: its slug, adult if empty."""
-    scale = TALL.get(sex, sum(TALL.values()) / 2) / TALL["male"] * _GROWN.get(age_group, 1.0)
+    """All regions of a body, of a size as `size_of` says."""
+    scale = size_of(sex, age_group)
     found = list(_MIDDLE)
     for side, sign in (("right", -1), ("left", 1)):
         for p in _LIMBS:
@@ -107,25 +112,6 @@ def places(sex: str = "", age_group: str = "") -> list[BodyPlace]:
         )
         for p in found
     ]
-
-
-def silhouette(
-    body: list[BodyPlace], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """How surely a point in mm lies inside the body's outline, 0-1: (len(y), len(x)).
-
-    Each region is a rounded box, softened over its margin; nothing of a person was measured.
-    """
-    found = np.zeros((len(y), len(x)), np.float32)
-    for place in body:
-        (cx, cy), (w, h) = place.centre, place.size
-        half = np.array([0.46 * w, 0.62 * h])
-        corner = 0.5 * min(half)
-        across = np.maximum(np.abs(x - cx) - (half[0] - corner), 0)[None]
-        down = np.maximum(np.abs(y - cy) - (half[1] - corner), 0)[:, None]
-        inside = np.clip((corner - np.hypot(across, down)) / (0.1 * w) + 0.5, 0, 1)
-        np.maximum(found, inside.astype(np.float32), out=found)
-    return found
 
 
 def outward(start: BodyPlace, target: str, body: list[BodyPlace]) -> list[BodyPlace]:

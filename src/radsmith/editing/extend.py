@@ -1,7 +1,8 @@
 """From one joint to a body: frames planned in millimetres, drawn outward from what is real.
 
-Each frame sees what is there by then and is asked for by its region's name. What the model never
-learned is drawn as its nearest learned neighbour and said so, or stays black in strict mode.
+Each frame sees what is there by then, begins from a sketch of the body in the source's grays, and
+is asked for by its region's name. What the model never learned is drawn as its nearest learned
+neighbour and said so, or stays black in strict mode.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.editing.body_map import BodyPlace, Box, outward, places, silhouette
+from radsmith.editing.body_map import BodyPlace, Box, outward, places, size_of
+from radsmith.editing.body_sketch import Sketch, sketch
 from radsmith.editing.operations import (
     LARGEST_CANVAS,
     Edited,
@@ -32,16 +34,23 @@ from radsmith.generation.plan import (
     record_of,
     simulated_notes,
 )
-from radsmith.images.image import Mask, Window
+from radsmith.images.image import Array, Mask, Window
+from radsmith.images.regions import joined
+from radsmith.images.resize import resize
 from radsmith.language.prompt import Prompt
 from radsmith.language.vocabulary import default_vocabulary
 
-MIRRORED = 0.75
-"""How freely a limb is redrawn from its mirrored fellow."""
+BEGUN = 0.7
+"""How freely a frame is drawn from the sketch of the body, a limb from its mirrored fellow."""
+EXPOSED = 60.0
+"""mm over which a frame's grays are brought to the sketch's."""
 LEAST = 20
 """Regions with fewer training images than this are drawn as a neighbour."""
 KEPT = 0.3
 """Pixels of earlier frames that fade in less than this are known to a new frame."""
+
+
+Pixels = NDArray[np.generic]
 
 
 @dataclass
@@ -90,6 +99,7 @@ def extend(
     start = _start(shown, body)
     frames = outward(start, target, body)
     canvas = _canvas(source, shown, start, frames)
+    shape = _sketched(canvas, size_of(*(_slug(c) for c in (shown.sex, shown.age_group))))
     flags = _assumed(source, shown, start)
     frame_notes: list[str] = []
     for number, place in enumerate(frames):
@@ -108,8 +118,9 @@ def extend(
         if simulated and strict:
             continue
         frame_notes.append(f"{place.name}: {asked} ({seed})")
-        _draw(canvas, place, body, replace(task, request=request, planned=planned))
-    _fade_to_air(canvas, body)
+        own = replace(task, request=request, planned=planned)
+        _draw(canvas, place, body, shape, own)
+    _fade_to_air(canvas, shape)
     said = f"extended to {target}; " + "; ".join(frame_notes)
     return _finished(canvas, source, said, task, flags)
 
@@ -211,10 +222,12 @@ def _asked(place: BodyPlace, facts: ModelFacts, shown: Prompt) -> tuple[str, str
     return ", ".join([f"{words} x-ray", *person]), flag
 
 
-def _draw(canvas: _Canvas, place: BodyPlace, body: list[BodyPlace], task: Task) -> None:
+def _draw(
+    canvas: _Canvas, place: BodyPlace, body: list[BodyPlace], shape: Sketch, task: Task
+) -> None:
     """Draw one frame over what is to be made, and over the rim of what was made before it.
 
-    Over the overlap the new frame fades in; a limb begins from its mirrored fellow.
+    Over the overlap the new frame fades in; the mirrored fellow of a limb is its sketch.
     """
     span = canvas.span(place.box)
     fresh, real = canvas.made[span], canvas.real[span]
@@ -224,19 +237,39 @@ def _draw(canvas: _Canvas, place: BodyPlace, body: list[BodyPlace], task: Task) 
     old = pixels[span].copy()
     fade = _fade(fresh)
     mask = ~real & (fade > KEPT)
-    start, strength = old, 1.0
+    start = old
     twin = next((p for p in body if p.part == place.part and p.side not in ("", place.side)), None)
     if place.side and twin is not None:
         other = canvas.span(twin.box)
         there = ~canvas.made[other][:, ::-1]
         if there.shape == fresh.shape and there.mean() > 0.5:
-            start, strength = np.where(there & mask, pixels[other][:, ::-1], old), MIRRORED
+            start = np.where(there & mask, pixels[other][:, ::-1], old)
     piece = replace(canvas.source, image=replace(canvas.source.image, pixels=start))
-    drawn = inpaint(piece, mask, task, strength=strength).image.pixels
+    drawn = inpaint(piece, mask, task, strength=BEGUN, sketched=True).image.pixels
+    drawn = _one_exposure(canvas, span, drawn, mask, shape)
     share = np.where(fresh, 1, fade).astype(np.float64)
     mixed = (1 - share) * old.astype(np.float64) + share * drawn.astype(np.float64)
     pixels[span] = np.where(real, old, rounded(mixed, old.dtype))
     canvas.made[span] = False
+
+
+def _one_exposure(
+    canvas: _Canvas, span: tuple[slice, slice], drawn: Pixels, mask: Mask, shape: Sketch
+) -> Pixels:
+    """A drawn frame with the sketch's broad grays: each part of the body has been taught in an
+    exposure of its own. It still meets what is known."""
+    levels = Levels.of(canvas.source, np.ones(canvas.made.shape, np.bool_))
+    found, inside, wanted = levels.intensity(drawn), shape.inside[span], shape.gray[span]
+    height, width = mask.shape
+    rows, columns = (
+        max(1, round(n * mm / EXPOSED)) for n, mm in zip(mask.shape, canvas.spacing, strict=True)
+    )
+    weight = resize(inside, columns, rows)
+    off = resize((wanted - found) * inside, columns, rows) / np.maximum(weight, 0.05)
+    shifted = np.clip(found + resize(np.asarray(off, np.float32), width, height) * inside, 0, 1)
+    known = levels.intensity(canvas.source.image.pixels[span])
+    shifted = np.clip(joined(shifted, known, mask), 0, 1)
+    return np.where(mask, levels.stored(shifted), drawn)
 
 
 def _fade(fresh: Mask) -> NDArray[np.float32]:
@@ -252,15 +285,41 @@ def _fade(fresh: Mask) -> NDArray[np.float32]:
     )
 
 
-def _fade_to_air(canvas: _Canvas, body: list[BodyPlace]) -> None:
-    """Outside the body's outline there is air, black; the source's pixels stay."""
+def _sketched(canvas: _Canvas, scale: float) -> Sketch:
+    """The body's sketch on the canvas, which where nothing is known yet it fills, in the source's
+    grays."""
     height, width = canvas.made.shape
     x = np.asarray(canvas.corner[0] + (np.arange(width) + 0.5) * canvas.spacing[1])
     y = np.asarray(canvas.corner[1] + (np.arange(height) + 0.5) * canvas.spacing[0])
+    found, pixels = sketch(x, y, scale), canvas.source.image.pixels
+    levels = Levels.of(canvas.source, canvas.real)
+    own, drawn = levels.intensity(pixels)[canvas.real], found.gray[canvas.real]
+    gray = _as_bright(found.gray, drawn, own) * found.inside
+    pixels[canvas.made] = levels.stored(gray)[canvas.made]
+    return Sketch(gray=gray, inside=found.inside)
+
+
+def _as_bright(gray: Array, like: Array, own: Array) -> Array:
+    """The sketch's grays with the usual brightness and contrast of the source, within reason.
+
+    like: what it has where the source lies, with `own`.
+    """
+    lit = like > 0.1
+    if not lit.any():
+        return gray
+    (low, high), (dark, bright) = (np.quantile(a, (0.25, 0.75)) for a in (like[lit], own[lit]))
+    slope = np.clip((bright - dark) / max(high - low, 1e-3), 0.7, 1.2)
+    lifted = (low + high) / 2 * slope
+    shift = np.clip((dark + bright) / 2 - lifted, -0.2, max(0.0, 0.9 - slope * gray.max()))
+    return np.clip(slope * gray + shift, 0, 1).astype(np.float32)
+
+
+def _fade_to_air(canvas: _Canvas, shape: Sketch) -> None:
+    """Outside the body's outline there is air, black, as there is where no frame was drawn: the
+    sketch itself is never shown. The source's pixels stay."""
     pixels = canvas.source.image.pixels
     levels = Levels.of(canvas.source, np.ones(pixels.shape, np.bool_))
-    faded = np.asarray(levels.intensity(pixels) * silhouette(body, x, y), np.float32)
-    shown = levels.stored(faded)
+    shown = levels.stored(levels.intensity(pixels) * shape.inside * ~canvas.made)
     pixels[~canvas.real] = shown[~canvas.real]
 
 

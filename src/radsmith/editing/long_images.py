@@ -53,7 +53,7 @@ def in_frames(fill: Fill, given: Given, seed: int) -> Array:
         fade = _fade(fresh, drawn[span], round(RIM * height))
         mask = given.mask[:, span] & (fade > 0)
         own = seed if number == 0 else _derived(seed, number)
-        crop = Given(pixels=result[:, span].copy(), mask=mask, strength=given.strength)
+        crop = replace(given, pixels=result[:, span].copy(), mask=mask)
         found = fill(crop, own)
         part = result[:, span]
         part[mask] = (part + fade * (found - part))[mask]

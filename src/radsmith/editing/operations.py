@@ -71,14 +71,16 @@ class Task:
     grain: bool = True
 
 
-def inpaint(source: Source, mask: Mask, task: Task, strength: float = 1.0) -> Edited:
+def inpaint(
+    source: Source, mask: Mask, task: Task, strength: float = 1.0, *, sketched: bool = False
+) -> Edited:
     """Draw the pixels where mask (height, width) is True anew; no True pixel: nothing changes.
 
-    strength: below 1 the masked pixels are a beginning.  Raises InvalidInput for a mask of
-    another size.
+    strength: below 1 the masked pixels are a beginning; sketched: as `Given` says.  Raises
+    InvalidInput for a mask of another size.
     """
     said = f"{int(mask.sum())} of {mask.size} pixels drawn, strength {strength:g}"
-    return _filled(source, mask, task, "inpaint", said, strength=strength)
+    return _filled(source, mask, task, "inpaint", said, strength=strength, sketched=sketched)
 
 
 def outpaint(source: Source, margins: Margins, task: Task) -> Edited:
@@ -169,6 +171,7 @@ def _filled(
     said: str,
     *,
     strength: float = 1.0,
+    sketched: bool = False,
     parent: Source | None = None,
 ) -> Edited:
     """One call of the engine; the pixels outside the mask are the source's, checked."""
@@ -183,14 +186,15 @@ def _filled(
     planned, request = task.planned, task.request
     result, shown = pixels.copy(), tuple[str, ...]()
     if mask.any():
-        given = Given(pixels=levels.intensity(pixels), mask=mask, strength=strength)
+        known = levels.intensity(pixels)
+        given = Given(pixels=known, mask=mask, strength=strength, sketched=sketched)
         drawn, shown = _drawn(task, given, source.aspect)
         if task.grain:
             noisy = grained(given.pixels, drawn, mask, request.seed)
             drawn = noisy.values
             said += f"; grain of {noisy.added:.4f} as around it" if noisy.added else ""
         made = levels.stored(drawn)
-        del given  # as large as the image twice over
+        del given, known  # as large as the image twice over
         if strength < 1:  # what the range does not show is no part of the change
             kept = made.astype(np.float64) + levels.beyond(pixels[mask])
             kept = np.clip(kept, levels.least, levels.most)

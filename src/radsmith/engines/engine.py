@@ -68,11 +68,14 @@ class Given:
 
     pixels: (height, width) in 0-1.  mask: the same shape, True where pixels are to be made.
     strength: above 0 to 1; 1 draws the masked pixels afresh, less begins from those in `pixels`.
+    sketched: those are a sketch, of which the coarse shape alone counts; an engine that cannot
+    begin from pixels draws afresh.
     """
 
     pixels: Array
     mask: NDArray[np.bool_]
     strength: float = 1.0
+    sketched: bool = False
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.shape != self.mask.shape:

@@ -53,7 +53,7 @@ def load_files(model: Path | None = None) -> ModelFiles:
     from safetensors.numpy import load  # like onnxruntime not needed for the facts alone
 
     from radsmith.engines.default.onnx_engine import ModelFiles
-    from radsmith.engines.default.stages import FINER
+    from radsmith.engines.default.stages import FINER, LATER
 
     model = model or default_folder()
     config = read_config(model)
@@ -65,7 +65,7 @@ def load_files(model: Path | None = None) -> ModelFiles:
             f"{model} was made by an earlier radsmith, whose base drew 64x64 at once: make it again"
             " (radsmith finetune, or radsmith train) with this one"
         )
-    stages = ("base", *FINER)
+    stages = [s for s in ("base", *FINER) if s not in LATER or f"{s}.onnx" in wanted]
     names = (*(f"{stage}.onnx" for stage in stages), PRIOR)
     missing = set(names) - set(wanted)
     if missing:

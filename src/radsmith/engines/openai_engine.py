@@ -138,7 +138,7 @@ class OpenAIEngine:
 
         Raises InvalidInput for a strength below 1: the API has no such thing.
         """
-        if given.strength < 1:
+        if given.strength < 1 and not given.sketched:
             raise InvalidInput(
                 "an images endpoint draws anew and cannot begin from given pixels: strength"
                 f" {given.strength:g} was asked, give --strength 1 or use another engine"

@@ -6,6 +6,7 @@ rebuilds and extends. Letterbox bars are always known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from radsmith.engines.default.letterbox import CELL
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE
 from radsmith.training.network import MAX_CONCEPTS, PAD
+
+MOST_TURNED = math.radians(5)
+"""Of an augmented image: as crooked as patients lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,7 @@ def make_batch(
     *,
     augment: bool,
 ) -> Batch:
-    """Images with small crops and contrast changes; concepts dropped at random."""
+    """Images with small crops, turns and contrast changes; concepts dropped at random."""
     fine = np.empty((len(index), SIDE, SIDE), np.float32)
     boxes = np.empty((len(index), 4), np.int64)
     crop = np.zeros((len(index), 4), np.float32)
@@ -58,9 +62,11 @@ def make_batch(
         width, height = corpus.frames[i]
         left, top = (SIDE - width) // 2, (SIDE - height) // 2
         content = corpus.pixels[i, top : top + height, left : left + width]
+        angle = 0.0
         if augment and rng.random() < 0.5:
             crop[j] = rng.uniform(0, 0.08, 4)
-        fine[j], boxes[j] = _place(content, crop[j])
+            angle = rng.uniform(-MOST_TURNED, MOST_TURNED)
+        fine[j], boxes[j] = _place(content, crop[j], angle)
         ids = [c for c in corpus.concepts[i] if not augment or rng.random() > 0.1]
         rows[j] = encode(ids if not augment or rng.random() > 0.1 else (), table)
         if augment:
@@ -68,8 +74,13 @@ def make_batch(
     return Batch(fine=fine * 2 - 1, box=boxes, crop=crop, concepts=rows, index=index)
 
 
-def _place(content: NDArray[np.uint8], crop: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Cut the given shares off, fit the rest into the square; 0-1 pixels and content box."""
+def _place(
+    content: NDArray[np.uint8], crop: Array, angle: float = 0.0
+) -> tuple[Array, NDArray[np.int64]]:
+    """Cut the given shares off, fit the rest into the square; 0-1 pixels and content box.
+
+    angle: radians to turn what is cut out by, less where it would leave the content.
+    """
     canvas = np.zeros((SIDE, SIDE), np.float32)
     height, width = content.shape
     x0, y0 = crop[0] * width, crop[1] * height
@@ -80,15 +91,28 @@ def _place(content: NDArray[np.uint8], crop: Array) -> tuple[Array, NDArray[np.i
     if not crop.any():
         resized = torch.from_numpy(content.astype(np.float32))
     else:
-        xs = torch.linspace(float(x0), float(x1), 2 * w + 1)[1::2] / width * 2 - 1
-        ys = torch.linspace(float(y0), float(y1), 2 * h + 1)[1::2] / height * 2 - 1
-        grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1)[None]
+        xs = torch.linspace(float(x0), float(x1), 2 * w + 1)[1::2] - width / 2
+        ys = torch.linspace(float(y0), float(y1), 2 * h + 1)[1::2] - height / 2
+        grid = _turned(torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1), content.shape, angle)
         source = torch.from_numpy(content.astype(np.float32))[None, None]
         resized = nn.functional.grid_sample(
-            source, grid, mode="bilinear", padding_mode="border", align_corners=False
+            source, grid[None], mode="bilinear", padding_mode="border", align_corners=False
         )[0, 0]
     canvas[top : top + h, left : left + w] = resized.numpy() / 255
     return canvas, np.array([left, top, left + w, top + h])
+
+
+def _turned(grid: Tensor, shape: tuple[int, ...], angle: float) -> Tensor:
+    """Places (h, w, 2) in pixels from the middle, turned about their own by as much of `angle` as
+    leaves all inside: as shares of half the content (height, width)."""
+    half = torch.tensor([shape[1] / 2, shape[0] / 2])
+    middle = (grid[0, 0] + grid[-1, -1]) / 2
+    for share in (1.0, 0.7, 0.5, 0.35, 0.2, 0.0):
+        c, s = math.cos(angle * share), math.sin(angle * share)
+        turned = (grid - middle) @ torch.tensor([[c, s], [-s, c]]) + middle
+        if (turned[:: len(turned) - 1, :: turned.shape[1] - 1].abs() <= half).all():
+            break
+    return turned / half
 
 
 def content_mask(box: NDArray[np.int64], side: int) -> Array:

@@ -104,7 +104,7 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     use_best(run.average, tuning.work, "base")
     if tuning.finer_steps:
         tell("stage", {"text": f"tuning the finer stages, {tuning.finer_steps} steps each"})
-        finer = {stage: tune_finer(tuning, material, stage, tell) for stage in FINER}
+        finer = {stage: tune_finer(tuning, material, stage, tell) for stage in material.finer}
         material = replace(material, finer=finer)
     tell("stage", {"text": "writing and measuring the model"})
     parts = parts_of(tuning, material, run)
@@ -146,7 +146,11 @@ def _material(tuning: Tuning, tell: Tell) -> Material:
         component=component,
         replay=replay,
         teacher=base_from_onnx(files.networks["base"]).eval().to(device),
-        finer={stage: _with_rows(files, stage, len(table) + 1) for stage in FINER},
+        finer={
+            stage: _with_rows(files, stage, len(table) + 1)
+            for stage in FINER
+            if stage in files.networks
+        },
     )
 
 

@@ -247,12 +247,12 @@ def adversarial_step(
         return told
     freeze(critic, True)
     with _half(run):
-        loss = generator_loss(critic, asked, true, drawn, weights, FINER[recipe.stage].scale)
+        loss = generator_loss(critic, asked, true, drawn, weights, FINER[recipe.stage].tied)
         if pair:
             off = made.values * pair[0].mask
             loss = loss + weights.drawn_realism * seen_loss(critic, made, like)
             loss = loss + weights.drawn_features * strangeness(made, like)
-            loss = loss + weights.drawn_tie * untied(off, pair[0].mask, FINER[recipe.stage].scale)
+            loss = loss + weights.drawn_tie * untied(off, pair[0].mask, FINER[recipe.stage].tied)
         if besides is not None:
             loss = loss + besides()
     norm = _descend(loss, run.network, run.optimizer)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from radsmith.engines.default.stages import FinerStep, finer_mean
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE
-from radsmith.images.resize import enlarge, shrink
+from radsmith.images.resize import shrink
 from radsmith.training.batches import Batch, content_mask, hole_masks, tensors, whole_cells
 
 CROP = 32
@@ -70,8 +70,9 @@ def ask(
     else:
         mask *= hole_masks(count, high, rng)
     low = shrink(fine, step.scale)
+    level = np.array([step.level(own, n) for own, n in zip(low, level, strict=True)], np.float32)
     low = low + level[:, None, None] * rng.standard_normal(low.shape, np.float32)
-    coarse = enlarge(low, step.scale)
+    coarse = step.coarse(low)
     real = (fine - coarse) / np.float32(step.spread)
     if not whole and step.low_side > CROP:
         low, coarse, real, mask = _crops(step, batch, (low, coarse, real, mask), rng)
@@ -90,13 +91,14 @@ def ask_drawn(
     count, high = len(low), step.low_side * step.scale
     batch = replace(batch, box=whole_cells(batch.box))
     mask = content_mask(batch.box, high)
-    low = low + np.float32(step.noise) * rng.standard_normal(low.shape, np.float32)
-    coarse = enlarge(low, step.scale)
+    level = np.array([step.level(own, step.noise) for own in low], np.float32)
+    low = low + level[:, None, None] * rng.standard_normal(low.shape, np.float32)
+    coarse = step.coarse(low)
     bars = np.where(mask > 0, 0, (-1 - coarse) / np.float32(step.spread)).astype(np.float32)
     arrays = [low, coarse, bars, mask]
     if step.low_side > CROP:
         arrays = _crops(step, batch, tuple(arrays), rng)
-    t, level = np.ones(count, np.float32), np.full(count, step.noise, np.float32)
+    t = np.ones(count, np.float32)
     return _asked(step, tuple(arrays), batch.concepts, (t, level), rng, device)
 
 

@@ -2,7 +2,7 @@
 
 data = "DATA"          # folder with train.csv and its shards, or a list (new ones last)
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
-stages = ["octave", "detail", "base"]   # in this order; one process each is faster
+stages = ["mend", "octave", "detail", "base"]   # in this order; one process each is faster
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
                        # checkpoints/default.safetensors, which says what it was trained on;
@@ -38,6 +38,7 @@ from torch import nn
 from radsmith.datasets.corpus import Corpus, balance, load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.prior import Prior
+from radsmith.engines.default.stages import LATER
 from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
@@ -45,6 +46,7 @@ from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.provenance import Request
 from radsmith.tables import read_table, text_of
+from radsmith.training.adversarial import Weights
 from radsmith.training.checkpoints import last_entry
 from radsmith.training.choosing import Material
 from radsmith.training.cross_fit import cross_fit
@@ -92,9 +94,8 @@ def run(config_path: Path) -> Path:
         """Export the model and its sample sheet; during a stage at most every sheet_minutes."""
         nonlocal shown
         soon = time.monotonic() - shown < 60 * config.get("sheet_minutes", 30)
-        if (run and soon) or not all(
-            initial or saved_step(state / "run", s) is not None for s in STAGES
-        ):
+        there = _stages(config, state)
+        if (run and soon) or not all(s in there for s in STAGES if s not in LATER):
             return
         gains = bool(config.get("gains", False)) and run is None
         _export(state, config, prior, component, corpus, table, gains)
@@ -126,13 +127,25 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
     path = state / f"drawn-for-{recipe.stage}.safetensors"
     sizes = config.get("sizes", {})
     before: dict[str, nn.Module] = {}
+    there = _stages(config, state)
     for stage in STAGES[: STAGES.index(recipe.stage)] if not path.is_file() else ():
+        if stage in LATER and stage not in there:
+            continue
         before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
         if begin := _untouched(config, state, stage):
             take_weights(before[stage], begin.network)
         elif not use_best(before[stage], state / "run", stage):
             raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
     return drawn_before(before, material, recipe.drawn, path)
+
+
+def _stages(config: dict[str, Any], state: Path) -> tuple[str, ...]:
+    """Those that were trained here or that `initial` has, in their order."""
+    return tuple(
+        stage
+        for stage in STAGES
+        if saved_step(state / "run", stage) is not None or _untouched(config, state, stage)
+    )
 
 
 def _initial(config: dict[str, Any]) -> tuple[Path, Path] | None:
@@ -144,7 +157,8 @@ def _initial(config: dict[str, Any]) -> tuple[Path, Path] | None:
 
 
 def _untouched(config: dict[str, Any], state: Path, stage: str) -> Trained | None:
-    """The stage as `initial` has it, if that is named and it was never trained in `state`."""
+    """The stage as `initial` has it, if that is named and has it, and it was never trained in
+    `state`."""
     initial = _initial(config)
     if initial is None or saved_step(state / "run", stage) is not None:
         return None
@@ -156,7 +170,10 @@ def recipe_of(config: dict[str, Any], stage: str) -> Recipe:
     told: dict[str, Any] = config.get("recipe", {})
     shared = {k: v for k, v in told.items() if k not in STAGES}
     try:
-        return Recipe(stage=stage, **(shared | told.get(stage, {})))
+        fields = shared | told.get(stage, {})
+        if "weights" in fields:
+            fields["weights"] = Weights(**fields["weights"])
+        return Recipe(stage=stage, **fields)
     except TypeError as error:
         raise InvalidInput(f"[recipe] of {stage}: {error}") from error
 
@@ -174,7 +191,7 @@ def _export(
     and a sheet of what it draws."""
     sizes, initial, folder = config.get("sizes", {}), _initial(config), state / "run"
     runs, networks, told = {}, {}, {}
-    for stage in STAGES:
+    for stage in _stages(config, state):
         recipe, size = recipe_of(config, stage), sizes.get(stage, {})
         begin = _untouched(config, state, stage)
         runs[stage] = start(recipe, folder, len(table) + 1, size, begin)
@@ -207,9 +224,12 @@ def save_checkpoint(runs: dict[str, Run], component: NDArray[np.int64], path: Pa
     path.with_suffix(".json").write_text(json.dumps(counters, indent=1) + "\n")
 
 
-def beginning(checkpoint: Path, model: Path, stage: str) -> Trained:
-    """The network of `model` with the counters that lie beside `checkpoint`."""
+def beginning(checkpoint: Path, model: Path, stage: str) -> Trained | None:
+    """The network of `model` with the counters that lie beside `checkpoint`; None where the model
+    has no such stage."""
     files = load_files(model)
+    if stage not in files.networks:
+        return None
     counters = json.loads(checkpoint.with_suffix(".json").read_text())[stage]
     return Trained(network=network_from_onnx(stage, files.networks[stage]), **counters)
 

@@ -18,7 +18,6 @@ from torch import nn
 from radsmith.datasets.corpus import Corpus
 from radsmith.engines.default.onnx_engine import ModelFiles
 from radsmith.engines.default.prior import Prior
-from radsmith.engines.default.stages import FINER
 from radsmith.engines.model_files import PRIOR, SUFFIX
 from radsmith.errors import InvalidInput
 from radsmith.language.vocabulary import (
@@ -175,6 +174,6 @@ def files_of(parts: dict[str, bytes], material: Material) -> ModelFiles:
     """The parts as the engine takes them."""
     return ModelFiles(
         config=json.loads(parts["model.json"]),
-        networks={stage: parts[f"{stage}.onnx"] for stage in ("base", *FINER)},
+        networks={stage: parts[f"{stage}.onnx"] for stage in material.files.networks},
         arrays=load(parts[PRIOR]),
     )

@@ -86,7 +86,8 @@ class Model:
             image = shrink(begin.image, LOW_SIDE // self.base.side)
         else:
             image = np.clip(beside.draw(component, rng).reshape(given.shape), -1.2, 1.2)
-        start = Beginning(image=image, first=begin.first * self.base.start)
+        first = begin.first * self.base.start
+        start = Beginning(image=image, first=first, sketched=begin.sketched)
         low = self.base.draw(component, ids, start, beside, settings, rng, findings)
         low = np.where(unknown > 0, low, given).astype(np.float32)
         low = shrink(low, self.base.side // self.octaves[0].step.low_side)
@@ -94,7 +95,8 @@ class Model:
             scale = stage.step.scale
             given, unknown = _at(known, mask, scale * len(low))
             own = shrink(begin.image, LOW_SIDE // len(given))
-            varied = Beginning(image=own, first=begin.first) if begin.first < 1 else None
+            again = begin.first < 1 and not begin.sketched
+            varied = Beginning(image=own, first=begin.first) if again else None
             noise = Noise.of(low.shape, rng, scale)
             low = stage.draw(low, ids, given, unknown, noise, varied)
         return low
@@ -258,6 +260,8 @@ def _component(
     outside = np.ones_like(hole)
     inside(outside, box)[:] = inside(hole, box)
     scale = SIDE // model.base.side
+    if given.sketched:
+        outside[:] = False
     mask = coarser(outside, scale).astype(np.float32).ravel()
     scores = model.components.scores(ask.concepts, ask.absent, None)
     if not mask.all():
@@ -274,7 +278,8 @@ def _coarse(component: int, square: Array, hole: Mask, work: _Work) -> Array:
     inside(rim, on_grid(box))[:], inside(rim, box)[:] = True, False
     mask = coarser(hole | rim, SCALE).astype(np.float32)
     known = shrink(square, SCALE)
-    begin = Beginning(image=known, first=work.given.strength)
+    given = work.given
+    begin = Beginning(image=known, first=given.strength, sketched=given.sketched)
     low = work.model.coarse(
         component, work.ids, known, mask, begin, work.settings, work.rng, work.findings
     )
@@ -321,7 +326,7 @@ def _drawn(low: Array, known: Array, hole: Mask, work: _Work) -> Array:
     margin = _margin(box.bottom - box.top, box.right - box.left)
     region = box.grown(margin, cells.shape)
     noise, drawn = Noise.of(region.of(cells).shape, work.rng), np.zeros_like(known)
-    strength = work.given.strength
+    strength = 1 if work.given.sketched else work.given.strength
     for part, weight in tiles(region, TILE, OVERLAP):
         cut = part.of(hole, SCALE)
         if not cut.any():

@@ -59,15 +59,18 @@ class OnnxEngine:
         table: dict[str, int] = dict(config["table"])
         with one_thread():
             prior = Prior.from_arrays(files.arrays).mended()
+        names = [name for name in FINER if name in files.networks]
         self._model = Model(
             prior=prior,
             components=Components(table, files.arrays, config.get("since")),
             base=BaseStage(files.networks["base"], prior, config["sampling"]),
-            octaves=tuple(_stage(files, name) for name in FINER if name != DETAIL),
+            octaves=tuple(_stage(files, name) for name in names[:-1]),
             detail=_stage(files, DETAIL),
             table=table,
             slots=int(config["sampling"]["max_concepts"]),
         )
+        finer = (*self._model.octaves, self._model.detail)
+        self._finer: Mapping[str, FinerStage] = dict(zip(names, finer, strict=True))
 
     @one_thread()
     def generate(self, ask: Ask) -> Array:
@@ -154,10 +157,6 @@ class OnnxEngine:
                 noise,
             )
         return np.clip(fine / 2 + np.float32(0.5), 0, 1).astype(np.float32)
-
-    @property
-    def _finer(self) -> Mapping[str, FinerStage]:
-        return dict(zip(FINER, (*self._model.octaves, self._model.detail), strict=True))
 
 
 def _stage(files: ModelFiles, stage: str) -> FinerStage:

@@ -29,7 +29,7 @@ from radsmith.engines.default.sampling import (
 from radsmith.images.blur import blurred
 from radsmith.images.image import Array
 from radsmith.images.provenance import Settings
-from radsmith.images.resize import enlarge
+from radsmith.images.resize import enlarge, shrink
 
 LOW_SIDE = 64
 """Side of the coarse image: what the base and all finer stages but the last make together."""
@@ -41,8 +41,10 @@ DETAIL = "detail"
 class FinerStep:
     """What a finer stage was trained on.
 
-    scale: how many times finer.  low_side: of a whole image that goes in.  spread: of the residual
-    to the enlarged image.  noise: added to what goes in; most_noise: the most of it in training.
+    scale: how many times finer; 1: the same image drawn anew.  low_side: of a whole image that goes
+    in.  spread: of the residual to the enlarged image.  noise: added to what goes in; most_noise:
+    the most of it in training.  ground: how many times coarser what goes in is made before it is
+    enlarged: the residual holds what is finer.  relative: noise is in units of the contrast.
     """
 
     scale: int
@@ -50,13 +52,45 @@ class FinerStep:
     spread: float
     noise: float
     most_noise: float
+    ground: int = 1
+    relative: bool = False
+
+    @property
+    def tied(self) -> int:
+        """Fine pixels on a side of what the image that goes in says for certain."""
+        return self.scale * self.ground
+
+    def level(self, low: Array, noise: float) -> np.float32:
+        """The deviation of so much noise on an image low (h, w)."""
+        return np.float32(noise * contrast_of(low) if self.relative else noise)
+
+    def coarse(self, low: Array) -> Array:
+        """What the residual is added to: (..., scale h, scale w) from low (..., h, w)."""
+        return enlarge(shrink(low, self.ground), self.scale * self.ground)
 
 
+def contrast_of(image: Array) -> float:
+    """Deviation of what is not air, beside that of an image with all grays: 0.15 to 1."""
+    shown = image[image > _BLACK]
+    return float(np.clip(shown.std() / _FULL, 0.15, 1)) if shown.size else 0.15
+
+
+_BLACK, _FULL = -0.95, 0.4
+MEND = "mend"
 FINER = {
+    MEND: FinerStep(
+        scale=1, low_side=32, spread=0.16, noise=0.12, most_noise=0.2, ground=4, relative=True
+    ),
     "octave": FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1),
     DETAIL: FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15),
 }
-"""The finer stages by name, from coarse to fine; all but the last make the coarse image."""
+"""The finer stages by name, from coarse to fine; all but the last make the coarse image.
+
+The first draws the base's own grid anew: the base's last steps, trained by squared error, leave
+too little of what is a pixel or two wide.
+"""
+LATER = (MEND,)
+"""Stages that models made before lack: they draw without."""
 
 
 def finer_mean(x_t: Array, t: Array | np.float32) -> tuple[Array, Array]:
@@ -68,10 +102,14 @@ def finer_mean(x_t: Array, t: Array | np.float32) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """Where a stage begins: an image of its grid, noised to time `first` (1: noise alone)."""
+    """Where a stage begins: an image of its grid, noised to time `first` (1: noise alone).
+
+    sketched: the base begins so, finer stages from noise.
+    """
 
     image: Array
     first: float
+    sketched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +170,8 @@ class BaseStage:
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
         denoise = self._denoiser(component, ids, beside, settings.guidance_scale, findings)
+        if begin.sketched:
+            denoise = _near_sketch(denoise, begin.image)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         sampler = SAMPLERS[settings.sampler]
@@ -168,6 +208,24 @@ class BaseStage:
             return image if findings.shade is None else shaded(image, findings.shade)
 
         return denoise
+
+
+def _near_sketch(denoise: Denoiser, sketch: Array) -> Denoiser:
+    """What `denoise` finds, its coarse half some of the way to the sketch's at each step
+    (as in arXiv 2108.02938)."""
+
+    def drawn(x: Array, t: float) -> Array:
+        image = denoise(x, t)
+        off = enlarge(shrink(sketch - image, SKETCHED), SKETCHED)
+        return np.asarray(image + np.float32(FAITHFUL) * off, np.float32)
+
+    return drawn
+
+
+SKETCHED = 2
+"""Pixels of the base's grid on a side of what a sketch says."""
+FAITHFUL = 0.6
+"""How far each step goes towards a sketch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,9 +274,10 @@ class FinerStage:
         begin: Beginning | None = None,
     ) -> Array:
         """(scale h, scale w) from low (h, w); known, mask: of the fine grid, as begin is."""
-        step, level = self.step, np.array([[self.step.noise]], np.float32)
+        step = self.step
+        level = np.array([[step.level(low, step.noise)]], np.float32)
         noisy = np.clip(low, -1, 1) + level * noise.low
-        coarse = enlarge(noisy, step.scale)
+        coarse = step.coarse(noisy)
         given = (known - coarse) / np.float32(step.spread) * (1 - mask)
         t, x = np.float32(1), noise.fine
         if begin is not None:
