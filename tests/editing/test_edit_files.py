@@ -312,3 +312,28 @@ def test_a_removed_finding_is_named_absent():
     assert "severe osteoarthritis" in graded.text
     with pytest.raises(InvalidInput, match="one finding at a time"):
         changed_prompt("chest x-ray", "effusion", "nodule", None)
+
+
+@pytest.mark.parametrize(
+    "words, add, side, sites, told",
+    [
+        (
+            "chest x-ray, PA view",
+            "mass in the right lung",
+            "right",
+            ["body_part:lung"],
+            "lung mass",
+        ),
+        ("chest x-ray", "nodule@left lung", "left", ["body_part:lung"], "lung nodule"),
+        ("chest x-ray", "effusion@right lower lobe", "right", ["site:lower-lobe"], "pleural effus"),
+        ("chest CT", "mass in the left upper lobe", "left", ["site:upper-lobe"], "lung mass"),
+        ("brain MRI", "glioma in the left frontal lobe", "left", ["site:frontal-lobe"], "glioma"),
+        ("knee x-ray", "moderate effusion", None, [], "moderate joint effusion"),
+    ],
+)
+def test_where_a_finding_is_added_is_read_in_the_image_it_is_added_to(
+    words, add, side, sites, told
+):
+    wanted = changed_prompt(words, add, None, None)
+    assert wanted.finding.side == (side and f"side:{side}")
+    assert list(wanted.finding.sites) == sites and told in wanted.text

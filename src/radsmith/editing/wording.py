@@ -119,7 +119,7 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
         named = default_vocabulary()[next(f for f in shown.findings if f.present).concept].name
     if remove is not None and severity is not None:
         raise InvalidInput("a finding that is removed has no severity: drop one of the two")
-    finding = _finding(named, severity)
+    finding = _finding(named, severity, shown)
     context = [c for c in (shown.body_part, shown.modality) if c]
     meant = default_vocabulary().resolve(finding.concept, context)
     finding = replace(finding, concept=meant)
@@ -144,11 +144,15 @@ def changed_prompt(words: str, add: str | None, remove: str | None, severity: st
     return Wanted(prompt=prompt, finding=finding, text=render(prompt), label=name)
 
 
-def _finding(named: str, severity: str | None) -> Finding:
+def _finding(named: str, severity: str | None, shown: Prompt) -> Finding:
+    """The finding that words name on an image that shows `shown`: "in the right lung" is a place in
+    a chest, and by itself the lung of a right side."""
     what, _, site = named.partition("@")
     if not what.strip():
         raise InvalidInput(f"“{named}” names no finding: give one, such as pneumonia")
     text = " ".join(p for p in (severity or "", what, f"in the {site}" if site else "") if p)
+    if shown.body_part and shown.modality:
+        text = f"{render(Prompt(body_part=shown.body_part, modality=shown.modality))}, {text}"
     reading = read_prompt(text)
     found = [f for f in reading.prompt.findings if f.concept != NORMAL]
     near = "; ".join(map(str, reading.unknown))

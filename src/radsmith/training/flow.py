@@ -20,6 +20,9 @@ from radsmith.training.batches import Batch, content_mask, drawn_t, hole_masks, 
 from radsmith.training.cross_fit import Fitted
 
 NOISE_FLOOR = 0.05
+TIMES = (0.0, 1.1)
+"""Middle and spread of the logit of the times trained at: shape is made above a half, and what is left
+below a tenth the next stage draws anew."""
 
 
 def base_inputs(
@@ -60,7 +63,7 @@ def base_loss(
     x_0 = shrink(batch.fine, SIDE // side)
     count = len(x_0)
     mask = hole_masks(count, side, rng) * content_mask(batch.box, side)
-    t = drawn_t(count, -0.4, 1.0, rng)
+    t = drawn_t(count, *TIMES, rng)
     noise = rng.standard_normal(x_0.shape, np.float32)
     x_t = (1 - t[:, None, None]) * x_0 + t[:, None, None] * noise
     image, mean, error = base_inputs(fitted, x_t, t, x_0, mask)

@@ -16,6 +16,10 @@ from radsmith.images.image import Array
 
 CLOSE = 8.0
 """Components this many nats below the best by concepts are not compared with known pixels."""
+FRONTAL = ("view:ap", "view:pa")
+NEARLY = 0.2
+"""What an image seen from the front counts where the other direction of the rays is asked for: of a
+knee it looks the same, of a chest almost."""
 DECISIVE = ("modality", "body_part")
 """Kinds that count double: a knee is no chest, however well its side and sex fit."""
 
@@ -58,6 +62,7 @@ class Components:
         """
         columns = [self._table[c] - 1 for c in concepts if c in self._table]
         total = self._counts.sum(0)
+        alike = {self._table[one] - 1: self._table[other] - 1 for one, other in self._frontal()}
         older = {self._table[c] - 1: n for c, n in self._since.items() if c in self._table}
         score = np.log(self._images)
         for c in columns:
@@ -67,7 +72,10 @@ class Components:
                 said = said.copy()
                 said[: older[c]] = self._images[: older[c]]
             share = total[c] / max(said.sum(), 1)
-            match = np.log((self._counts[:, c] + 0.5 * share) / (said + 0.5))
+            own = self._counts[:, c]
+            if c in alike:
+                own = np.minimum(own + NEARLY * self._counts[:, alike[c]], said)
+            match = np.log((own + 0.5 * share) / (said + 0.5))
             score = score + (2 if kind in DECISIVE else 1) * match
         for c in (self._table[a] - 1 for a in absent if a in self._table):
             without = self._images - self._counts[:, c]
@@ -76,6 +84,11 @@ class Components:
         if aspect is not None:
             score = score - 4 * np.abs(np.log(self._aspect) - np.log(aspect))
         return score
+
+    def _frontal(self) -> list[tuple[str, str]]:
+        """Each view from the front with the other, where both are known."""
+        pairs = (FRONTAL, FRONTAL[::-1])
+        return [pair for pair in pairs if all(view in self._table for view in pair)]
 
     def seen(
         self, scores: NDArray[np.float64], prior: Prior, known: Array, mask: Array
