@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from radsmith.engines.default import enlarging
-from radsmith.engines.engine import Ask, Staged, StageFacts
-from radsmith.engines.model_files import load_engine
+from radsmith.engines.default import enlarging, stages
+from radsmith.engines.default.onnx_engine import OnnxEngine
+from radsmith.engines.engine import Ask, Given, Staged, StageFacts
+from radsmith.engines.model_files import load_engine, load_files
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
@@ -122,3 +124,58 @@ def test_generating_never_imports_torch():
         "load_engine(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("strength, guided", [(0.85, True), (1.0, False)])
+def test_a_finding_is_guided_to_where_what_is_there_becomes_it(
+    engine, monkeypatch, strength, guided
+):
+    """Erased pixels are completed as their surroundings ask for, which may show it elsewhere."""
+    rng = np.random.default_rng(0)
+    pixels = rng.random((96, 96), np.float32)
+    mask = np.zeros(pixels.shape, np.bool_)
+    mask[30:70, 30:70] = True
+    given = Given(pixels=pixels, mask=mask, strength=strength)
+    ask = Ask(
+        concepts=("modality:mri", "body_part:brain", "finding:glioma"),
+        seed=1,
+        settings=Settings(num_steps=2),
+    )
+    usual = engine.fill(given, ask).pixels
+    monkeypatch.setattr(stages, "FINDING_GUIDANCE", 1.0)
+    assert np.array_equal(engine.fill(given, ask).pixels, usual) != guided
+
+
+def test_a_sketch_is_kept_to_in_its_coarse_shape_alone(engine):
+    y, x = np.mgrid[:256, :256] / 256
+    sketch = np.where(np.abs(x - 0.5) < 0.15, 0.8, 0.3).astype(np.float32)
+    fine = np.clip(sketch + 0.15 * np.sign(np.sin(200 * x) * np.sin(200 * y)), 0, 1)
+    ask = Ask(
+        concepts=("modality:x-ray", "body_part:femur"), seed=2, settings=Settings(num_steps=4)
+    )
+    everywhere = np.ones(sketch.shape, np.bool_)
+    everywhere[:1] = False  # a row that is known
+
+    def drawn(pixels, sketched):
+        pixels = pixels.astype(np.float32)
+        given = Given(pixels=pixels, mask=everywhere, strength=0.7, sketched=sketched)
+        return engine.fill(given, ask).pixels
+
+    def apart(one, other):
+        return float(np.abs(shrink(one, 16) - shrink(other, 16)).mean())
+
+    assert apart(drawn(sketch, True), sketch) < 0.12
+    one, other = drawn(sketch, True), drawn(fine, True)
+    assert np.abs(one - other).mean() < 0.3 * np.abs(sketch - fine).mean(), "its texture is not"
+
+
+def test_a_model_made_before_the_mending_stage_draws_without_it(engine):
+    files = load_files()
+    kept = {name: data for name, data in files.networks.items() if name != "mend"}
+    older = OnnxEngine(replace(files, networks=kept))
+    assert [stage.name for stage in older.stages] == ["octave", "detail"]
+    ask = Ask(concepts=CHEST, seed=3, settings=Settings(num_steps=2))
+    one, other = engine.generate(ask), older.generate(ask)
+    assert one.shape == other.shape and np.isfinite(other).all()
+    assert [stage.name for stage in engine.stages] == ["mend", "octave", "detail"]
+    assert not np.array_equal(one, other)

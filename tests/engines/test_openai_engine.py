@@ -192,6 +192,8 @@ def test_a_whole_hole_is_generated_and_strength_is_refused(server):
     assert server.asked[0][2]["prompt"] == "radiology image"
     with pytest.raises(InvalidInput, match="--strength 1"):
         engine.fill(Given(pixels=pixels, mask=mask, strength=0.5), Ask())
+    sketched = Given(pixels=pixels, mask=mask, strength=0.5, sketched=True)
+    assert engine.fill(sketched, Ask()).pixels.shape == mask.shape  # drawn afresh
 
 
 def test_a_busy_endpoint_is_asked_again_after_what_it_says(server):

@@ -143,7 +143,8 @@ def compare_octaves(
     look = _Look(spaces, options.seed, progress)
     stages: list[tuple[StageFacts, Refine]] = []
     if isinstance(engine, Staged):
-        stages = [(stage, engine.refine) for stage in engine.stages]
+        finer = (s for s in engine.stages if s.output_side > s.input_side)
+        stages = [(stage, engine.refine) for stage in finer]
     report: dict[str, Any] = {
         "model": {
             "name": engine.facts.name,

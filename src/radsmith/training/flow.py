@@ -21,8 +21,8 @@ from radsmith.training.cross_fit import Fitted
 
 NOISE_FLOOR = 0.05
 TIMES = (0.0, 1.1)
-"""Middle and spread of the logit of the times trained at: shape is made above a half, and what is left
-below a tenth the next stage draws anew."""
+"""Middle and spread of the logit of the times trained at: shape is made above a half, and what is
+left below a tenth the next stage draws anew."""
 
 
 def base_inputs(

@@ -191,7 +191,8 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     """The region around the hole, a True pixel at least, that region completed, and as what.
 
     Without concepts that are asked, they are those of most images of the chosen component.
-    Findings are not guided to, as the known pixels may show them elsewhere.
+    Findings are guided to where what is there is to become something else; not where nothing is
+    there, as the known pixels may show them elsewhere.
     """
     rng = np.random.default_rng(ask.seed)
     square, hole = _square(given)
@@ -200,6 +201,10 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     usual = tuple(c for c in model.components.usual(component) if c not in ask.absent)
     style = model.components.style(component)
     shown = (*(ask.concepts or usual), *style)
+    box = box_of(width / height)
+    findings = Findings(shade=model.shade(asked, box))
+    if given.strength < 1 and not given.sketched:
+        findings = model.findings(asked, component, box)
     work = _Work(
         model=model,
         given=given,
@@ -207,7 +212,7 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
         ids=model.encode((*(asked.concepts or usual), *style)),
         settings=ask.settings,
         rng=rng,
-        findings=Findings(shade=model.shade(asked, box_of(width / height))),
+        findings=findings,
     )
     first, *others = _sides(work.longer)
     part = _whole(_coarse(component, square, hole, work), square, hole, first, work)
