@@ -29,7 +29,7 @@ SIGN = click.option(
     help="Sign each file (C2PA) with a key of radsmith key release.",
 )
 WATERMARK = click.option("--watermark", is_flag=True, help="Mark the pixels that are drawn.")
-STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 12, diffusers 30.")
+STEPS = click.option("--steps", type=int, help="Denoising steps, 1-100; default 8, diffusers 30.")
 GUIDANCE = click.option(
     "--guidance", type=float, help="Guidance scale, 0-10; default 1 (off), diffusers 7."
 )

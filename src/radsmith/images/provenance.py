@@ -25,7 +25,7 @@ class Settings:
     size: (width, height) in pixels, or None for the natural aspect of what is drawn.
     """
 
-    num_steps: int = 12
+    num_steps: int = 8
     guidance_scale: float = 1.0
     sampler: str = "multistep"
     size: tuple[int, int] | None = None

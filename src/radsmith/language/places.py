@@ -57,7 +57,7 @@ _USUAL: dict[str, Box] = {  # of the part's own box
 class Opacity:
     """How a finding shows where a radiograph shows air.
 
-    share: of the way to the gray of soft tissue that is gone at each step of a drawing.  extent: of
+    share: of the way to the gray of soft tissue that is gone at each of twelve steps.  extent: of
     its usual place that it fills.  always: drawn so where no place is named, too, on either side.
     """
 

@@ -7,8 +7,8 @@ The base draws in a few steps; each finer stage makes an image finer in one call
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -31,6 +31,7 @@ from radsmith.images.image import Array
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
 
+T = TypeVar("T", float, Array)
 LOW_SIDE = 64
 """Side of the coarse image: what the base and all finer stages but the last make together."""
 SCALE = 4
@@ -79,7 +80,7 @@ _BLACK, _FULL = -0.95, 0.4
 MEND = "mend"
 FINER = {
     MEND: FinerStep(
-        scale=1, low_side=32, spread=0.16, noise=0.12, most_noise=0.2, ground=4, relative=True
+        scale=1, low_side=32, spread=0.16, noise=0.06, most_noise=0.2, ground=4, relative=True
     ),
     "octave": FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1),
     DETAIL: FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15),
@@ -169,9 +170,14 @@ class BaseStage:
         """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
+        if findings.shade is not None:
+            shade = in_steps(findings.shade, settings.num_steps)
+            findings = replace(findings, shade=np.asarray(shade, np.float32))
         denoise = self._denoiser(component, ids, beside, settings.guidance_scale, findings)
         if begin.sketched:
-            denoise = _near_sketch(denoise, begin.image)
+            denoise = _near_sketch(
+                denoise, begin.image, float(in_steps(FAITHFUL, settings.num_steps))
+            )
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         sampler = SAMPLERS[settings.sampler]
@@ -210,14 +216,22 @@ class BaseStage:
         return denoise
 
 
-def _near_sketch(denoise: Denoiser, sketch: Array) -> Denoiser:
-    """What `denoise` finds, its coarse half some of the way to the sketch's at each step
+def in_steps(share: T, steps: int) -> T:
+    """A share of a way that is gone at each of TOLD_FOR steps, as one of so many steps."""
+    return 1 - (1 - share) ** (TOLD_FOR / steps)
+
+
+TOLD_FOR = 12
+
+
+def _near_sketch(denoise: Denoiser, sketch: Array, share: float) -> Denoiser:
+    """What `denoise` finds, its coarse half a share of the way to the sketch's at each step
     (as in arXiv 2108.02938)."""
 
     def drawn(x: Array, t: float) -> Array:
         image = denoise(x, t)
         off = enlarge(shrink(sketch - image, SKETCHED), SKETCHED)
-        return np.asarray(image + np.float32(FAITHFUL) * off, np.float32)
+        return np.asarray(image + np.float32(share) * off, np.float32)
 
     return drawn
 
@@ -225,7 +239,7 @@ def _near_sketch(denoise: Denoiser, sketch: Array) -> Denoiser:
 SKETCHED = 2
 """Pixels of the base's grid on a side of what a sketch says."""
 FAITHFUL = 0.6
-"""How far each step goes towards a sketch."""
+"""How far each of TOLD_FOR steps goes towards a sketch."""
 
 
 @dataclass(frozen=True, kw_only=True)
