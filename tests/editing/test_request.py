@@ -1,6 +1,7 @@
 """One edit, asked in one word by every door: planned once, dispatched once."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,3 +110,31 @@ def test_an_end_is_no_share_of_the_way(share):
         between(source(), source(seed=1), share, None)
     with pytest.raises(InvalidInput, match="at least 1"):
         shares(0)
+
+
+@pytest.mark.parametrize(
+    "add, given, images, strength",
+    [
+        ("effusion@right", None, {}, 0.85),  # nobody knows what this engine learned
+        ("effusion@right", None, {"finding:glioma": 3}, 0.5),
+        ("effusion@right", 0.7, {"finding:glioma": 3}, 0.7),
+        ("cardiomegaly", None, {"finding:glioma": 3}, 0.85),
+    ],
+)
+def test_what_is_put_into_the_pixels_by_rule_is_redrawn_less(add, given, images, strength):
+    engine = Listening()
+    facts = ModelFacts(name="x", digest="0", images=images, together={}, engine="fake")
+    request = EditRequest(operation="change", finding=FindingChange(add=add), strength=given)
+    plan_edit(request, source(), facts).perform(source(), engine, "")
+    assert engine.heard[0][0].strength == strength
+
+
+def test_fluid_has_the_corner_where_it_gathers():
+    request = EditRequest(operation="change", finding=FindingChange(add="effusion@right"))
+    mask = plan_edit(request, source(), FACTS).request.mask
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    assert mask[rows[-1], columns[0]], "the costophrenic angle"
+    mass = replace(request, finding=FindingChange(add="mass@right lung"))
+    small = plan_edit(mass, source(), FACTS).request.mask
+    assert small.sum() < 0.6 * mask.sum()
+    assert not small[np.flatnonzero(small.any(1))[0], np.flatnonzero(small.any(0))[0]]

@@ -75,7 +75,8 @@ def test_a_larger_image_is_the_same_one_with_drawn_detail(engine, scale):
 def test_a_stage_alone_adds_detail_to_real_input_and_keeps_it(engine):
     assert isinstance(engine, Staged)
     stage = engine.stages[-1]
-    assert [(s.input_side, s.output_side) for s in engine.stages] == [(32, 64), (64, 256)]
+    assert [s.input_side for s in engine.stages] == [32, 32, 64]
+    assert [s.output_side for s in engine.stages] == [32, 64, 256]
     whole = engine.generate(
         Ask(concepts=CHEST, seed=5, settings=Settings(num_steps=1, size=(256, 192)))
     )

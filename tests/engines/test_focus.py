@@ -6,7 +6,7 @@ import pytest
 from radsmith.engines.choice import load_engine
 from radsmith.engines.default.completion import plainly
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import placed, shade_of, shaded
+from radsmith.engines.default.focus import at_once, outside_of, placed, shade_of, shaded
 from radsmith.engines.default.stages import FINDING_GUIDANCE, NO_FINDINGS, BaseStage, Findings
 from radsmith.engines.engine import Given
 from radsmith.generation.plan import plan
@@ -89,8 +89,39 @@ def test_sides_that_nobody_names_are_by_chance_and_only_of_what_is_always_drawn_
     assert shade_of(None, box_of(1.0), 32, None) is None
 
 
+def test_fluid_stands_higher_at_the_wall_and_lies_at_the_bottom():
+    for side, wall in (("left", 1), ("right", -1)):
+        prompt, _ = read(f"chest x-ray, {side} pleural effusion")
+        shade = shade_of(prompt, box_of(1.0), 64, None)
+        top = np.where(shade > 0.3, np.arange(64)[:, None], 64).min(0)
+        own = np.flatnonzero(top < 64)
+        outer, inner = (own[-4], own[3]) if wall > 0 else (own[3], own[-4])
+        assert top[outer] < top[inner] - 3
+        assert shade[:, own[len(own) // 2]].argmax() > 32
+
+
+def test_an_opacity_is_in_the_pixels_that_a_change_begins_from():
+    shade = np.array([0.0, 0.2, 0.65, 1.0], np.float32)
+    found = at_once(shade)
+    assert found[0] == 0
+    assert found[-1] == 1
+    assert (found[1:3] > shade[1:3]).all()
+
+
+def test_air_beside_a_body_stays_air():
+    image = np.full((80, 100), -0.2, np.float32)
+    image[:, :20] = -0.95  # beside the body
+    image[20:60, 40:60] = -0.8  # a lung
+    outside = outside_of(image)
+    assert outside[:, :15].min() > 0.9
+    assert outside[:, 30:].max() < 0.1
+    found = shaded(image, np.full(image.shape, 0.5, np.float32))
+    assert np.allclose(found[:, :15], image[:, :15], atol=0.05)
+    assert (found[25:55, 45:55] > image[25:55, 45:55] + 0.2).all()
+
+
 def test_air_becomes_tissue_and_nothing_becomes_brighter_than_that():
-    image = np.linspace(-0.9, 1, 1024).reshape(32, 32).astype(np.float32)
+    image = np.linspace(-0.55, 1, 1024).reshape(32, 32).astype(np.float32)
     found = shaded(image, np.full((32, 32), 0.5, np.float32))
     tissue = np.quantile(image, 0.75)
     assert found[0, 0] == pytest.approx((image[0, 0] + tissue) / 2, abs=1e-3)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.language.places import place_of
+from radsmith.language.places import by_rule, half_axes, place_of
 from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
@@ -23,13 +23,21 @@ def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDAr
     """The usual place of a finding in an image of (height, width): an ellipse, True inside.
 
     By its sites and side where they are named; of a paired body part there is no further side.
+    What is drawn there by rule has its rim inside, and all of its place where it is fluid.
     """
     left, top, right, bottom = place_of(prompt, finding)
+    opacity = by_rule(prompt, finding)
     height, width = shape
+    wide, high = half_axes(opacity, (right - left) * width, (bottom - top) * height)
     y, x = np.mgrid[:height, :width] + 0.5
-    across = (x / width - (left + right) / 2) / ((right - left) / 2)
-    down = (y / height - (top + bottom) / 2) / ((bottom - top) / 2)
-    return np.asarray(across**2 + down**2 <= 1)
+    across, down = (x - (left + right) / 2 * width) / wide, (y - (top + bottom) / 2 * height) / high
+    if opacity is not None and opacity.fluid:
+        return np.asarray((np.abs(across) <= 1) & (np.abs(down) <= RIM))
+    return np.asarray(np.hypot(across, down) <= (RIM if opacity else 1))
+
+
+RIM = 1.25
+"""How much larger what is drawn by rule is with the rim over which it fades."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,10 +24,10 @@ _PARTS: dict[str, Box] = {
 }
 _ANYWHERE: Box = (0.2, 0.2, 0.8, 0.8)
 _SITES: dict[str, Box] = {  # fractions of the part's own box, or of its sided half
-    "apex": (0, 0, 1, 0.3),
-    "upper-lobe": (0, 0, 1, 0.48),
-    "middle-lobe": (0, 0.36, 1, 0.7),
-    "lower-lobe": (0, 0.55, 1, 1),
+    "apex": (0.15, 0.02, 0.9, 0.3),
+    "upper-lobe": (0.12, 0.04, 0.92, 0.48),
+    "middle-lobe": (0.12, 0.36, 0.92, 0.7),
+    "lower-lobe": (0.1, 0.52, 0.95, 0.98),
     "hilum": (0.2, 0.3, 0.8, 0.7),
     "retrocardiac": (0.2, 0.5, 0.9, 1),
     "costophrenic-angle": (0, 0.72, 1, 1),
@@ -59,15 +59,17 @@ class Opacity:
 
     share: of the way to the gray of soft tissue that is gone at each of twelve steps.  extent: of
     its usual place that it fills.  always: drawn so where no place is named, too, on either side.
+    fluid: it lies at the bottom of its place and rises towards the chest's wall.
     """
 
     share: float
     extent: float = 1.0
     always: bool = False
+    fluid: bool = False
 
 
 OPACITIES = {
-    "pleural-effusion": Opacity(share=0.45, always=True),
+    "pleural-effusion": Opacity(share=0.65, always=True, fluid=True),
     "pneumonia": Opacity(share=0.2),
     "bacterial-pneumonia": Opacity(share=0.2),
     "viral-pneumonia": Opacity(share=0.14),
@@ -103,6 +105,18 @@ def place_of(prompt: Prompt, finding: Finding) -> Box:
     left, top = (box[i] + inner[i] * (box[i + 2] - box[i]) for i in (0, 1))
     right, bottom = (box[i] + inner[i + 2] * (box[i + 2] - box[i]) for i in (0, 1))
     return left, top, right, bottom
+
+
+def half_axes(opacity: Opacity | None, width: float, height: float) -> tuple[float, float]:
+    """Of the ellipse that a finding fills in a place of this size, in its units; what fills a small
+    part of it is round."""
+    extent = opacity.extent if opacity else 1.0
+    if extent < ROUND:
+        width = height = min(width, height)
+    return extent * width / 2, extent * height / 2
+
+
+ROUND = 0.5
 
 
 def opacity_of(prompt: Prompt, finding: Finding) -> Opacity | None:

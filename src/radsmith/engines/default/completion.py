@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import placed, shade_of
+from radsmith.engines.default.focus import at_once, placed, shade_of, shaded
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
@@ -42,6 +42,8 @@ LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
 WHOLE = (SIDE // SCALE) ** 2
 """Cells of a whole image, which a hole should not cost much more than."""
+KEPT = np.float32(0.4)
+"""How much of a shade is still drawn at each step where it is in what is begun from."""
 WORTH = 1.25
 """A finer grid is drawn where it is at least so much finer than what is there."""
 
@@ -205,6 +207,10 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     findings = Findings(shade=model.shade(asked, box))
     if given.strength < 1 and not given.sketched:
         findings = model.findings(asked, component, box)
+        if findings.shade is not None:
+            given = _begun(given, asked)
+            findings = replace(findings, shade=KEPT * findings.shade)
+            square, hole = _square(given)
     work = _Work(
         model=model,
         given=given,
@@ -225,6 +231,19 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     known = region.of(given.pixels) * np.float32(2) - np.float32(1)
     drawn = part.cut((region.top, region.bottom), (region.left, region.right), mask.shape)
     return region, joined(drawn, known, mask), shown
+
+
+def _begun(given: Given, ask: Ask) -> Given:
+    """With the opacities that are drawn by rule in the pixels to begin from, so that what lies over
+    them, as ribs do, stays."""
+    shade = shade_of(ask.prompt, (0, 0, SIDE, SIDE), SIDE, None)
+    if shade is None:
+        return given
+    height, width = given.mask.shape
+    image = given.pixels * np.float32(2) - np.float32(1)
+    found = shaded(image, at_once(resize(shade, width, height))) / 2 + np.float32(0.5)
+    pixels = np.where(given.mask, np.clip(found, 0, 1), given.pixels).astype(np.float32)
+    return replace(given, pixels=pixels)
 
 
 def _sides(longer: int) -> list[int]:

@@ -13,14 +13,20 @@ import numpy as np
 
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE, Box
-from radsmith.language.places import by_rule, can_place, place_of
+from radsmith.images.resize import resize
+from radsmith.language.places import by_rule, can_place, half_axes, place_of
 from radsmith.language.prompt import Finding, Prompt
 
 _RIM = 0.5
 """Share of an ellipse's radii over which it fades at its rim."""
 _TISSUE = 0.75
 """Quantile of a chest radiograph, bars left out, that has the gray of soft tissue or fluid."""
-_BAR = -0.95
+_BAR, _DARK = -0.95, -0.6
+"""Gray of the bars, and below which lungs and the air beside a body are."""
+_GRID = 64
+"""Cells on a side in which that air is looked for."""
+_LEVEL, _RISE, _NO_SIDE = 0.1, 0.6, 0.05
+_AT_ONCE = 3
 
 
 def placed(prompt: Prompt | None) -> tuple[Finding, ...]:
@@ -51,16 +57,54 @@ def shade_of(
         if rng is not None and not can_place(prompt, finding):
             finding = replace(finding, side=str(rng.choice(("side:left", "side:right"))))
         left, top, right, bottom = place_of(prompt, finding)
-        half = opacity.extent / 2
-        u = ((across - x) / width - (left + right) / 2) / ((right - left) * half)
-        v = ((down - y) / height - (top + bottom) / 2) / ((bottom - top) * half)
-        inside = np.clip((1 + _RIM / 2 - np.hypot(u, v)) / _RIM, 0, 1)
+        wide, high = half_axes(opacity, (right - left) * width, (bottom - top) * height)
+        u = (across - x - (left + right) / 2 * width) / wide
+        v = (down - y - (top + bottom) / 2 * height) / high
+        if opacity.fluid:
+            inside = _fluid(u, v, (left + right) / 2 - 0.5)
+        else:
+            inside = np.clip((1 + _RIM / 2 - np.hypot(u, v)) / _RIM, 0, 1)
         np.maximum(shade, opacity.share * inside, out=shade)
     return shade if shade.any() else None
 
 
+def _fluid(u: Array, v: Array, off: float) -> Array:
+    """How surely fluid is at u, v in the half axes of its place; it stands higher away from the
+    middle.  off: of its place to the right of the image's middle, about 0 where it has no side."""
+    out = np.abs(u) if abs(off) < _NO_SIDE else u * np.sign(off)
+    level = _LEVEL - _RISE * np.clip(out, -1, 1) ** 3
+    within = np.clip((1 + _RIM / 2 - np.maximum(np.abs(u), v)) / _RIM, 0, 1)
+    return np.asarray(within * np.clip((v - level) / _RIM + 0.5, 0, 1), np.float32)
+
+
 def shaded(image: Array, shade: Array) -> Array:
-    """The image (side, side) in [-1, 1], its air a share of the way to soft tissue."""
+    """The image (height, width) in [-1, 1], air in the body a share of the way to soft tissue."""
     shown = image[image > _BAR]
     tissue = np.quantile(shown, _TISSUE) if shown.size else np.float32(0)
-    return np.asarray(image + shade * np.maximum(tissue - image, 0), np.float32)
+    way = shade * (1 - outside_of(image))
+    return np.asarray(image + way * np.maximum(tissue - image, 0), np.float32)
+
+
+def outside_of(image: Array) -> Array:
+    """How surely each pixel of an image (height, width) in [-1, 1] is air beside the body, 0-1:
+    dark, and reached from the left or right edge through what is dark."""
+    height, width = image.shape
+    rows, columns = min(_GRID, height), min(_GRID, width)
+    dark = resize(np.asarray(image, np.float32), columns, rows) < _DARK
+    found = np.zeros_like(dark)
+    found[:, [0, -1]] = dark[:, [0, -1]]
+    while True:
+        grown = found.copy()
+        grown[1:] |= found[:-1]
+        grown[:-1] |= found[1:]
+        grown[:, 1:] |= found[:, :-1]
+        grown[:, :-1] |= found[:, 1:]
+        grown &= dark
+        if (grown == found).all():
+            return np.clip(resize(found.astype(np.float32), width, height), 0, 1)
+        found = grown
+
+
+def at_once(shade: Array) -> Array:
+    """A shade of twelve steps as that of an image that is drawn on from half of its noise."""
+    return np.asarray(1 - (1 - shade) ** _AT_ONCE, np.float32)
