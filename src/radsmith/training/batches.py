@@ -110,7 +110,7 @@ def _turned(grid: Tensor, shape: tuple[int, ...], angle: float) -> Tensor:
     for share in (1.0, 0.7, 0.5, 0.35, 0.2, 0.0):
         c, s = math.cos(angle * share), math.sin(angle * share)
         turned = (grid - middle) @ torch.tensor([[c, s], [-s, c]]) + middle
-        if (turned[:: len(turned) - 1, :: turned.shape[1] - 1].abs() <= half).all():
+        if (turned[[0, 0, -1, -1], [0, -1, 0, -1]].abs() <= half).all():
             break
     return turned / half
 
