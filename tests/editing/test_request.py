@@ -112,23 +112,6 @@ def test_an_end_is_no_share_of_the_way(share):
         shares(0)
 
 
-@pytest.mark.parametrize(
-    "add, given, images, strength",
-    [
-        ("effusion@right", None, {}, 0.85),  # nobody knows what this engine learned
-        ("effusion@right", None, {"finding:glioma": 3}, 0.5),
-        ("effusion@right", 0.7, {"finding:glioma": 3}, 0.7),
-        ("cardiomegaly", None, {"finding:glioma": 3}, 0.85),
-    ],
-)
-def test_what_is_put_into_the_pixels_by_rule_is_redrawn_less(add, given, images, strength):
-    engine = Listening()
-    facts = ModelFacts(name="x", digest="0", images=images, together={}, engine="fake")
-    request = EditRequest(operation="change", finding=FindingChange(add=add), strength=given)
-    plan_edit(request, source(), facts).perform(source(), engine, "")
-    assert engine.heard[0][0].strength == strength
-
-
 def test_fluid_has_the_corner_where_it_gathers():
     request = EditRequest(operation="change", finding=FindingChange(add="effusion@right"))
     mask = plan_edit(request, source(), FACTS).request.mask

@@ -204,13 +204,12 @@ class Model:
         remove: str | None = None,
         severity: str | None = None,
         mask: ArrayLike | None = None,
-        strength: float | None = None,
+        strength: float = 0.85,
         **shared: Unpack[Shared],
     ) -> Picture:
         """A finding added ("effusion@right"), removed or graded: the other half of a matched pair.
 
         mask: where; by default the usual place of the finding.  severity: mild, moderate, severe.
-        strength: how freely it is redrawn, 0-1; None: 0.85, 0.5 for an opacity drawn by rule.
         """
         finding = FindingChange(add=add, remove=remove, severity=severity)
         return self._edited(source, "change", shared, finding=finding, mask=mask, strength=strength)

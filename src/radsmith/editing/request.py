@@ -31,14 +31,11 @@ from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan
 from radsmith.images.image import Mask
 from radsmith.images.provenance import Request, Settings
-from radsmith.language.places import by_rule
-from radsmith.language.prompt import NORMAL, Prompt
+from radsmith.language.prompt import Prompt
 
 OPERATIONS: Final = ("inpaint", "outpaint", "vary", "change", "interpolate", "extend")
 STRENGTH: Final = {"vary": 0.5, "change": 0.85, "interpolate": 0.6}
 """How freely pixels are redrawn where nothing is said; the other operations draw anew."""
-BY_RULE: Final = 0.5
-"""The same where a finding is put into the pixels by rule: what lies over it stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +160,4 @@ def plan_edit(request: EditRequest, source: Source, facts: ModelFacts) -> EditPl
     asked = request.worded(source)
     strict = asked.strict and asked.operation != "extend"
     text, planned = edit_plan(asked.prompt, source.words, facts, strict=strict)
-    if asked.operation == "change" and asked.strength is None and planned and facts.images:
-        shown = [f for f in planned.prompt.findings if f.present and f.concept != NORMAL]
-        if shown and all(by_rule(planned.prompt, finding) for finding in shown):
-            asked = replace(asked, strength=BY_RULE)
     return EditPlan(request=replace(asked, prompt=text), planned=planned)

@@ -31,10 +31,7 @@ export class Editor {
     $("mask-save").addEventListener("click", () => this.#save());
     $("mask-load").addEventListener("click", () => $("mask-file").click());
     $("mask-file").addEventListener("change", () => this.#load());
-    $("strength").addEventListener("input", () => {
-      this.#strength(Number($("strength").value));
-      this.chosen = true;
-    });
+    $("strength").addEventListener("input", () => this.#strength(Number($("strength").value)));
     for (const side of SIDES) $(side).addEventListener("input", () => this.#framed());
     $("target").addEventListener("change", () => {
       $("by-frame").hidden = this.#toBody;
@@ -83,7 +80,6 @@ export class Editor {
       part.hidden = !part.dataset.for.split(" ").includes(kind);
     }
     this.#strength(kind === "change" ? 0.85 : 0.5);
-    this.chosen = false; // left alone, a change has the strength that suits its finding
     this.#tools();
   }
 
@@ -261,7 +257,7 @@ export class Editor {
     const fields = { source: this.image.id, operation: this.kind, n: $("candidates").value };
     if ($("edit-prompt").value.trim()) fields.prompt = $("edit-prompt").value;
     if ($("edit-seed").value !== "") fields.seed = $("edit-seed").value;
-    if (this.kind === "vary" || (this.kind === "change" && this.chosen)) fields.strength = $("strength").value;
+    if (this.kind === "vary" || this.kind === "change") fields.strength = $("strength").value;
     if (this.#toBody) Object.assign(fields, { operation: "extend", target: $("target").value });
     else if (this.kind === "outpaint") fields.margins = SIDES.map((side) => this.margins[side]).join();
     if (this.kind === "change") {
