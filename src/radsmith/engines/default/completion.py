@@ -234,8 +234,8 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
 
 
 def _begun(given: Given, ask: Ask) -> Given:
-    """With the opacities that are drawn by rule in the pixels to begin from, so that what lies over
-    them, as ribs do, stays."""
+    """With the opacities that are drawn by rule in the pixels to begin from, which the finer stages
+    begin from too."""
     shade = shade_of(ask.prompt, (0, 0, SIDE, SIDE), SIDE, None)
     if shade is None:
         return given
