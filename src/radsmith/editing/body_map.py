@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.language.places import by_rule, half_axes, place_of
+from radsmith.language.places import RIM, by_rule, half_axes, place_of
 from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
@@ -31,13 +31,10 @@ def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDAr
     wide, high = half_axes(opacity, (right - left) * width, (bottom - top) * height)
     y, x = np.mgrid[:height, :width] + 0.5
     across, down = (x - (left + right) / 2 * width) / wide, (y - (top + bottom) / 2 * height) / high
+    reach = 1 + RIM / 2 if opacity else 1
     if opacity is not None and opacity.fluid:
-        return np.asarray((np.abs(across) <= 1) & (np.abs(down) <= RIM))
-    return np.asarray(np.hypot(across, down) <= (RIM if opacity else 1))
-
-
-RIM = 1.25
-"""How much larger what is drawn by rule is with the rim over which it fades."""
+        return np.asarray((np.abs(across) <= 1) & (np.abs(down) <= reach))
+    return np.asarray(np.hypot(across, down) <= reach)
 
 
 @dataclass(frozen=True, kw_only=True)

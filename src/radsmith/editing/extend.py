@@ -95,11 +95,12 @@ def extend(
     are untouched.
     Raises InvalidInput for a part that the body map does not hold, or too large a canvas.
     """
-    body = places(*(_slug(c) for c in (shown.sex, shown.age_group)))
+    person = (_slug(shown.sex), _slug(shown.age_group))
+    body = places(*person)
     start = _start(shown, body)
     frames = outward(start, target, body)
     canvas = _canvas(source, shown, start, frames)
-    shape = _sketched(canvas, size_of(*(_slug(c) for c in (shown.sex, shown.age_group))))
+    shape = _sketched(canvas, size_of(*person))
     flags = _assumed(source, shown, start)
     frame_notes: list[str] = []
     for number, place in enumerate(frames):

@@ -107,6 +107,10 @@ def place_of(prompt: Prompt, finding: Finding) -> Box:
     return left, top, right, bottom
 
 
+RIM = 0.5
+"""Share of an opacity's half axes over which it fades, half of it outside of them."""
+
+
 def half_axes(opacity: Opacity | None, width: float, height: float) -> tuple[float, float]:
     """Of the ellipse that a finding fills in a place of this size, in its units; what fills a small
     part of it is round."""

@@ -94,8 +94,7 @@ def run(config_path: Path) -> Path:
         """Export the model and its sample sheet; during a stage at most every sheet_minutes."""
         nonlocal shown
         soon = time.monotonic() - shown < 60 * config.get("sheet_minutes", 30)
-        there = _stages(config, state)
-        if (run and soon) or not all(s in there for s in STAGES if s not in LATER):
+        if (run and soon) or not set(STAGES) - set(LATER) <= set(_stages(config, state)):
             return
         gains = bool(config.get("gains", False)) and run is None
         _export(state, config, prior, component, corpus, table, gains)
@@ -127,9 +126,9 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
     path = state / f"drawn-for-{recipe.stage}.safetensors"
     sizes = config.get("sizes", {})
     before: dict[str, nn.Module] = {}
-    there = _stages(config, state)
+    lacking = () if path.is_file() else set(LATER) - set(_stages(config, state))
     for stage in STAGES[: STAGES.index(recipe.stage)] if not path.is_file() else ():
-        if stage in LATER and stage not in there:
+        if stage in lacking:
             continue
         before[stage] = build(stage, len(material.table) + 1, sizes.get(stage, {}))
         if begin := _untouched(config, state, stage):
@@ -141,10 +140,12 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
 
 def _stages(config: dict[str, Any], state: Path) -> tuple[str, ...]:
     """Those that were trained here or that `initial` has, in their order."""
+    initial = _initial(config)
+    begun = read_config(initial[1])["files"] if initial else {}
     return tuple(
         stage
         for stage in STAGES
-        if saved_step(state / "run", stage) is not None or _untouched(config, state, stage)
+        if f"{stage}.onnx" in begun or saved_step(state / "run", stage) is not None
     )
 
 

@@ -14,11 +14,9 @@ import numpy as np
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE, Box
 from radsmith.images.resize import resize
-from radsmith.language.places import by_rule, can_place, half_axes, place_of
+from radsmith.language.places import RIM, by_rule, can_place, half_axes, place_of
 from radsmith.language.prompt import Finding, Prompt
 
-_RIM = 0.5
-"""Share of an ellipse's radii over which it fades at its rim."""
 _TISSUE = 0.75
 """Quantile of a chest radiograph, bars left out, that has the gray of soft tissue or fluid."""
 _BAR, _DARK = -0.95, -0.6
@@ -63,7 +61,7 @@ def shade_of(
         if opacity.fluid:
             inside = _fluid(u, v, (left + right) / 2 - 0.5)
         else:
-            inside = np.clip((1 + _RIM / 2 - np.hypot(u, v)) / _RIM, 0, 1)
+            inside = np.clip((1 + RIM / 2 - np.hypot(u, v)) / RIM, 0, 1)
         np.maximum(shade, opacity.share * inside, out=shade)
     return shade if shade.any() else None
 
@@ -73,8 +71,8 @@ def _fluid(u: Array, v: Array, off: float) -> Array:
     middle.  off: of its place to the right of the image's middle, about 0 where it has no side."""
     out = np.abs(u) if abs(off) < _NO_SIDE else u * np.sign(off)
     level = _LEVEL - _RISE * np.clip(out, -1, 1) ** 3
-    within = np.clip((1 + _RIM / 2 - np.maximum(np.abs(u), v)) / _RIM, 0, 1)
-    return np.asarray(within * np.clip((v - level) / _RIM + 0.5, 0, 1), np.float32)
+    within = np.clip((1 + RIM / 2 - np.maximum(np.abs(u), v)) / RIM, 0, 1)
+    return np.asarray(within * np.clip((v - level) / RIM + 0.5, 0, 1), np.float32)
 
 
 def shaded(image: Array, shade: Array) -> Array:
