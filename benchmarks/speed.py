@@ -68,7 +68,7 @@ def multiply_adds() -> dict[str, int]:
             example = (torch.zeros(1, 5, side, side), t, torch.zeros(1, 4), ids)
         else:
             low = FINER[stage].low_side
-            fine = low * FINER[stage].scale
+            fine = FINER[stage].output_side
             example = (
                 torch.zeros(1, 3, fine, fine),
                 torch.zeros(1, 1, low, low),

@@ -8,8 +8,9 @@ import pytest
 
 from tests.golden.make import SIDE, STORED, digest_of_model, drawn, machine
 
-LEVELS = 2
-"""Of 8 bits, by which thumbnails may differ on other machines: their sums round otherwise."""
+LEVELS, ON_AVERAGE = 8, 2
+"""Of 8 bits, by which a cell of a thumbnail and a whole one may differ on other machines: their
+sums round otherwise, which strong guidance makes larger (4 and 1 between two processors)."""
 
 
 def test_what_is_stored_was_drawn_by_the_shipped_model():
@@ -27,9 +28,9 @@ def test_images_and_records_are_the_same(tmp_path):
     for image in drawn(tmp_path):
         kept = images.pop(image.name)
         before = np.frombuffer(base64.b64decode(kept["thumbnail"]), np.uint8).reshape(SIDE, SIDE)
-        apart = np.abs(image.thumbnail().astype(int) - before).max()
-        if apart > LEVELS:
-            other.append(f"{image.name}: {apart} levels apart")
+        apart = np.abs(image.thumbnail().astype(int) - before)
+        if apart.max() > LEVELS or apart.mean() > ON_AVERAGE:
+            other.append(f"{image.name}: {apart.max()} levels apart, {apart.mean():.2f} on average")
         if exact and image.kept()["pixels"] != kept["pixels"]:
             other.append(f"{image.name}: not to the last bit")
         if image.said() != kept["record"]:

@@ -25,7 +25,7 @@ from radsmith.editing.operations import (
     vary,
 )
 from radsmith.editing.source import _range
-from radsmith.engines.default.stages import SCALE, FinerStage
+from radsmith.engines.default.stages import FINER, FinerStage
 from radsmith.engines.engine import Ask, Completion, Given, ModelFacts
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
@@ -264,11 +264,12 @@ def test_without_a_prompt_the_record_holds_what_the_engine_chose(engine):
 
 
 @pytest.mark.parametrize("side", [256, 512, 1024, 2048])
-def test_a_hole_asks_little_more_of_the_finer_stage_than_an_image(engine, monkeypatch, side):
+def test_a_hole_asks_little_more_of_the_finer_stages_than_an_image(engine, monkeypatch, side):
     spent, draw = [], FinerStage.draw
 
     def counted(stage, low, ids, known, mask, noise, begin=None):
-        spent.append(low.size if stage.step.scale == SCALE else 0)
+        late = stage.step.unit == FINER["detail"].unit
+        spent.append(low.size / stage.step.cell**2 if late else 0)
         return draw(stage, low, ids, known, mask, noise, begin)
 
     monkeypatch.setattr(FinerStage, "draw", counted)

@@ -172,6 +172,56 @@ def test_without_stages_the_page_says_so(real, tmp_path):
     assert [kind["kind"] for kind in found.report["kinds"]] == ["chest x-ray"]
 
 
+class Larger(Haze):
+    """Doubles what it gets, with the finest octave or without; draws larger images without."""
+
+    stages = (StageFacts(name="double", input_side=192, output_side=384),)
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def generate(self, ask):
+        if ask.settings.size is None:
+            return super().generate(ask)
+        self.sizes.append(ask.settings.size)
+        return cubic(large_frame(np.random.default_rng([ask.seed, 9])), 2)
+
+    def refine(self, name, low, ask, aspect=1.0):
+        assert (name, low.shape, aspect) == ("double", (192, 192), 384 / 288)
+        drawn = np.zeros((384, 384), np.float32)
+        drawn[48:336] = large_frame(np.random.default_rng([ask.seed, 3]))
+        return drawn
+
+
+def large_frame(rng):
+    """Of pixels as fine as those of `frame`, half as many again on a side."""
+    return np.tile(scene(rng), (2, 2))[:288, :384]
+
+
+def test_a_stage_that_draws_more_is_measured_on_real_images_so_large(real, tmp_path):
+    rng, options = np.random.default_rng(7), OctaveOptions(each=30)
+    engine, count = Larger(), 60
+    large = RealSet(
+        images=Stored(large_frame(rng) for _ in range(count)),
+        concepts=[(XRAY, CHEST, ADULT, "style:made")] * count,
+        patients=[f"l{i}" for i in range(count)],
+    )
+    found = compare_octaves(engine, real, {"bands": space}, options, large=large)
+    ((stage,),) = [kind["stages"] for kind in found.report["kinds"]]
+    assert stage["n"] == 30 and engine.sizes == [(384, 288)] * 30
+    figures = stage["spaces"]["bands"]
+    assert figures["cubic"]["low"] > 1 > figures["stage"]["high"]
+    assert figures["drawn"]["kid"] == pytest.approx(figures["cubic"]["kid"], rel=0.3)
+    page = write_octaves(tmp_path, found).read_text(encoding="utf-8")
+    assert "double, 192 to 384" in page and f"{figures['drawn']['kid']:.3f}" in page
+    assert "drawn by the whole model" in page
+    few = large.take(range(40))
+    for too_few in (None, few):
+        without = compare_octaves(engine, real, {"bands": space}, options, large=too_few)
+        assert without.report["kinds"][0]["stages"] == []
+
+
 def test_training_gets_plain_figures_of_arrays():
     rng = np.random.default_rng(1)
     scenes = np.zeros((24, 256, 256), np.float32)

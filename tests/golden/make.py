@@ -14,6 +14,7 @@ import csv
 import hashlib
 import json
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -143,7 +144,8 @@ class Drawn:
         """Digest of what the record says that no last bit of a pixel decides."""
         chosen = () if self.record["canonical_prompt"] else ("concepts",)  # by the pixels
         said = {k: v for k, v in self.record.items() if k not in (*VOLATILE, *chosen)}
-        said["edit"] = said.get("edit", "").partition("; request ")[0]  # by files with a date
+        edit = said.get("edit", "").partition("; request ")[0]  # by files with a date
+        said["edit"] = re.sub(r"grain of [\d.]+", "grain of", edit)  # measured on pixels
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def kept(self) -> dict[str, str]:

@@ -30,18 +30,18 @@ from radsmith.training.refining import CROP, ask, squared_loss
 from radsmith.training.run import run
 from tests.training.test_training import make_data
 
-MEND, OCTAVE, DETAIL = FINER["mend"], FINER["octave"], FINER["detail"]
+MEND, OCTAVE, DETAIL, SHARP = (FINER[name] for name in ("mend", "octave", "detail", "sharp"))
 CPU = torch.device("cpu")
 TINY = DiscriminatorParams(channels=(8, 8))
 
 
-def batch_of(count=4, seed=0):
+def batch_of(count=4, seed=0, side=256):
     rng = np.random.default_rng(seed)
-    coarse = rng.uniform(-1, 1, (count, 64, 64)).astype(np.float32)
-    fine = enlarge(coarse, 4) + 0.1 * rng.standard_normal((count, 256, 256)).astype(np.float32)
+    coarse = rng.uniform(-1, 1, (count, side // 4, side // 4)).astype(np.float32)
+    fine = enlarge(coarse, 4) + 0.1 * rng.standard_normal((count, side, side)).astype(np.float32)
     return Batch(
         fine=fine,
-        box=np.tile(np.array([0, 32, 256, 224]), (count, 1)),
+        box=np.tile(np.array([0, side // 8, side, side * 7 // 8]), (count, 1)),
         crop=np.zeros((count, 4), np.float32),
         concepts=np.ones((count, 16), np.int64),
         index=np.arange(count),
@@ -49,22 +49,27 @@ def batch_of(count=4, seed=0):
 
 
 def asked_of(step: FinerStep, *, whole=False, seed=0):
-    return ask(step, batch_of(), np.random.default_rng(seed), CPU, whole=whole)
+    batch = batch_of(side=max(256, step.output_side))
+    return ask(step, batch, np.random.default_rng(seed), CPU, whole=whole)
 
 
 def network_of(step: FinerStep):
     torch.manual_seed(0)
-    return Upsampler(UpsamplerParams(concepts=2, channels=8, depth=1, scale=step.scale))
+    sizes = {"channels": 8, "depth": 1, "scale": step.scale, "cell": step.cell}
+    return Upsampler(UpsamplerParams(concepts=2, **sizes))
 
 
-@pytest.mark.parametrize("step", [MEND, OCTAVE, DETAIL])
+@pytest.mark.parametrize("step", [MEND, OCTAVE, DETAIL, SHARP])
 def test_coarse_image_and_residual_are_the_image(step):
     asked = asked_of(step, whole=True)
     whole = (asked.coarse + step.spread * asked.real)[:, 0].numpy()
-    wanted = shrink(batch_of().fine, 256 // (step.scale * step.low_side))
-    assert np.allclose(whole, wanted, atol=1e-4)
+    fine = batch_of(side=max(256, step.output_side)).fine
+    assert np.allclose(whole, shrink(fine, fine.shape[-1] // step.output_side), atol=1e-4)
+    mask = asked.mask[:, 0].numpy()
+    eighth = step.output_side // 8
+    assert not mask[:, :eighth].any() and mask[:, eighth:-eighth].all(), "bars are known"
     cut = asked_of(step)
-    side = min(step.low_side, CROP)
+    side = min(step.low_side, CROP * step.cell)
     assert cut.low.shape == (4, 1, side, side)
     assert cut.real.shape == cut.mask.shape == (4, 1, side * step.scale, side * step.scale)
 
@@ -88,11 +93,12 @@ def test_what_is_mended_is_noised_by_its_contrast_and_stands_on_what_is_certain(
     assert (levels[1] < 0.5 * levels[0]).all(), "what the network is told"
 
 
-def test_what_is_known_is_drawn_as_it_is():
-    asked = asked_of(OCTAVE)
+@pytest.mark.parametrize("step", [OCTAVE, SHARP])
+def test_what_is_known_is_drawn_as_it_is(step):
+    asked = asked_of(step)
     known = asked.mask == 0
     assert known.any() and not known.all()
-    assert torch.equal(asked.drawn(network_of(OCTAVE))[known], asked.real[known])
+    assert torch.equal(asked.drawn(network_of(step))[known], asked.real[known])
 
 
 def test_a_residual_that_is_there_is_the_mean_at_no_noise():

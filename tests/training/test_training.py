@@ -6,6 +6,7 @@ import json
 import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -16,10 +17,12 @@ from safetensors.numpy import load_file
 
 from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.labels import concepts_of
+from radsmith.engines.default.stages import NATIVE
 from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
+from radsmith.images.resize import resize
 from radsmith.training.export import to_onnx
 from radsmith.training.from_onnx import network_from_onnx
 from radsmith.training.loop import build
@@ -47,7 +50,7 @@ COLUMNS = [
 ]
 
 
-def make_data(folder, parts=("chest", "knee")):
+def make_data(folder, parts=("chest", "knee"), shape=(40, 30)):
     rng = np.random.default_rng(0)
     with (
         tarfile.open(folder / "train-000.tar", "w") as tar,
@@ -57,13 +60,14 @@ def make_data(folder, parts=("chest", "knee")):
         writer.writeheader()
         for i in range(48):
             part = parts[i % 2]
-            pixels = np.clip(rng.normal(60 + 80 * (i % 2), 20, (40, 30)), 0, 255).astype(np.uint8)
+            pixels = np.clip(rng.normal(60 + 80 * (i % 2), 20, shape), 0, 255).astype(np.uint8)
             data = io.BytesIO()
             Picture.fromarray(pixels).save(data, "PNG")
             info = tarfile.TarInfo(f"image{i}.png")
             info.size = len(data.getvalue())
             tar.addfile(info, io.BytesIO(data.getvalue()))
             row = {"key": f"image{i}", "shard": "train-000.tar", "modality": "x-ray"}
+            row |= {"width": shape[1], "height": shape[0]}
             writer.writerow(
                 row | {"body_part": part, "source": "made", "patient_id": f"{parts[0]}{i}"}
             )
@@ -110,6 +114,48 @@ def goes_on_with_drawn_images(tmp_path, text):
         assert np.allclose(bars, -1, atol=0.3) and kept["low"].std() > 0.1
         last = json.loads((tmp_path / f"state/run/{stage}.log.jsonl").read_text().splitlines()[-1])
         assert last["step"] == 4 and last["critic_drawn"] > 0 and last["loss"] > 0
+
+
+def test_what_is_large_is_learned_at_its_size_and_drawn_so(tmp_path, capsys):
+    small, large = tmp_path / "small", tmp_path / "large"
+    for folder, parts, shape in (
+        (small, ("chest", "knee"), (40, 30)),
+        (large, ("wrist", "knee"), (400, 300)),  # of whose patients four are held out
+    ):
+        folder.mkdir()
+        make_data(folder, parts, shape)
+    config = tmp_path / "config.toml"
+    sizes = "".join(f"[sizes.{s}]\nchannels = 8\ndepth = 1\n" for s in NATIVE)
+    text = (
+        f'state = "{tmp_path}/state"\n[prior]\nbasis = 8\nrank = 4\n'
+        f"[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n{sizes}"
+        "[sizes.sharp]\nchannels = 8\ndepth = 1\nfinish = 4\n"
+        "[recipe]\nbatch_size = 4\nmax_steps = 1\n"
+    )
+    config.write_text(f'data = "{small}"\n{text}')
+    without = run(config)
+    assert "340 pixels" in capsys.readouterr().out and not (without / "sharp.onnx").exists()
+    last = 'stages = ["sharp"]\n'
+    config.write_text(f'data = ["{small}", "{large}"]\n{last}{text}drawn = 4\n')
+    with pytest.raises(InvalidInput, match="pretrained_critic"):
+        run(config)
+    config.write_text(
+        f'data = ["{small}", "{large}"]\n{last}{text}drawn = 4\npretrained_critic = true\n'
+    )
+    with pytest.raises(InvalidInput, match="real images alone"):
+        run(config)
+    text = text.replace("max_steps = 1", "max_steps = 3\nsquared_steps = 2\ncritic_warmup = 0")
+    config.write_text(f'data = ["{small}", "{large}"]\n{last}{text}')
+    engine = load_engine(run(config))
+    told = json.loads((tmp_path / "state/run/sharp.log.jsonl").read_text().splitlines()[-1])
+    assert list(told["kid"]) == ["384"] and told["phase"] == "adversarial"
+    assert engine.stages[-1].name == "sharp" and engine.stages[-1].output_side == 384
+    pixels = np.load(next((tmp_path / "state").glob("corpus-*-384.npy")))
+    assert pixels.shape == (48, 384, 384) and pixels[0, :, 48:-48].std() > 10
+    ask = Ask(concepts=("modality:x-ray", "body_part:knee"), settings=Settings(num_steps=1))
+    drawn = engine.generate(replace(ask, settings=Settings(num_steps=1, size=(288, 384))))
+    assert drawn.shape == (384, 288)
+    assert np.abs(resize(drawn, 192, 256) - engine.generate(ask)).mean() < 0.02
 
 
 def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):

@@ -147,10 +147,11 @@ def _octaves(
     from radsmith.clock import today
     from radsmith.evaluation.octave_page import octave_tables, write_octaves
     from radsmith.evaluation.octaves import compare_octaves
-    from radsmith.evaluation.real_files import real_images
+    from radsmith.evaluation.real_files import large_images, real_images
 
     with _telling() as show:
-        found = compare_octaves(engine, real_images(*data), spaces, options, show)
+        real, large = real_images(*data), large_images(*data)
+        found = compare_octaves(engine, real, spaces, options, show, large)
     found.report.update(split=data[1], date=today())
     console = terminal(results=True)
     for table in octave_tables(found.report):

@@ -3,8 +3,9 @@
 A corpus folder holds `train.csv` and `train-*.tar` (one picture a row, see `read_manifest`), and
 may hold `devices.csv`: by key, what tubes, wires and implants were seen besides the findings.
 Rows marked synthetic are trained on and nothing else: never measured on, nor held out.
-Decoding is done once: every picture is brought to 256 pixels on its longer side, centred on a
-black square and stored in one uint8 array in the cache folder.
+Decoding is done once: every picture is brought to 256 pixels on its longer side (or to more, where
+those that have as many are asked for), centred on a black square and stored in one uint8 array in
+the cache folder.
 """
 
 from __future__ import annotations
@@ -48,13 +49,27 @@ PAIRS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Size:
+    """side: of the squares that pictures are brought to.  least: pixels that a picture's longer
+    side must have to be taken; 0: none."""
+
+    side: int = SIDE
+    least: int = 0
+
+
+SMALL = Size()
+LARGE = Size(side=384, least=340)
+"""Of what has more than 256 pixels; what has fewer than nine in ten of 384 says little of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """Decoded images and their labels.
 
-    pixels: (n, 256, 256) uint8, letterboxed.  frames: (n, 2) content width and height.
-    concepts: ids per image, style included.  patients: hashed number, or the image's key where
-    it is unknown.  held_out: (n,) bool, by patient where known.  synthetic: (n,) bool, made by a
-    model; never held out.
+    pixels: (n, side, side) uint8, letterboxed, side 256 unless asked.  frames: (n, 2) content width
+    and height.  concepts: ids per image, style included.  patients: hashed number, or the image's
+    key where it is unknown.  held_out: (n,) bool, by patient where known.  synthetic: (n,) bool,
+    made by a model; never held out.
     """
 
     pixels: NDArray[np.uint8]
@@ -127,14 +142,22 @@ def load_corpus(
     split: str = "train",
     *,
     real_only: bool = False,
+    size: Size = SMALL,
 ) -> Corpus:
     """Read corpus folders, one after the other; decoded pixels are cached under `cache`.
 
     split: "train" or "test", the manifest to read.  real_only: leave synthetic rows out, as is
-    always done of the test split.
+    always done of the test split.  size: how large, and which are large enough.
+    Raises InvalidInput where no picture of the folders is.
     """
     real_only = real_only or split == "test"
-    parts = [_load_folder(folder, cache, label, split, real_only) for folder in folders]
+    found = (_load_folder(f, cache, label, (split, real_only, size)) for f in folders)
+    parts = [part for part in found if part is not None]
+    if not parts:
+        raise InvalidInput(
+            f"no picture in {', '.join(map(str, folders))} is said to have {size.least} pixels on"
+            " its longer side (columns width and height of the manifest)"
+        )
     if len(parts) == 1:
         return parts[0]
     return Corpus(
@@ -149,8 +172,13 @@ def load_corpus(
 
 
 def _load_folder(
-    folder: Path, cache: Path, label: Callable[[Row], tuple[str, ...]], split: str, real_only: bool
-) -> Corpus:
+    folder: Path,
+    cache: Path,
+    label: Callable[[Row], tuple[str, ...]],
+    what: tuple[str, bool, Size],
+) -> Corpus | None:
+    """None where no picture is large enough."""
+    split, real_only, size = what
     if (folder / VOCABULARY).is_file():
         learn_concepts((folder / VOCABULARY).read_text(encoding="utf-8"))
     rows = read_manifest(folder / f"{split}.csv")
@@ -160,13 +188,17 @@ def _load_folder(
         raise InvalidInput(
             f"{folder / split}.csv names synthetic images alone; real ones are needed"
         )
+    rows = [row for row in rows if _longer(row) >= size.least] if size.least else rows
+    if not rows:
+        return None
     synthetic = np.array([is_synthetic(row) for row in rows], bool)
     patients = [row["patient_id"] or row["key"] for row in rows]
     keys = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:16]
-    pixels_path, frames_path = cache / f"corpus-{keys}.npy", cache / f"corpus-{keys}-frames.npy"
+    name = f"corpus-{keys}" if size.side == SIDE else f"corpus-{keys}-{size.side}"
+    pixels_path, frames_path = cache / f"{name}.npy", cache / f"{name}-frames.npy"
     if not frames_path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        _decode(folder, rows, pixels_path, frames_path)
+        _decode(folder, rows, pixels_path, frames_path, size.side)
     return Corpus(
         pixels=np.load(pixels_path, mmap_mode="r"),
         frames=np.load(frames_path),
@@ -176,6 +208,14 @@ def _load_folder(
         held_out=held_out(patients) & ~synthetic,
         synthetic=synthetic,
     )
+
+
+def _longer(row: Row) -> int:
+    """Longer side of a picture in pixels as its manifest says; 0 where it does not."""
+    try:
+        return max(int(row.get("width") or 0), int(row.get("height") or 0))
+    except ValueError:
+        return 0
 
 
 def _add_devices(rows: Sequence[Row], path: Path) -> None:
@@ -237,12 +277,12 @@ def letterbox(picture: Picture.Image, side: int = SIDE) -> tuple[NDArray[np.uint
     return canvas, *box[2:]
 
 
-def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path) -> None:
+def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path, side: int) -> None:
     """Write both files, the frames last; another process may be at the same. What a killed one
     left is removed."""
     partial = pixels_path.with_name(f".{pixels_path.name}.{uuid4().hex}.part")
     try:
-        frames = _decode_into(partial, folder, rows)
+        frames = _decode_into(partial, folder, rows, side)
         now = partial.stat().st_mtime
         partial.replace(pixels_path)
     finally:
@@ -256,11 +296,11 @@ def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path)
     write_atomically(frames_path, stream.getvalue())
 
 
-def _decode_into(path: Path, folder: Path, rows: list[Row]) -> NDArray[np.int64]:
-    """The pixels of each row as (n, SIDE, SIDE) in a file; width and height of what they show."""
+def _decode_into(path: Path, folder: Path, rows: list[Row], side: int) -> NDArray[np.int64]:
+    """The pixels of each row as (n, side, side) in a file; width and height of what they show."""
     index = {row["key"]: i for i, row in enumerate(rows)}
     pixels = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.uint8, shape=(len(rows), SIDE, SIDE)
+        path, mode="w+", dtype=np.uint8, shape=(len(rows), side, side)
     )
     frames = np.zeros((len(rows), 2), np.int64)
     for shard in sorted({row["shard"] for row in rows}):
@@ -274,7 +314,8 @@ def _decode_into(path: Path, folder: Path, rows: list[Row]) -> NDArray[np.int64]
                 file = tar.extractfile(member) if i is not None else None
                 if file is None:
                     continue
-                pixels[i], *frames[i] = _picture(file.read(), f"{member.name} in {folder / shard}")
+                where = f"{member.name} in {folder / shard}"
+                pixels[i], *frames[i] = _picture(file.read(), where, side)
     if not frames.all():
         absent = [rows[i]["key"] for i in np.flatnonzero(frames[:, 0] == 0)[:3]]
         raise InvalidInput(f"pictures missing from the shards: {', '.join(absent)} …")
@@ -282,10 +323,10 @@ def _decode_into(path: Path, folder: Path, rows: list[Row]) -> NDArray[np.int64]
     return frames
 
 
-def _picture(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:
+def _picture(data: bytes, name: str, side: int) -> tuple[NDArray[np.uint8], int, int]:
     try:
         with Picture.open(io.BytesIO(data)) as picture:
-            return letterbox(picture)
+            return letterbox(picture, side)
     except Exception as error:  # Pillow raises what its decoders raise
         raise InvalidInput(f"damaged picture {name}: take its row out of the manifest") from error
 

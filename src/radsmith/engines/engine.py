@@ -141,7 +141,7 @@ class Engine(Protocol):
 class StageFacts:
     """A stage of an engine that draws finer what is there: from squares to squares of these sides.
 
-    The sides are divisors of SIDE, and the output's is a multiple of the input's.
+    The output's side is a multiple of the input's, and a divisor of SIDE unless it is more.
     """
 
     name: str
@@ -149,10 +149,11 @@ class StageFacts:
     output_side: int
 
     def __post_init__(self) -> None:
-        if SIDE % self.output_side or self.output_side % self.input_side:
+        fits = self.output_side > SIDE or SIDE % self.output_side == 0
+        if not fits or self.output_side % self.input_side:
             raise InvalidInput(
-                f"stage {self.name}: sides must divide {SIDE} and each other, got"
-                f" {self.input_side} and {self.output_side}"
+                f"stage {self.name}: sides must divide each other, and {SIDE} unless they are"
+                f" more, got {self.input_side} and {self.output_side}"
             )
 
 

@@ -12,7 +12,7 @@ from radsmith.files import write_atomically
 from radsmith.images.contact_sheet import Group, Table, Tile, contact_page
 from radsmith.images.image import Image
 
-STAGE_COLUMNS = ("kind", "n", "stage", "by the stage", "by cubics", "real:real")
+STAGE_COLUMNS = ("kind", "n", "stage", "by the stage", "by cubics", "real:real", "by the model")
 
 
 def write_octaves(folder: Path, found: Octaves) -> Path:
@@ -71,9 +71,12 @@ def _stages(report: Mapping[str, Any], space: str) -> Table:
     rows = [
         (
             kind["kind"],
-            kind["n"],
+            stage.get("n", kind["n"]),
             f"{stage['name']}, {stage['input_side']} to {stage['output_side']}",
             *(_with_interval(stage["spaces"][space][name]) for name in ("stage", "cubic", "floor")),
+            _with_interval(stage["spaces"][space]["drawn"])
+            if "drawn" in stage["spaces"][space]
+            else "above",
         )
         for kind in report["kinds"]
         for stage in kind["stages"]
@@ -84,7 +87,9 @@ def _stages(report: Mapping[str, Any], space: str) -> Table:
         rows=rows,
         note="Real images shrunk to the stage's input side and drawn finer by that stage alone,"
         " with the image's own labels and style; beside it, enlarged by cubic interpolation. A"
-        " stage is worth its time where it is nearer to real images than cubics are.",
+        " stage is worth its time where it is nearer to real images than cubics are. Stages that"
+        " draw more than 256 pixels are measured where there are as many real images so large, on"
+        " the middle 256; by the model: images drawn at that size from labels alone.",
     )
 
 

@@ -2,13 +2,14 @@
 
 Both are shrunk to a side and enlarged alike, so that only what that side holds can tell them
 apart.  Where an engine draws in stages, each finer stage is measured on real input too: what it
-loses by itself, whatever drew its input.  Knows no file.
+loses by itself, whatever drew its input.  Of what has more than 256 pixels the middle 256 are
+compared.  Knows no file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,10 +83,11 @@ def kind_of(text: str) -> Prompt:
 
 
 def at_octave(images: Images | NDArray[np.generic], side: int) -> list[Array]:
-    """Images as a side of so many pixels holds them, cubically enlarged again: (256, 256) each.
+    """Images as a side of so many pixels holds them, cubically enlarged again: (256, 256) each;
+    of a side of more than 256 the middle.
 
     images: (height, width), floats in 0-1 or uint8; letterboxed on the way.  Raises InvalidInput
-    for a side that does not divide 256.
+    for a smaller side that does not divide 256.
     """
     return [_enlarged(_square(image, side)) for image in images]
 
@@ -133,8 +135,12 @@ def compare_octaves(
     spaces: Mapping[str, Space],
     options: OctaveOptions,
     progress: Progress = lambda what, steps: None,
+    large: RealSet | None = None,
 ) -> Octaves:
     """The octave table of a model, kind by kind, and its stages on real input where it has any.
+
+    large: real images of more than 256 pixels, for stages that draw as many; without them, and of
+    kinds that have too few, such stages are left out.
 
     Every distance is from one half of the real images: of images drawn for the other half's
     labels, of that other half itself (the floor), or of what a stage makes of that half.
@@ -157,14 +163,23 @@ def compare_octaves(
         "kinds": [],
     }
     shown: dict[str, list[tuple[str, Array]]] = {}
+    larger = _chosen(large, options, strict=False) if large else {}
     for kind, (one, two) in _chosen(real, options).items():
         asked = [prompt_of(ids) for ids in two.concepts]
         made = draw(engine, asked, options.settings, options.seed, progress).images
         shown |= _shown(kind, two.images, made)
         alone = []
         for stage, refine in stages:
-            ends = _refined(stage, refine, two, options, progress)
-            alone.append(asdict(stage) | {"spaces": look.alone(kind, stage, one, ends)})
+            known, given = one, two
+            if stage.output_side > SIDE:
+                if kind not in larger:
+                    continue
+                known, given = larger[kind]
+            ends = _refined(stage, refine, given, options, progress)
+            if stage.output_side > SIDE:
+                ends = {"drawn": _drawn_as(engine, given, options, progress), **ends}
+            compared = {"n": len(given.images), "spaces": look.alone(kind, stage, known, ends)}
+            alone.append(asdict(stage) | compared)
             shown |= _shown_stage(kind, stage, ends)
         report["kinds"].append(
             {
@@ -177,8 +192,13 @@ def compare_octaves(
     return Octaves(report=report, shown=shown)
 
 
-def _chosen(real: RealSet, options: OctaveOptions) -> dict[str, tuple[RealSet, RealSet]]:
-    """Name -> two halves without a common patient, of the kinds asked for or the largest."""
+def _chosen(
+    real: RealSet, options: OctaveOptions, *, strict: bool = True
+) -> dict[str, tuple[RealSet, RealSet]]:
+    """Name -> two halves without a common patient, of the kinds asked for or the largest.
+
+    strict: too few images are an error; else a kind of so few is left out.
+    """
     most = 2 * options.each
     found = {}
     if options.kinds:
@@ -186,6 +206,8 @@ def _chosen(real: RealSet, options: OctaveOptions) -> dict[str, tuple[RealSet, R
         for prompt in options.kinds:
             name, index = _matching(prompt, whole)
             one, two = halves(real, index, most, options.seed)
+            if len(one.images) < SMALLEST and not strict:
+                continue
             if len(one.images) < SMALLEST:
                 raise InvalidInput(
                     f"“{name}” has {len(index)} real images, in halves without a common patient,"
@@ -198,7 +220,7 @@ def _chosen(real: RealSet, options: OctaveOptions) -> dict[str, tuple[RealSet, R
         one, two = halves(real, index, most, options.seed)
         if len(one.images) >= SMALLEST and len(found) < KINDS:
             found[kind_name(kind)] = one, two
-    if not found:
+    if not found and strict:
         raise InvalidInput(
             f"no kind of image (modality and body part) has {SMALLEST} real images in each of two"
             " halves without a common patient: give more data"
@@ -256,7 +278,8 @@ def _refined(
     progress: Progress,
 ) -> dict[str, Images]:
     """Real images as the stage's input, drawn finer by the stage, and by cubics alone."""
-    lows = [_square(image, stage.input_side) for image in real.images]
+    scale = stage.output_side // stage.input_side
+    lows = [shrink(_square(image, stage.output_side), scale) for image in real.images]
     drawn = []
     for i, low in enumerate(lows):
         height, width = real.images[i].shape
@@ -265,8 +288,18 @@ def _refined(
         )
         drawn.append(refine(stage.name, low, ask, width / height))
         progress(f"refining real images by the stage {stage.name}", 1)
-    cubic = [enlarge(low, stage.output_side // stage.input_side) for low in lows]
+    cubic = [np.clip(enlarge(low, scale), 0, 1) for low in lows]
     return {"stage": Stored(drawn), "cubic": Stored(cubic), "floor": real.images}
+
+
+def _drawn_as(engine: Engine, real: RealSet, options: OctaveOptions, progress: Progress) -> Images:
+    """What the whole model draws for the labels and sizes of real images."""
+    images = []
+    for i, ids in enumerate(real.concepts):
+        height, width = real.images[i].shape
+        settings = replace(options.settings, size=(width, height))
+        images += list(draw(engine, [prompt_of(ids)], settings, options.seed + i, progress).images)
+    return Stored(images)
 
 
 def _shown(kind: str, real: Images, made: Images) -> dict[str, list[tuple[str, Array]]]:
@@ -285,6 +318,8 @@ def _shown_stage(
     kind: str, stage: StageFacts, ends: Mapping[str, Images]
 ) -> dict[str, list[tuple[str, Array]]]:
     names = {"cubic": "enlarged by cubics", "stage": stage.name, "floor": "as it was"}
+    if "drawn" in ends:
+        names["drawn"] = "drawn by the whole model"
     title = f"{kind}: real at {stage.input_side}x{stage.input_side}, made {stage.output_side}"
     return {
         title: [
@@ -297,15 +332,18 @@ def _shown_stage(
 
 def _square(image: NDArray[np.generic], side: int) -> Array:
     """An image in the middle of a black square of this side, by area averages."""
-    if side < 1 or SIDE % side:
-        raise InvalidInput(f"the side of an octave must divide {SIDE}, got {side}")
+    if side < 1 or (side < SIDE and SIDE % side):
+        raise InvalidInput(f"the side of an octave must divide {SIDE}, or be more, got {side}")
     pixels = image.astype(np.float32)
     if image.dtype == np.uint8:
         pixels /= np.float32(255)
-    return shrink(letterboxed(pixels, SIDE), SIDE // side)
+    return shrink(letterboxed(pixels, max(side, SIDE)), max(SIDE // side, 1))
 
 
 def _enlarged(low: Array) -> Array:
+    spare = (len(low) - SIDE) // 2
+    if spare > 0:
+        return low[spare : spare + SIDE, spare : spare + SIDE]
     return np.clip(enlarge(low, SIDE // len(low)), 0, 1)
 
 

@@ -27,7 +27,7 @@ MOST_TURNED = math.radians(5)
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """fine: (b, 256, 256) in [-1, 1].  box: (b, 4) content left, top, right, bottom in pixels.
+    """fine: (b, side, side) in [-1, 1].  box: (b, 4) content left, top, right, bottom in pixels.
 
     crop: (b, 4) share cut off left, top, right, bottom.  concepts: (b, 16) ids, 0 = none.
     """
@@ -37,6 +37,15 @@ class Batch:
     crop: Array
     concepts: NDArray[np.int64]
     index: NDArray[np.int64]
+
+    @property
+    def side(self) -> int:
+        """Of the squares, in pixels."""
+        return int(self.fine.shape[-1])
+
+    def shown(self, side: int) -> Array:
+        """1 inside the content, on squares of `side` pixels: (b, side, side)."""
+        return content_mask(self.box, side, self.side)
 
 
 def encode(ids: Sequence[str], table: dict[str, int]) -> NDArray[np.int64]:
@@ -54,19 +63,20 @@ def make_batch(
     augment: bool,
 ) -> Batch:
     """Images with small crops, turns and contrast changes; concepts dropped at random."""
-    fine = np.empty((len(index), SIDE, SIDE), np.float32)
+    side = corpus.pixels.shape[-1]
+    fine = np.empty((len(index), side, side), np.float32)
     boxes = np.empty((len(index), 4), np.int64)
     crop = np.zeros((len(index), 4), np.float32)
     rows = np.zeros((len(index), MAX_CONCEPTS), np.int64)
     for j, i in enumerate(index):
         width, height = corpus.frames[i]
-        left, top = (SIDE - width) // 2, (SIDE - height) // 2
+        left, top = (side - width) // 2, (side - height) // 2
         content = corpus.pixels[i, top : top + height, left : left + width]
         angle = 0.0
         if augment and rng.random() < 0.5:
             crop[j] = rng.uniform(0, 0.08, 4)
             angle = rng.uniform(-MOST_TURNED, MOST_TURNED)
-        fine[j], boxes[j] = _place(content, crop[j], angle)
+        fine[j], boxes[j] = _place(content, crop[j], angle, side)
         ids = [c for c in corpus.concepts[i] if not augment or rng.random() > 0.1]
         rows[j] = encode(ids if not augment or rng.random() > 0.1 else (), table)
         if augment:
@@ -75,19 +85,19 @@ def make_batch(
 
 
 def _place(
-    content: NDArray[np.uint8], crop: Array, angle: float = 0.0
+    content: NDArray[np.uint8], crop: Array, angle: float = 0.0, side: int = SIDE
 ) -> tuple[Array, NDArray[np.int64]]:
     """Cut the given shares off, fit the rest into the square; 0-1 pixels and content box.
 
     angle: radians to turn what is cut out by, less where it would leave the content.
     """
-    canvas = np.zeros((SIDE, SIDE), np.float32)
+    canvas = np.zeros((side, side), np.float32)
     height, width = content.shape
     x0, y0 = crop[0] * width, crop[1] * height
     x1, y1 = width - crop[2] * width, height - crop[3] * height
-    scale = SIDE / max(x1 - x0, y1 - y0)
-    w, h = min(SIDE, round((x1 - x0) * scale)), min(SIDE, round((y1 - y0) * scale))
-    left, top = (SIDE - w) // 2, (SIDE - h) // 2
+    scale = side / max(x1 - x0, y1 - y0)
+    w, h = min(side, round((x1 - x0) * scale)), min(side, round((y1 - y0) * scale))
+    left, top = (side - w) // 2, (side - h) // 2
     if not crop.any():
         resized = torch.from_numpy(content.astype(np.float32))
     else:
@@ -115,9 +125,9 @@ def _turned(grid: Tensor, shape: tuple[int, ...], angle: float) -> Tensor:
     return turned / half
 
 
-def content_mask(box: NDArray[np.int64], side: int) -> Array:
-    """1 inside the content box, given in 256-pixel coordinates: (b, side, side)."""
-    at = (np.arange(side) + 0.5) * (SIDE / side)
+def content_mask(box: NDArray[np.int64], side: int, of: int = SIDE) -> Array:
+    """1 inside the content box, given in pixels of squares of the side `of`: (b, side, side)."""
+    at = (np.arange(side) + 0.5) * (of / side)
     inside_x = (at >= box[:, :1]) & (at <= box[:, 2:3])
     inside_y = (at >= box[:, 1:2]) & (at <= box[:, 3:4])
     return (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)

@@ -202,15 +202,15 @@ def _directions(images: Array) -> Array:
     return np.asarray(flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6), np.float32)
 
 
-def _middle(residual: Array, side: int = 64) -> Array:
-    first = (residual.shape[1] - side) // 2
-    return residual[:, first : first + side, first : first + side]
+def _middle(images: Array, side: int = 64) -> Array:
+    first = (images.shape[1] - side) // 2
+    return images[:, first : first + side, first : first + side]
 
 
 def _at_full(images: Array) -> Array:
-    """Enlarged to 256, in 0-1."""
+    """Enlarged to 256, or the middle where there is more, in 0-1."""
     scale = SIDE // images.shape[1]
-    large = enlarge(images, scale) if scale > 1 else images
+    large = enlarge(images, scale) if scale > 1 else _middle(images, SIDE)
     return np.clip(large / 2 + np.float32(0.5), 0, 1)
 
 
@@ -220,7 +220,7 @@ def _distance(drawn: Array, batch: Batch, side: int, material: Material) -> floa
     if side not in kept:
         others = material.compared.fine[:UNITS]
         real, units = (
-            texture_space(list(_at_full(shrink(images, SIDE // side) if side < SIDE else images)))
+            texture_space(list(_at_full(shrink(images, batch.side // side))))
             for images in (batch.fine, others)
         )
         kept[side] = real, Standard.of(units)

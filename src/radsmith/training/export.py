@@ -49,7 +49,7 @@ def to_onnx(network: nn.Module, stage: str, path: Path, *, int8: bool) -> None:
         axes["correction"] = axes["fine"]
         step = FINER[stage]
         low = torch.zeros(1, 1, step.low_side, step.low_side)
-        fine = torch.zeros(1, 3, step.low_side * step.scale, step.low_side * step.scale)
+        fine = torch.zeros(1, 3, step.output_side, step.output_side)
         example = (fine, low, t, torch.zeros(1, 1), ids)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -26,7 +26,7 @@ from torch import nn
 from radsmith.datasets.corpus import Corpus, balance
 from radsmith.engines.default.onnx_engine import ModelFiles, OnnxEngine
 from radsmith.engines.default.prior import Prior
-from radsmith.engines.default.stages import FINER
+from radsmith.engines.default.stages import FINER, NATIVE
 from radsmith.engines.model_files import load_files, pack
 from radsmith.errors import InvalidInput
 from radsmith.files import prepare_folder, write_atomically
@@ -104,8 +104,9 @@ def finetune(tuning: Tuning, tell: Tell = lambda what, facts: None) -> Path:
     use_best(run.average, tuning.work, "base")
     if tuning.finer_steps:
         tell("stage", {"text": f"tuning the finer stages, {tuning.finer_steps} steps each"})
-        finer = {stage: tune_finer(tuning, material, stage, tell) for stage in material.finer}
-        material = replace(material, finer=finer)
+        stages = [stage for stage in NATIVE if stage in material.finer]
+        finer = {stage: tune_finer(tuning, material, stage, tell) for stage in stages}
+        material = replace(material, finer=dict(material.finer) | finer)
     tell("stage", {"text": "writing and measuring the model"})
     parts = parts_of(tuning, material, run)
     before, after = OnnxEngine(material.files), OnnxEngine(files_of(parts, material))

@@ -52,11 +52,14 @@ def upsampler_from_onnx(model: bytes) -> Upsampler:
     """A finer stage's network. Raises InvalidInput for a file that is none of ours."""
     stored = _Stored(model)
     depth = len({n.split(".")[1] for n in stored.arrays if n.startswith("blocks.")})
+    fine, seen = len(stored.arrays["leave.weight"]), stored.arrays["enter.weight"].shape[1]
+    cell = round((seen - 3 * fine) ** 0.5)
     params = UpsamplerParams(
         concepts=len(stored.arrays["condition.table.weight"]),
         channels=len(stored.arrays["enter.weight"]),
         depth=depth,
-        scale=round(len(stored.arrays["leave.weight"]) ** 0.5),
+        scale=round(fine**0.5) // cell,
+        cell=cell,
         filters=len(stored.arrays.get("grain.filters.weight", ())),
         finish=len(stored.arrays.get("finish.enter.weight", ())),
     )

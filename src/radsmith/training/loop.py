@@ -100,7 +100,8 @@ def build(stage: str, concepts: int, sizes: dict[str, Any]) -> nn.Module:
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
     if stage == "base":
         return BaseDenoiser(BaseParams(concepts=concepts, **sizes))
-    return Upsampler(UpsamplerParams(concepts=concepts, scale=FINER[stage].scale, **sizes))
+    step = FINER[stage]
+    return Upsampler(UpsamplerParams(concepts=concepts, scale=step.scale, cell=step.cell, **sizes))
 
 
 def start(

@@ -36,14 +36,16 @@ class BaseParams:
 class UpsamplerParams:
     """Sizes of a finer stage: residual blocks on the low grid, `scale` times finer output.
 
-    filters: of the grain; 0: none, as in the first models drawn octave by octave.  finish:
-    channels of the last convolutions, at half of the fine grid; 0: none.
+    cell: pixels of the low image on a side of a cell of the grid.  filters: of the grain; 0: none,
+    as in the first models drawn octave by octave.  finish: channels of the last convolutions, at
+    half of the fine grid; 0: none.
     """
 
     concepts: int
     channels: int = 64
     depth: int = 6
     scale: int = 4
+    cell: int = 1
     filters: int = 8
     finish: int = 0
 
@@ -236,32 +238,29 @@ class Upsampler(nn.Module):
 
     def __init__(self, params: UpsamplerParams) -> None:
         super().__init__()
-        self.scale = params.scale
-        fine = params.scale**2
+        self.cell, self.unit = params.cell, params.scale * params.cell
+        fine = self.unit**2
         self.condition = Conditioning(params.concepts, 128, 1)
-        self.enter = nn.Conv2d(3 * fine + 1, params.channels, 3, padding=1)
+        self.enter = nn.Conv2d(3 * fine + self.cell**2, params.channels, 3, padding=1)
         self.blocks = nn.ModuleList(ResBlock(params.channels, 128) for _ in range(params.depth))
         self.norm = nn.GroupNorm(8, params.channels)
         self.leave = nn.Conv2d(params.channels, fine, 3, padding=1)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
-        self.grain = (
-            Grain(params.channels, params.filters, params.scale) if params.filters else None
-        )
-        self.finish = (
-            Finish(params.channels, params.scale, params.finish) if params.finish else None
-        )
+        self.grain = Grain(params.channels, params.filters, self.unit) if params.filters else None
+        self.finish = Finish(params.channels, self.unit, params.finish) if params.finish else None
 
     def forward(
         self, fine: Tensor, low: Tensor, t: Tensor, numbers: Tensor, concepts: Tensor
     ) -> Tensor:
         """fine: (batch, 3, H, W): noisy residual, mask, known residual.  low: (batch, 1, h, w)."""
         condition = F.silu(self.condition(t, numbers, concepts))
-        x = self.enter(torch.cat([F.pixel_unshuffle(fine, self.scale), low], 1))
+        under = F.pixel_unshuffle(low, self.cell) if self.cell > 1 else low
+        x = self.enter(torch.cat([F.pixel_unshuffle(fine, self.unit), under], 1))
         for block in self.blocks:
             x = block(x, condition)
         x = F.silu(self.norm(x))
-        residual = F.pixel_shuffle(self.leave(x), self.scale)
+        residual = F.pixel_shuffle(self.leave(x), self.unit)
         if self.grain is not None:
             residual = residual + self.grain(x, fine[:, :1])
         return residual if self.finish is None else residual + self.finish(x, residual)

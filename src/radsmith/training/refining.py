@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from radsmith.engines.default.stages import FinerStep, finer_mean
 from radsmith.images.image import Array
-from radsmith.images.letterbox import SIDE
 from radsmith.images.resize import shrink
-from radsmith.training.batches import Batch, content_mask, hole_masks, tensors, whole_cells
+from radsmith.training.batches import Batch, hole_masks, tensors, whole_cells
 
 CROP = 32
+"""Cells of the network's grid on a side of what is learned at once."""
 VARIED = 0.25
 """Share of the samples that begin at some t below 1."""
 
@@ -61,10 +61,10 @@ def ask(
 ) -> Asked:
     """A batch for a stage; whole: uncut, without holes, noise on the low image as when drawing."""
     count = len(batch.fine)
-    high = step.low_side * step.scale
-    fine = shrink(batch.fine, SIDE // high) if high < SIDE else batch.fine
+    high = step.output_side
+    fine = shrink(batch.fine, batch.side // high) if high < batch.side else batch.fine
     level = rng.uniform(0, step.most_noise, count).astype(np.float32)
-    mask = content_mask(batch.box, high)
+    mask = batch.shown(high)
     if whole:
         level[:] = step.noise
     else:
@@ -74,7 +74,7 @@ def ask(
     low = low + level[:, None, None] * rng.standard_normal(low.shape, np.float32)
     coarse = step.coarse(low)
     real = (fine - coarse) / np.float32(step.spread)
-    if not whole and step.low_side > CROP:
+    if not whole and step.low_side > CROP * step.cell:
         low, coarse, real, mask = _crops(step, batch, (low, coarse, real, mask), rng)
     t = np.ones(count, np.float32)
     if not whole:
@@ -88,15 +88,15 @@ def ask_drawn(
 ) -> Asked:
     """The same of coarse images (b, s, s) that a model drew for the boxes and concepts of `batch`,
     as when drawing. Nobody knows their residual: `real` is right in the letterbox's bars alone."""
-    count, high = len(low), step.low_side * step.scale
+    count, high = len(low), step.output_side
     batch = replace(batch, box=whole_cells(batch.box))
-    mask = content_mask(batch.box, high)
+    mask = batch.shown(high)
     level = np.array([step.level(own, step.noise) for own in low], np.float32)
     low = low + level[:, None, None] * rng.standard_normal(low.shape, np.float32)
     coarse = step.coarse(low)
     bars = np.where(mask > 0, 0, (-1 - coarse) / np.float32(step.spread)).astype(np.float32)
     arrays = [low, coarse, bars, mask]
-    if step.low_side > CROP:
+    if step.low_side > CROP * step.cell:
         arrays = _crops(step, batch, tuple(arrays), rng)
     t = np.ones(count, np.float32)
     return _asked(step, tuple(arrays), batch.concepts, (t, level), rng, device)
@@ -146,11 +146,12 @@ def _crops(
 ) -> list[Array]:
     """The same random crop of each array, inside the content where it is large enough."""
     cut: list[list[Array]] = [[] for _ in arrays]
-    last = step.low_side - CROP
-    for j, (left, top, right, bottom) in enumerate(batch.box * step.low_side // SIDE):
-        x = min(last, rng.integers(min(left, last), max(left, right - CROP) + 1))
-        y = min(last, rng.integers(min(top, last), max(top, bottom - CROP) + 1))
+    side = CROP * step.cell
+    last = step.low_side - side
+    for j, (left, top, right, bottom) in enumerate(batch.box * step.low_side // batch.side):
+        x = min(last, rng.integers(min(left, last), max(left, right - side) + 1))
+        y = min(last, rng.integers(min(top, last), max(top, bottom - side) + 1))
         for pieces, array in zip(cut, arrays, strict=True):
             s = array.shape[1] // step.low_side
-            pieces.append(array[j, y * s : (y + CROP) * s, x * s : (x + CROP) * s])
+            pieces.append(array[j, y * s : (y + side) * s, x * s : (x + side) * s])
     return [np.stack(pieces) for pieces in cut]

@@ -2,7 +2,7 @@
 
 data = "DATA"          # folder with train.csv and its shards, or a list (new ones last)
 state = "STATE"        # checkpoints, logs, prior; a later call goes on from here
-stages = ["mend", "octave", "detail", "base"]   # in this order; one process each is faster
+stages = ["mend", "octave", "detail", "sharp", "base"]   # in this order; one process each is faster
 sheet_minutes = 30     # export the model and a sample sheet this often during a stage
 initial = "FILE"       # optional: begin an empty state from the shipped model; FILE is
                        # checkpoints/default.safetensors, which says what it was trained on;
@@ -35,10 +35,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save, save_file
 from torch import nn
 
-from radsmith.datasets.corpus import Corpus, balance, load_corpus
+from radsmith.datasets.corpus import LARGE, Corpus, balance, load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.prior import Prior
-from radsmith.engines.default.stages import LATER
+from radsmith.engines.default.stages import LATER, SHARP
 from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
@@ -111,9 +111,22 @@ def run(config_path: Path) -> Path:
         recipe = recipe_of(config, stage)
         drawn = _drawn(recipe, material, config, state)
         begin = _untouched(config, state, stage)
-        train(recipe, material, state / "run", size, begin, publish, drawn)
+        seen = _large(material, config, state) if stage == SHARP else material
+        if seen is None:
+            continue
+        train(recipe, seen, state / "run", size, begin, publish, drawn)
     publish()
     return state / "model"
+
+
+def _large(material: Material, config: dict[str, Any], state: Path) -> Material | None:
+    """The larger images of the data, as large as they are; None where there are none, and said."""
+    try:
+        corpus = load_corpus(_folders(config), state, concepts_of, size=LARGE)
+    except InvalidInput as error:
+        print(json.dumps({"stage": SHARP, "left_out": str(error)}), flush=True)
+        return None
+    return Material(corpus, material.table, material.prior, np.zeros(len(corpus), np.int64))
 
 
 def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Path) -> Drawn | None:
@@ -123,6 +136,8 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
         return None
     if not recipe.pretrained_critic:
         raise InvalidInput("[recipe] drawn needs pretrained_critic = true")
+    if recipe.stage == SHARP:
+        raise InvalidInput(f"[recipe] drawn: {SHARP} learns on real images alone; leave it out")
     path = state / f"drawn-for-{recipe.stage}.safetensors"
     sizes = config.get("sizes", {})
     before: dict[str, nn.Module] = {}

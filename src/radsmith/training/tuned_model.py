@@ -43,7 +43,7 @@ class Tuning:
     base: a model folder or file, None the shipped one.  out: the `.radsmith` file.  rank: of the
     changes; None trains every weight.  steps, minutes: whichever comes first.  batch_size: new
     images a step; as many old ones are replayed.  replay: old images drawn before.  finer_steps:
-    of adversarial training of each finer stage; 0 leaves them as they are.
+    of adversarial training of each finer stage up to 256 pixels; 0 leaves them as they are.
     """
 
     dataset: Path

@@ -1,7 +1,7 @@
 """Completing one image of the default model around what is known of it, from coarse to fine.
 
 The whole image is completed at 32 and at 64 pixels, so that all of it informs the hole; then the
-hole alone is drawn finer, four times a step, in overlapping tiles.  Pixels in [-1, 1] but for those
+hole alone is drawn finer, step by step, in overlapping tiles.  Pixels in [-1, 1] but for those
 given.
 """
 
@@ -21,7 +21,6 @@ from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
     LOW_SIDE,
     NO_FINDINGS,
-    SCALE,
     BaseStage,
     Beginning,
     Findings,
@@ -37,10 +36,11 @@ from radsmith.images.resize import enlarge, resize, shrink
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
 
 TILE, OVERLAP = 96, 16
-"""Largest side, in cells, that the finer stage draws at once, and what neighbours share."""
+"""Largest side, in cells of its network, that a finer stage draws at once, and what neighbours
+share."""
 LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
-WHOLE = (SIDE // SCALE) ** 2
+WHOLE = LOW_SIDE**2
 """Cells of a whole image, which a hole should not cost much more than."""
 KEPT = np.float32(0.4)
 """How much of a shade is still drawn at each step where it is in what is begun from."""
@@ -50,14 +50,15 @@ WORTH = 1.25
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """The parts of the default model. octaves: from coarse to fine, up to 64x64; table: rows of
-    concept ids; slots: concepts at most."""
+    """The parts of the default model. octaves: from coarse to fine, up to 64x64; detail: to 256;
+    sharp: to more; table: rows of concept ids; slots: concepts at most."""
 
     prior: Prior
     components: Components
     base: BaseStage
     octaves: Sequence[FinerStage]
     detail: FinerStage
+    sharp: FinerStage
     table: Mapping[str, int]
     slots: int
 
@@ -220,11 +221,11 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
         rng=rng,
         findings=findings,
     )
-    first, *others = _sides(work.longer)
+    first, *others = _sides(work.longer, model.sharp.step.scale)
     part = _whole(_coarse(component, square, hole, work), square, hole, first, work)
     for side in others:
         part = _finer(part, side, work)
-    region = work.region(SCALE)
+    region = work.region(model.sharp.step.unit)
     mask = region.of(given.mask)
     if others:
         return region, part.pixels[: mask.shape[0], : mask.shape[1]], shown
@@ -246,14 +247,14 @@ def _begun(given: Given, ask: Ask) -> Given:
     return replace(given, pixels=pixels)
 
 
-def _sides(longer: int) -> list[int]:
-    """Longer sides at which an image is drawn, each four times the one before, the last its own.
+def _sides(longer: int, scale: int) -> list[int]:
+    """Longer sides at which an image is drawn, each so many times the one before, the last its own.
 
     The first is at most SIDE; a smaller image is drawn at SIDE alone.
     """
     sides = [longer]
     while sides[0] > SIDE:
-        sides.insert(0, -(-sides[0] // SCALE))
+        sides.insert(0, -(-sides[0] // scale))
     return sides if len(sides) > 1 else [SIDE]
 
 
@@ -300,8 +301,8 @@ def _coarse(component: int, square: Array, hole: Mask, work: _Work) -> Array:
     box = box_of(width / height)
     rim = np.zeros_like(hole)
     inside(rim, on_grid(box))[:], inside(rim, box)[:] = True, False
-    mask = coarser(hole | rim, SCALE).astype(np.float32)
-    known = shrink(square, SCALE)
+    mask = coarser(hole | rim, SIDE // LOW_SIDE).astype(np.float32)
+    known = shrink(square, SIDE // LOW_SIDE)
     given = work.given
     begin = Beginning(image=known, first=given.strength, sketched=given.sketched)
     low = work.model.coarse(
@@ -315,54 +316,57 @@ def _whole(low: Array, square: Array, hole: Mask, side: int, work: _Work) -> _Pa
     height, width = work.given.mask.shape
     box = box_of(width / height)
     if side > WORTH * LOW_SIDE:
-        drawn = _drawn(low, square, hole, work)
+        drawn = _drawn(work.model.detail, low, square, hole, work)
     else:
-        drawn = np.where(hole, enlarge(low, SCALE), square)
+        drawn = np.where(hole, enlarge(low, SIDE // LOW_SIDE), square)
     found = joined(inside(drawn, box), inside(square, box), inside(hole, box))  # never to the bars
     return _Part(rows=(0, height), columns=(0, width), pixels=found)
 
 
 def _finer(below: _Part, side: int, work: _Work) -> _Part:
     """The hole and its surroundings, from a coarser part; side: the whole image's longer one."""
-    cell = SCALE * work.longer / side
+    stage = work.model.sharp
+    unit, under = stage.step.unit, stage.step.cell
+    cell = unit * work.longer / side
     region = work.region(cell)
     pixels = region.of(work.given.pixels) * np.float32(2) - np.float32(1)
     mask = region.of(work.given.mask)
     if side == work.longer:
-        pixels, mask = padded(pixels, SCALE), padded(mask, SCALE)
+        pixels, mask = padded(pixels, unit), padded(mask, unit)
     rows, columns = (max(1, round(length / cell)) for length in mask.shape)
-    at, unknown = scaled(pixels, mask, columns * SCALE, rows * SCALE)
+    at, unknown = scaled(pixels, mask, columns * unit, rows * unit)
     down = (region.top, region.top + mask.shape[0])
     over = (region.left, region.left + mask.shape[1])
-    low = np.where(
-        coarser(unknown, SCALE), below.cut(down, over, (rows, columns)), shrink(at, SCALE)
-    )
-    drawn = _drawn(low, at, unknown, work)
+    size, scale = (rows * under, columns * under), stage.step.scale
+    low = np.where(coarser(unknown, scale), below.cut(down, over, size), shrink(at, scale))
+    drawn = _drawn(stage, low, at, unknown, work)
     return _Part(rows=down, columns=over, pixels=joined(drawn, at, unknown))
 
 
-def _drawn(low: Array, known: Array, hole: Mask, work: _Work) -> Array:
-    """The hole on the fine grid, from low (h, w); known, hole: (4h, 4w)."""
-    cells = coarser(hole, SCALE)
+def _drawn(stage: FinerStage, low: Array, known: Array, hole: Mask, work: _Work) -> Array:
+    """The hole on the stage's fine grid, from low (h, w); known, hole: (scale h, scale w)."""
+    unit, under = stage.step.unit, stage.step.cell
+    cells = coarser(hole, unit)
     if not cells.any():
         return known
     box = around(cells, 0)
     margin = _margin(box.bottom - box.top, box.right - box.left)
     region = box.grown(margin, cells.shape)
-    noise, drawn = Noise.of(region.of(cells).shape, work.rng), np.zeros_like(known)
+    noise = Noise.of(region.of(low, under).shape, work.rng, stage.step.scale)
+    drawn = np.zeros_like(known)
     strength = 1 if work.given.sketched else work.given.strength
     for part, weight in tiles(region, TILE, OVERLAP):
-        cut = part.of(hole, SCALE)
+        cut = part.of(hole, unit)
         if not cut.any():
             continue
-        own, place = part.of(known, SCALE), part.within(region)
-        piece = work.model.detail.draw(
-            part.of(low),
+        own, place = part.of(known, unit), part.within(region)
+        piece = stage.draw(
+            part.of(low, under),
             work.ids,
             own,
             cut.astype(np.float32),
-            Noise(low=place.of(noise.low), fine=place.of(noise.fine, SCALE)),
+            Noise(low=place.of(noise.low, under), fine=place.of(noise.fine, unit)),
             Beginning(image=own, first=strength) if strength < 1 else None,
         )
-        part.of(drawn, SCALE)[...] += piece * weight.repeat(SCALE, 0).repeat(SCALE, 1)
+        part.of(drawn, unit)[...] += piece * weight.repeat(unit, 0).repeat(unit, 1)
     return np.where(hole, drawn, known).astype(np.float32)

@@ -24,6 +24,7 @@ from radsmith.engines.default.stages import (
     DETAIL,
     FINER,
     LOW_SIDE,
+    SHARP,
     BaseStage,
     Beginning,
     FinerStage,
@@ -59,18 +60,19 @@ class OnnxEngine:
         table: dict[str, int] = dict(config["table"])
         with one_thread():
             prior = Prior.from_arrays(files.arrays).mended()
-        names = [name for name in FINER if name in files.networks]
+        finer = {name: _stage(files, name) for name in FINER if name in files.networks}
+        detail = finer[DETAIL]
         self._model = Model(
             prior=prior,
             components=Components(table, files.arrays, config.get("since")),
             base=BaseStage(files.networks["base"], prior, config["sampling"]),
-            octaves=tuple(_stage(files, name) for name in names[:-1]),
-            detail=_stage(files, DETAIL),
+            octaves=tuple(s for s in finer.values() if s.step.output_side <= LOW_SIDE),
+            detail=detail,
+            sharp=finer.get(SHARP, detail),
             table=table,
             slots=int(config["sampling"]["max_concepts"]),
         )
-        finer = (*self._model.octaves, self._model.detail)
-        self._finer: Mapping[str, FinerStage] = dict(zip(names, finer, strict=True))
+        self._finer: Mapping[str, FinerStage] = finer
 
     @one_thread()
     def generate(self, ask: Ask) -> Array:
@@ -101,10 +103,10 @@ class OnnxEngine:
         begin = Beginning(image=dark, first=1)
         findings = model.findings(ask, component, whole, rng)
         low = model.coarse(component, ids, dark, mask, begin, ask.settings, rng, findings)
-        noise = Noise.of(low.shape, rng)
+        noise = Noise.of(low.shape, rng, model.detail.step.scale)
         fine = inside(model.detail.draw(low, ids, bars, shown, noise), box)
         if size is not None and max(size) > SIDE:
-            fine = larger(model.detail, fine, size, ids, rng)
+            fine = larger(model.sharp, fine, size, ids, rng)
         content = (fine + np.float32(1)) / np.float32(2)
         return np.ascontiguousarray(np.clip(content, 0, 1), np.float32)
 
@@ -132,7 +134,7 @@ class OnnxEngine:
             StageFacts(
                 name=name,
                 input_side=stage.step.low_side,
-                output_side=stage.step.low_side * stage.step.scale,
+                output_side=stage.step.output_side,
             )
             for name, stage in self._finer.items()
         )

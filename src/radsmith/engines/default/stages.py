@@ -34,7 +34,6 @@ from radsmith.images.resize import enlarge, shrink
 T = TypeVar("T", float, Array)
 LOW_SIDE = 64
 """Side of the coarse image: what the base and all finer stages but the last make together."""
-SCALE = 4
 DETAIL = "detail"
 
 
@@ -46,6 +45,7 @@ class FinerStep:
     in.  spread: of the residual to the enlarged image.  noise: added to what goes in; most_noise:
     the most of it in training.  ground: how many times coarser what goes in is made before it is
     enlarged: the residual holds what is finer.  relative: noise is in units of the contrast.
+    cell: pixels of what goes in on a side of a cell of the network's grid.
     """
 
     scale: int
@@ -55,6 +55,17 @@ class FinerStep:
     most_noise: float
     ground: int = 1
     relative: bool = False
+    cell: int = 1
+
+    @property
+    def output_side(self) -> int:
+        """Of a whole image that comes out."""
+        return self.low_side * self.scale
+
+    @property
+    def unit(self) -> int:
+        """Fine pixels on a side of a cell of the network's grid."""
+        return self.scale * self.cell
 
     @property
     def tied(self) -> int:
@@ -77,20 +88,23 @@ def contrast_of(image: Array) -> float:
 
 
 _BLACK, _FULL = -0.95, 0.4
-MEND = "mend"
+MEND, SHARP = "mend", "sharp"
 FINER = {
     MEND: FinerStep(
         scale=1, low_side=32, spread=0.16, noise=0.06, most_noise=0.2, ground=4, relative=True
     ),
     "octave": FinerStep(scale=2, low_side=32, spread=0.08, noise=0.03, most_noise=0.1),
     DETAIL: FinerStep(scale=4, low_side=64, spread=0.12, noise=0.03, most_noise=0.15),
+    SHARP: FinerStep(scale=2, low_side=192, spread=0.05, noise=0.01, most_noise=0.04, cell=2),
 }
-"""The finer stages by name, from coarse to fine; all but the last make the coarse image.
+"""The finer stages by name, from coarse to fine; those before `DETAIL` make the coarse image.
 
 The first draws the base's own grid anew: the base's last steps, trained by squared error, leave
-too little of what is a pixel or two wide.
+too little of what is a pixel or two wide. The last makes images larger than 256 pixels.
 """
-LATER = (MEND,)
+NATIVE = tuple(stage for stage in FINER if stage != SHARP)
+"""Those that an image of 256 pixels comes from."""
+LATER = (MEND, SHARP)
 """Stages that models made before lack: they draw without."""
 
 
@@ -122,7 +136,7 @@ class Noise:
     fine: Array
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], rng: np.random.Generator, scale: int = SCALE) -> Noise:
+    def of(cls, shape: tuple[int, ...], rng: np.random.Generator, scale: int) -> Noise:
         """Of a coarse grid (h, w)."""
         low = rng.standard_normal(shape, np.float32)
         fine = rng.standard_normal((scale * shape[0], scale * shape[1]), np.float32)
