@@ -21,6 +21,7 @@ from radsmith.engines.default.stages import NATIVE
 from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
+from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import resize
 from radsmith.training.export import to_onnx
@@ -150,6 +151,18 @@ def test_what_is_large_is_learned_at_its_size_and_drawn_so(tmp_path, capsys):
     told = json.loads((tmp_path / "state/run/sharp.log.jsonl").read_text().splitlines()[-1])
     assert list(told["kid"]) == ["384"] and told["phase"] == "adversarial"
     assert engine.stages[-1].name == "sharp" and engine.stages[-1].output_side == 384
+    assert engine.facts.learned_side == 384
+    assert list(engine.facts.large) == [
+        "modality:x-ray body_part:knee",
+        "modality:x-ray body_part:wrist",
+    ]
+
+    def warned(words, side):
+        return " ".join(plan(words, engine.facts, size=(side, side)).warnings)
+
+    assert "256 pixels of this kind" in warned("chest x-ray", 384)
+    assert "pixels" not in warned("knee x-ray", 384) + warned("chest x-ray", 256)
+    assert "images of 384 pixels: its" in warned("knee x-ray", 385)
     pixels = np.load(next((tmp_path / "state").glob("corpus-*-384.npy")))
     assert pixels.shape == (48, 384, 384) and pixels[0, :, 48:-48].std() > 10
     ask = Ask(concepts=("modality:x-ray", "body_part:knee"), settings=Settings(num_steps=1))

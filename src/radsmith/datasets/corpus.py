@@ -101,13 +101,13 @@ class Corpus:
         return Counter(c for ids, out in zip(self.concepts, left_out, strict=True) if not out
                        for c in ids)  # fmt: skip
 
-    def counts_together(self) -> Counter[str]:
+    def counts_together(self, pairs: Sequence[tuple[str, str]] = PAIRS) -> Counter[str]:
         """Real training images per pair of modality and body part, body part and finding or side,
         finding and severity; keys are the two ids joined by a space."""
         found: Counter[str] = Counter()
         for ids, out in zip(self.concepts, self.held_out | self.synthetic, strict=True):
             if not out:
-                for kinds in PAIRS:
+                for kinds in pairs:
                     first, second = ([c for c in ids if c.startswith(k)] for k in kinds)
                     found.update(f"{a} {b}" for a in first for b in second)
         return found

@@ -25,10 +25,11 @@ class ModelFacts:
     images: training images per concept id.  together: the same for two ids joined by a space,
     of modality and body part, body part and finding, finding and severity.  Both are None where
     nobody knows what the model was trained on.  engine: its kind.  sides: the least and the most
-    pixels a side of an image may have.  learned_side: longer side of its training images, None
-    where nobody knows.  notes: what people should know of every image it makes.  simulated: of
-    pairs of modality and body part, how many training images of which simulated source there
-    were, and of how many patients.
+    pixels a side of an image may have.  learned_side: longer side of its largest training images,
+    None where nobody knows.  large: of pairs of modality and body part, how many of those had more
+    than 256 pixels.  notes: what people should know of every image it makes.  simulated: of pairs
+    of modality and body part, how many training images of which simulated source there were, and
+    of how many patients.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelFacts:
     engine: str = "onnx"
     sides: tuple[int, int] = (SMALLEST, LARGEST)
     learned_side: int | None = None
+    large: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     simulated: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
@@ -55,7 +57,8 @@ class ModelFacts:
                 digest=str(config["digest"]),
                 images=dict(config["images_per_concept"]),
                 together=dict(config["images_together"]),
-                learned_side=SIDE,
+                learned_side=int(config.get("learned_side", SIDE)),
+                large=dict(config.get("images_large", {})),
                 simulated=dict(config.get("images_simulated", {})),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -15,6 +15,7 @@ from radsmith import __version__
 from radsmith.engines.engine import Ask, Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.images.image import Image, Window
+from radsmith.images.letterbox import SIDE
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
@@ -136,7 +137,13 @@ def plan_of(
         canonical=render(prompt),
         concepts=_drawn(prompt, facts),
         not_understood=tuple(u.word for u in reading.unknown),
-        warnings=(*concerns, *notes, *_by_rule(prompt, facts), *facts.notes, *_beyond(size, facts)),
+        warnings=(
+            *concerns,
+            *notes,
+            *_by_rule(prompt, facts),
+            *facts.notes,
+            *_beyond(size, prompt, facts),
+        ),
     )
 
 
@@ -197,13 +204,19 @@ def field_of_view(prompt: Prompt) -> float:
     return whole * small.get(prompt.age_group or "", 1.0)
 
 
-def _beyond(size: tuple[int, int] | None, facts: ModelFacts) -> Iterator[str]:
-    """What to know of images larger than any the model learned from."""
+def _beyond(size: tuple[int, int] | None, prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
+    """What to know of images larger than any, or any of this kind, the model learned from."""
     side = facts.learned_side
-    if size is not None and side is not None and max(size) > side:
+    if size is None or side is None:
+        return
+    kind = f"{prompt.modality} {prompt.body_part}"
+    if max(size) > SIDE < side and not facts.large.get(kind):
+        side = SIDE
+    if max(size) > side:
         yield (
-            f"the model learned from images of {side} pixels: its last stage draws what is finer at"
-            f" {size[0]}x{size[1]}, and never saw such detail"
+            f"the model learned from images of {side} pixels"
+            f"{' of this kind' if side != facts.learned_side else ''}: its last stage draws what is"
+            f" finer at {size[0]}x{size[1]}, and never saw such detail"
         )
 
 

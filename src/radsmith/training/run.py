@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save, save_file
 from torch import nn
 
-from radsmith.datasets.corpus import LARGE, Corpus, balance, load_corpus
+from radsmith.datasets.corpus import LARGE, PAIRS, Corpus, balance, load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import LATER, SHARP
@@ -217,7 +217,8 @@ def _export(
             told[stage] = read_config(initial[1])["training"][stage]
         else:
             told[stage] = last_entry(folder / f"{stage}.log.jsonl")
-    facts = {
+    facts = _facts_of_large(config, state) if SHARP in networks else {}
+    facts |= {
         "name": config.get("name", "radsmith-default"),
         "sources": read_sources([f / "sources.csv" for f in _folders(config)], corpus),
         "training": told,
@@ -228,6 +229,18 @@ def _export(
         add_gains(state / "model", gains_of(load_engine(state / "model"), corpus))
     step = runs["base"].step
     write_atomically(state / "run" / f"samples-{step}.png", sample_sheet(state / "model"))
+
+
+def _facts_of_large(config: dict[str, Any], state: Path) -> dict[str, Any]:
+    """What the model says of the larger images it learned from."""
+    try:
+        corpus = load_corpus(_folders(config), state, concepts_of, size=LARGE)
+    except InvalidInput:  # as the model that it began from says
+        initial = _initial(config)
+        begun = read_config(initial[1]) if initial else {}
+        return {k: begun[k] for k in ("learned_side", "images_large") if k in begun}
+    kinds = corpus.counts_together(PAIRS[:1])
+    return {"learned_side": LARGE.side, "images_large": dict(sorted(kinds.items()))}
 
 
 def save_checkpoint(runs: dict[str, Run], component: NDArray[np.int64], path: Path) -> None:
