@@ -6,13 +6,13 @@ import pytest
 from radsmith.engines.choice import load_engine
 from radsmith.engines.default.completion import plainly
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import at_once, outside_of, placed, shade_of, shaded
+from radsmith.engines.default.focus import Shade, outside_of, placed, shade_of
 from radsmith.engines.default.stages import FINDING_GUIDANCE, NO_FINDINGS, BaseStage, Findings
 from radsmith.engines.engine import Given
 from radsmith.generation.plan import plan
 from radsmith.images.letterbox import box_of
 from radsmith.images.provenance import Settings
-from radsmith.language.places import OPACITIES, can_place, place_of
+from radsmith.language.places import KINDS, by_rule, can_place, place_of
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -22,8 +22,17 @@ def read(text):
     return prompt, prompt.findings[0]
 
 
-def test_every_opacity_is_a_finding_of_the_vocabulary():
-    assert {f"finding:{name}" for name in OPACITIES} <= set(default_vocabulary().concepts)
+OPACITIES = KINDS["modality:x-ray", "body_part:chest"].rules
+
+
+def dark(share, gray=0.75, air=True):
+    return Shade(share=np.asarray(share, np.float32), gray=gray, air=air)
+
+
+def test_every_rule_is_of_a_finding_of_the_vocabulary():
+    known = set(default_vocabulary().concepts)
+    for kind, found in KINDS.items():
+        assert {*kind, *(f"finding:{name}" for name in found.rules)} <= known
 
 
 @pytest.mark.parametrize(
@@ -39,12 +48,18 @@ def test_every_opacity_is_a_finding_of_the_vocabulary():
         ("chest CT, right pleural effusion", False),
         ("lateral chest x-ray, right pleural effusion", False),
         ("chest x-ray, normal", False),
+        ("brain MRI, axial, left meningioma", True),
+        ("brain MRI, right frontal glioblastoma", True),
+        ("brain MRI, sagittal, left meningioma", False),
+        ("brain MRI, meningioma", False),
+        ("brain CT, left meningioma", False),
     ],
 )
 def test_what_can_be_placed(text, can):
     prompt, finding = read(text)
     assert can_place(prompt, finding) == can
-    assert bool(placed(prompt)) == can
+    rule = by_rule(prompt, finding)
+    assert bool(placed(prompt)) == (can and not rule.learned)
 
 
 def test_the_patients_right_is_at_the_viewers_left_and_the_lower_lobe_below():
@@ -62,26 +77,26 @@ def test_the_patients_right_is_at_the_viewers_left_and_the_lower_lobe_below():
 
 def test_a_shade_lies_in_the_picture_and_fades():
     prompt, _ = read("chest x-ray, left pleural effusion")
-    shade = shade_of(prompt, box_of(1.0), 32, None)
+    shade = shade_of(prompt, box_of(1.0), 32, None).share
     assert shade.shape == (32, 32)
     assert shade.max() == pytest.approx(OPACITIES["pleural-effusion"].share)
     assert not shade[:, :14].any()
     assert len(np.unique(shade)) > 3
-    wide = shade_of(prompt, box_of(2.0), 32, None)
+    wide = shade_of(prompt, box_of(2.0), 32, None).share
     assert not wide[:8].any()  # the bar above a wide picture
     assert not wide[24:].any()
     mass, _ = read("chest x-ray, left lung mass")
-    assert (shade_of(mass, box_of(1.0), 32, None) > 0).sum() < 0.5 * (shade > 0).sum()
+    assert (shade_of(mass, box_of(1.0), 32, None).share > 0).sum() < 0.5 * (shade > 0).sum()
 
 
 def test_sides_that_nobody_names_are_by_chance_and_only_of_what_is_always_drawn_so():
     prompt, _ = read("chest x-ray, lung mass")
     lefts = [
-        shade_of(prompt, box_of(1.0), 32, np.random.default_rng(seed))[:, 16:].any()
+        shade_of(prompt, box_of(1.0), 32, np.random.default_rng(seed)).share[:, 16:].any()
         for seed in range(20)
     ]
     assert 3 < sum(lefts) < 17
-    whole = shade_of(prompt, box_of(1.0), 32, None)  # of an edit, whose mask says where
+    whole = shade_of(prompt, box_of(1.0), 32, None).share  # of an edit, whose mask says where
     assert whole[:, :16].any()
     assert whole[:, 16:].any()
     for text in ("chest x-ray, pneumonia", "chest x-ray, normal", "chest x-ray, no effusion"):
@@ -92,7 +107,7 @@ def test_sides_that_nobody_names_are_by_chance_and_only_of_what_is_always_drawn_
 def test_fluid_stands_higher_at_the_wall_and_lies_at_the_bottom():
     for side, wall in (("left", 1), ("right", -1)):
         prompt, _ = read(f"chest x-ray, {side} pleural effusion")
-        shade = shade_of(prompt, box_of(1.0), 64, None)
+        shade = shade_of(prompt, box_of(1.0), 64, None).share
         top = np.where(shade > 0.3, np.arange(64)[:, None], 64).min(0)
         own = np.flatnonzero(top < 64)
         outer, inner = (own[-4], own[3]) if wall > 0 else (own[3], own[-4])
@@ -102,7 +117,7 @@ def test_fluid_stands_higher_at_the_wall_and_lies_at_the_bottom():
 
 def test_an_opacity_is_in_the_pixels_that_a_change_begins_from():
     shade = np.array([0.0, 0.2, 0.65, 1.0], np.float32)
-    found = at_once(shade)
+    found = dark(shade).at_once().share
     assert found[0] == 0
     assert found[-1] == 1
     assert (found[1:3] > shade[1:3]).all()
@@ -115,18 +130,50 @@ def test_air_beside_a_body_stays_air():
     outside = outside_of(image)
     assert outside[:, :15].min() > 0.9
     assert outside[:, 30:].max() < 0.1
-    found = shaded(image, np.full(image.shape, 0.5, np.float32))
+    found = dark(np.full(image.shape, 0.5)).apply(image)
     assert np.allclose(found[:, :15], image[:, :15], atol=0.05)
     assert (found[25:55, 45:55] > image[25:55, 45:55] + 0.2).all()
 
 
 def test_air_becomes_tissue_and_nothing_becomes_brighter_than_that():
     image = np.linspace(-0.55, 1, 1024).reshape(32, 32).astype(np.float32)
-    found = shaded(image, np.full((32, 32), 0.5, np.float32))
+    found = dark(np.full((32, 32), 0.5)).apply(image)
     tissue = np.quantile(image, 0.75)
     assert found[0, 0] == pytest.approx((image[0, 0] + tissue) / 2, abs=1e-3)
     assert np.array_equal(found[image > tissue], image[image > tissue])
-    assert np.array_equal(shaded(image, np.zeros((32, 32), np.float32)), image)
+    assert np.array_equal(dark(np.zeros((32, 32))).apply(image), image)
+
+
+def test_tumours_of_the_brain_are_bright_masses_of_the_breast_dark():
+    image = np.linspace(-0.9, 1, 1024).reshape(32, 32).astype(np.float32)
+    for text, brighter in (("brain MRI, glioma", True), ("breast ultrasound, benign mass", False)):
+        prompt, _ = read(text)
+        shade = shade_of(prompt, box_of(1.0), 32, np.random.default_rng(0))
+        change = shade.apply(image) - image
+        assert (change >= 0).all() if brighter else (change <= 0).all()
+        assert np.abs(change).max() > 0.1 and not change[shade.share == 0].any()
+
+
+def test_a_glioma_has_a_core_a_pituitary_tumour_no_side_and_a_lobe_is_where_it_is():
+    ring = shade_of(read("brain MRI, left glioma")[0], box_of(1.0), 64, None).share
+    rows, columns = np.nonzero(ring)
+    middle = ring[round(rows.mean()), round(columns.mean())]
+    assert columns.min() > 30 and middle < 0.2 * ring.max()
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        mid = shade_of(read("brain MRI, pituitary tumor")[0], box_of(1.0), 64, rng).share
+        assert np.nonzero(mid)[1].mean() == pytest.approx(31.5, abs=1)
+    heights = [
+        np.nonzero(shade_of(read(text)[0], box_of(1.0), 64, None).share)[0].mean()
+        for text in ("brain MRI, left frontal meningioma", "brain MRI, left occipital meningioma")
+    ]
+    assert heights[0] + 15 < heights[1]
+
+
+def test_what_is_learned_and_placed_is_asked_of_the_model_too():
+    prompt, _ = read("brain MRI, right frontal meningioma")
+    assert not placed(prompt) and by_rule(*read("brain MRI, right frontal meningioma"))
+    assert placed(read("chest x-ray, right lung mass")[0])
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +206,8 @@ def test_the_network_is_guided_away_from_the_same_image_without_findings(engine)
     assert guided == pytest.approx(without + error * FINDING_GUIDANCE * 3, abs=1e-4)
     shade = np.zeros((32, 32), np.float32)
     shade[:, 16:] = 0.5
-    both = drawn(ids, Findings(healthy=plain, shade=shade))
-    assert both == pytest.approx(shaded(guided, shade), abs=1e-5)
+    both = drawn(ids, Findings(healthy=plain, shade=dark(shade)))
+    assert both == pytest.approx(dark(shade).apply(guided), abs=1e-5)
 
 
 def test_what_is_told_where_to_lie_is_asked_of_the_model_as_normal(engine):
@@ -222,6 +269,10 @@ def test_what_is_drawn_by_rule_is_said(engine):
         ("chest x-ray, adult, lung mass", True),
         ("chest x-ray, adult, pneumonia", False),
         ("knee x-ray, osteoarthritis", False),
+        ("brain MRI, meningioma", True),
+        ("brain MRI, no meningioma", False),
+        ("breast ultrasound, benign mass", True),
+        ("breast ultrasound, malignant mass", False),
     ):
         warnings = plan(text, engine.facts).warnings
         assert any("by rule" in warning for warning in warnings) == said, text

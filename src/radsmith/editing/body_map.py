@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.language.places import RIM, by_rule, half_axes, place_of
+from radsmith.language.places import by_rule, half_axes, place_of
 from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
@@ -26,13 +26,13 @@ def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDAr
     What is drawn there by rule has its rim inside, and all of its place where it is fluid.
     """
     left, top, right, bottom = place_of(prompt, finding)
-    opacity = by_rule(prompt, finding)
+    rule = by_rule(prompt, finding)
     height, width = shape
-    wide, high = half_axes(opacity, (right - left) * width, (bottom - top) * height)
+    wide, high = half_axes(rule, (right - left) * width, (bottom - top) * height)
     y, x = np.mgrid[:height, :width] + 0.5
     across, down = (x - (left + right) / 2 * width) / wide, (y - (top + bottom) / 2 * height) / high
-    reach = 1 + RIM / 2 if opacity else 1
-    if opacity is not None and opacity.fluid:
+    reach = 1 + rule.rim / 2 if rule else 1
+    if rule is not None and rule.fluid:
         return np.asarray((np.abs(across) <= 1) & (np.abs(down) <= reach))
     return np.asarray(np.hypot(across, down) <= reach)
 

@@ -19,7 +19,7 @@ from radsmith.images.letterbox import SIDE
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.places import by_rule, can_place
+from radsmith.language.places import by_rule, can_place, kind_of
 from radsmith.language.prompt import Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
@@ -304,13 +304,16 @@ def _placed(prompt: Prompt, finding: Finding, facts: ModelFacts) -> Iterator[str
 
 def _by_rule(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
     """Findings that are put in by hand, whatever was learned."""
-    if facts.images is None:
+    kind = kind_of(prompt)
+    if facts.images is None or kind is None:
         return
     for finding in prompt.findings:
-        if by_rule(prompt, finding) is not None:
+        rule = by_rule(prompt, finding)
+        if rule is not None:
             yield (
-                f"“{default_vocabulary()[finding.concept].name}” is drawn by rule, as an opacity at"
-                " its usual place: not learned"
+                f"“{default_vocabulary()[finding.concept].name}” is drawn by rule, as {kind.as_} at"
+                f" {'the place named' if can_place(prompt, finding) else 'a usual place'}:"
+                " not learned"
             )
 
 

@@ -5,9 +5,11 @@ Canonical, not measured: an adult seen from the front, the patient's right at th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from radsmith.language.prompt import Finding, Prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as fractions of the image."""
@@ -50,46 +52,96 @@ _USUAL: dict[str, Box] = {  # of the part's own box
     "cardiomegaly": (0.25, 0.4, 0.85, 1),
     "pneumothorax": (0, 0, 1, 0.7),
     "pituitary-tumor": (0.3, 0.3, 0.7, 0.7),
+    "meningioma": (0.1, 0.1, 0.9, 0.43),
+    "brain-tumor": (0.1, 0.3, 0.9, 0.63),
+    "glioma": (0.1, 0.3, 0.9, 0.63),
+    "benign-breast-mass": (0.2, 0.25, 0.8, 0.6),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opacity:
-    """How a finding shows where a radiograph shows air.
+class Rule:
+    """How a finding is put into an image by hand.
 
-    share: of the way to the gray of soft tissue that is gone at each of twelve steps.  extent: of
-    its usual place that it fills.  always: drawn so where no place is named, too, on either side.
-    fluid: it lies at the bottom of its place and rises towards the chest's wall.
+    share: of the way to its gray that is gone at each of twelve steps.  extent: of its usual place
+    that it fills; round: as a circle.  core: share of its half axes within which nothing is drawn.
+    rim: share of them over which it fades, half of it outside of them.  always: drawn so where no
+    place is named, too, on either side, or, if it is midline, in the middle.  fluid: it lies at the
+    bottom of its place and rises towards the chest's wall.  learned: the model is asked for it as
+    well, wherever that may put it.
     """
 
     share: float
     extent: float = 1.0
+    round: bool = False
+    core: float = 0.0
+    rim: float = 0.5
     always: bool = False
+    midline: bool = False
     fluid: bool = False
+    learned: bool = False
 
 
-OPACITIES = {
-    "pleural-effusion": Opacity(share=0.65, always=True, fluid=True),
-    "pneumonia": Opacity(share=0.2),
-    "bacterial-pneumonia": Opacity(share=0.2),
-    "viral-pneumonia": Opacity(share=0.14),
-    "covid-19-pneumonia": Opacity(share=0.14),
-    "consolidation": Opacity(share=0.3, always=True),
-    "lung-opacity": Opacity(share=0.2, always=True),
-    "infiltration": Opacity(share=0.15),
-    "atelectasis": Opacity(share=0.2, extent=0.7, always=True),
-    "tuberculosis": Opacity(share=0.2, extent=0.8),
-    "active-tuberculosis": Opacity(share=0.2, extent=0.8),
-    "lung-mass": Opacity(share=0.45, extent=0.45, always=True),
-    "lung-nodule": Opacity(share=0.5, extent=0.25, always=True),
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """The findings of a kind of image that are put in by hand.
+
+    gray: what they are drawn towards, as a quantile of what the image shows: from 0.5 on what is
+    darker becomes brighter, below it what is brighter darker.  as_: what they look like, in words.
+    """
+
+    gray: float
+    as_: str
+    rules: Mapping[str, Rule]
+
+
+_TUMOUR = Rule(share=0.7, extent=0.7, round=True, core=0.5, rim=0.4, always=True, learned=True)
+KINDS = {
+    ("modality:x-ray", "body_part:chest"): Kind(
+        gray=0.75,
+        as_="an opacity",
+        rules={
+            "pleural-effusion": Rule(share=0.65, always=True, fluid=True),
+            "pneumonia": Rule(share=0.2),
+            "bacterial-pneumonia": Rule(share=0.2),
+            "viral-pneumonia": Rule(share=0.14),
+            "covid-19-pneumonia": Rule(share=0.14),
+            "consolidation": Rule(share=0.3, always=True),
+            "lung-opacity": Rule(share=0.2, always=True),
+            "infiltration": Rule(share=0.15),
+            "atelectasis": Rule(share=0.2, extent=0.7, always=True),
+            "tuberculosis": Rule(share=0.2, extent=0.8),
+            "active-tuberculosis": Rule(share=0.2, extent=0.8),
+            "lung-mass": Rule(share=0.45, extent=0.45, always=True, round=True),
+            "lung-nodule": Rule(share=0.5, extent=0.25, always=True, round=True),
+        },
+    ),
+    ("modality:mri", "body_part:brain"): Kind(
+        gray=0.97,
+        as_="a bright mass (as after contrast agent)",
+        rules={
+            "meningioma": replace(_TUMOUR, extent=0.6, core=0.0, rim=0.25),
+            "pituitary-tumor": replace(_TUMOUR, extent=0.49, core=0.0, rim=0.3, midline=True),
+            "brain-tumor": _TUMOUR,
+            "glioma": _TUMOUR,
+        },
+    ),
+    ("modality:ultrasound", "body_part:breast"): Kind(
+        gray=0.12,
+        as_="a dark oval",
+        rules={
+            "benign-breast-mass": Rule(share=0.4, rim=0.3, always=True, learned=True),
+        },
+    ),
 }
-"""Findings of a chest radiograph that can be told where to lie: they are where air was."""
+"""By modality and body part: opacities of a chest radiograph are where air was, tumours of the
+brain take up contrast agent, a mass of the breast gives no echo."""
 
 
 def place_of(prompt: Prompt, finding: Finding) -> Box:
     """The usual place of a finding: by its sites and side where they are named.
 
-    Of a paired body part there is no further side, nor in a lateral view.
+    Of a paired body part there is no further side, nor in a view from the side.
     """
     box = _PARTS.get(_slug(prompt.body_part), _ANYWHERE)
     named = next((_SITES[s] for s in map(_slug, finding.sites) if s in _SITES), None)
@@ -107,48 +159,50 @@ def place_of(prompt: Prompt, finding: Finding) -> Box:
     return left, top, right, bottom
 
 
-RIM = 0.5
-"""Share of an opacity's half axes over which it fades, half of it outside of them."""
-
-
-def half_axes(opacity: Opacity | None, width: float, height: float) -> tuple[float, float]:
-    """Of the ellipse that a finding fills in a place of this size, in its units; what fills a small
-    part of it is round."""
-    extent = opacity.extent if opacity else 1.0
-    if extent < ROUND:
+def half_axes(rule: Rule | None, width: float, height: float) -> tuple[float, float]:
+    """Of the ellipse that a finding fills in a place of this size, in its units."""
+    extent = rule.extent if rule else 1.0
+    if rule and rule.round:
         width = height = min(width, height)
     return extent * width / 2, extent * height / 2
 
 
-ROUND = 0.5
+def kind_of(prompt: Prompt) -> Kind | None:
+    """That whose findings may be put in by hand, seen from the front or in a slice."""
+    if "view:lateral" in prompt.views:
+        return None
+    return KINDS.get((prompt.modality or "", prompt.body_part or ""))
 
 
-def opacity_of(prompt: Prompt, finding: Finding) -> Opacity | None:
-    """How it shows where it is present on a chest radiograph from the front; None of others."""
-    frontal = prompt.modality == "modality:x-ray" and "view:lateral" not in prompt.views
-    chest = frontal and prompt.body_part == "body_part:chest"
-    return OPACITIES.get(_slug(finding.concept)) if chest and finding.present else None
+def rule_of(prompt: Prompt, finding: Finding) -> Rule | None:
+    """How it could be put in where it is present; None where there is no rule."""
+    kind = kind_of(prompt)
+    if kind is None or not finding.present:
+        return None
+    known = default_vocabulary().concepts
+    broader = known[finding.concept].broader if finding.concept in known else ()
+    slugs = map(_slug, (finding.concept, *broader))
+    return next((kind.rules[slug] for slug in slugs if slug in kind.rules), None)
 
 
-def by_rule(prompt: Prompt, finding: Finding) -> Opacity | None:
+def by_rule(prompt: Prompt, finding: Finding) -> Rule | None:
     """How it is drawn whatever a model learned: where its place is named, or always; else None."""
-    opacity = opacity_of(prompt, finding)
-    drawn = opacity is not None and (opacity.always or can_place(prompt, finding))
-    return opacity if drawn else None
+    rule = rule_of(prompt, finding)
+    return rule if rule is not None and (rule.always or can_place(prompt, finding)) else None
 
 
 def can_place(prompt: Prompt, finding: Finding) -> bool:
-    """Whether this finding is drawn where it is said to be: an opacity with a side, or a site that
-    is in the table."""
-    if opacity_of(prompt, finding) is None:
+    """Whether this finding is drawn where it is said to be: by rule, and with a side, or a site
+    that is in the table."""
+    if rule_of(prompt, finding) is None:
         return False
     return has_side(prompt, finding) or any(_slug(s) in _SITES for s in finding.sites)
 
 
 def has_side(prompt: Prompt, finding: Finding) -> bool:
     """Whether the finding lies in one half of the image."""
-    lateral = "view:lateral" in prompt.views
-    return finding.side in ("side:left", "side:right") and not (prompt.paired or lateral)
+    from_the_side = {"view:lateral", "view:sagittal"} & set(prompt.views)
+    return finding.side in ("side:left", "side:right") and not (prompt.paired or from_the_side)
 
 
 def _slug(concept: str | None) -> str:

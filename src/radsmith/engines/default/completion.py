@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import at_once, placed, shade_of, shaded
+from radsmith.engines.default.focus import Shade, placed, shade_of
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
@@ -42,7 +42,7 @@ LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
 WHOLE = LOW_SIDE**2
 """Cells of a whole image, which a hole should not cost much more than."""
-KEPT = np.float32(0.4)
+KEPT = 0.4
 """How much of a shade is still drawn at each step where it is in what is begun from."""
 WORTH = 1.25
 """A finer grid is drawn where it is at least so much finer than what is there."""
@@ -119,7 +119,7 @@ class Model:
             healthy = self.encode((*kept, NORMAL, *self.components.style(component)))
         return Findings(healthy=healthy, shade=self.shade(ask, box, rng))
 
-    def shade(self, ask: Ask, box: Box, rng: np.random.Generator | None = None) -> Array | None:
+    def shade(self, ask: Ask, box: Box, rng: np.random.Generator | None = None) -> Shade | None:
         """Of the findings that are drawn by rule. rng: for sides that nobody names."""
         return shade_of(ask.prompt, box, self.base.side, rng)
 
@@ -210,7 +210,7 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
         findings = model.findings(asked, component, box)
         if findings.shade is not None:
             given = _begun(given, asked)
-            findings = replace(findings, shade=KEPT * findings.shade)
+            findings = replace(findings, shade=findings.shade.weaker(KEPT))
             square, hole = _square(given)
     work = _Work(
         model=model,
@@ -242,7 +242,7 @@ def _begun(given: Given, ask: Ask) -> Given:
         return given
     height, width = given.mask.shape
     image = given.pixels * np.float32(2) - np.float32(1)
-    found = shaded(image, at_once(resize(shade, width, height))) / 2 + np.float32(0.5)
+    found = shade.of_size(width, height).at_once().apply(image) / 2 + np.float32(0.5)
     pixels = np.where(given.mask, np.clip(found, 0, 1), given.pixels).astype(np.float32)
     return replace(given, pixels=pixels)
 

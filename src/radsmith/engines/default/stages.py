@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import shaded
+from radsmith.engines.default.focus import TOLD_FOR, Shade
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.sampling import (
     SAMPLERS,
@@ -31,7 +31,6 @@ from radsmith.images.image import Array
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import enlarge, shrink
 
-T = TypeVar("T", float, Array)
 LOW_SIDE = 64
 """Side of the coarse image: what the base and all finer stages but the last make together."""
 DETAIL = "detail"
@@ -148,12 +147,11 @@ class Findings:
     """How the base draws findings.
 
     healthy: (1, slots) table rows of the same image without them, to draw them against; None where
-    there are none.  shade: (side, side) of those that are told where to lie, as `focus.shaded`
-    takes it; None where there are none.
+    there are none.  shade: (side, side) of those that are drawn by rule; None where there are none.
     """
 
     healthy: NDArray[np.int64] | None = None
-    shade: Array | None = None
+    shade: Shade | None = None
 
 
 NO_FINDINGS = Findings()
@@ -185,13 +183,12 @@ class BaseStage:
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
         if findings.shade is not None:
-            shade = in_steps(findings.shade, settings.num_steps)
-            findings = replace(findings, shade=np.asarray(shade, np.float32))
+            shade = findings.shade.steps(TOLD_FOR / settings.num_steps)
+            findings = replace(findings, shade=shade)
         denoise = self._denoiser(component, ids, beside, settings.guidance_scale, findings)
         if begin.sketched:
-            denoise = _near_sketch(
-                denoise, begin.image, float(in_steps(FAITHFUL, settings.num_steps))
-            )
+            share = 1 - (1 - FAITHFUL) ** (TOLD_FOR / settings.num_steps)
+            denoise = _near_sketch(denoise, begin.image, share)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         sampler = SAMPLERS[settings.sampler]
@@ -225,17 +222,9 @@ class BaseStage:
                 shown = towards(shown, correction(findings.healthy), np.float32(FINDING_GUIDANCE))
             found = guided(shown, correction(np.zeros_like(ids)), guidance_scale)(x, t)
             image = mean + self._prior.error(at, which)[0] * found
-            return image if findings.shade is None else shaded(image, findings.shade)
+            return image if findings.shade is None else findings.shade.apply(image)
 
         return denoise
-
-
-def in_steps(share: T, steps: int) -> T:
-    """A share of a way that is gone at each of TOLD_FOR steps, as one of so many steps."""
-    return 1 - (1 - share) ** (TOLD_FOR / steps)
-
-
-TOLD_FOR = 12
 
 
 def _near_sketch(denoise: Denoiser, sketch: Array, share: float) -> Denoiser:
