@@ -10,9 +10,9 @@ import pytest
 from PIL import Image as Picture
 
 from radsmith.errors import InvalidInput, NotFound
+from radsmith.images.npy import npy_of
 from radsmith.images.pictures import read_record, read_sheet
 from radsmith.server.jobs.deleting import Deleting
-from radsmith.server.jobs.drawing import npy_of
 from radsmith.server.jobs.history import History
 from radsmith.server.jobs.keeping import UPLOAD
 from radsmith.server.jobs.queue import Jobs, MadeImage, NewBatch

@@ -7,7 +7,8 @@ import pytest
 
 from radsmith.editing.request import plan_edit
 from radsmith.errors import InvalidInput
-from radsmith.server.jobs.drawing import Kept, edit_of, edit_payload, made_of, npy_of
+from radsmith.images.npy import npy_of
+from radsmith.server.jobs.drawing import Kept, edit_of, edit_payload, made_of
 from tests.editing.test_request import FACTS, REQUESTS, Listening, source
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from radsmith.errors import NotFound
-from radsmith.server.jobs.drawing import npy_of
+from radsmith.images.npy import npy_of
 from radsmith.server.jobs.history import History
 from radsmith.server.jobs.keeping import UPLOAD, Keeping
 from radsmith.server.jobs.queue import Jobs, MadeImage, NewBatch

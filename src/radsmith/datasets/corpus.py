@@ -30,6 +30,7 @@ from radsmith.datasets.holdout import held_out
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.images.letterbox import SIDE, centred, fitted_box, inside
+from radsmith.images.npy import npy_of
 from radsmith.images.stored import EightBit
 from radsmith.language.vocabulary import learn_concepts
 from radsmith.tables import Table, read_table
@@ -291,9 +292,7 @@ def _decode(folder: Path, rows: list[Row], pixels_path: Path, frames_path: Path,
         with suppress(FileNotFoundError):
             if now - other.stat().st_mtime > LEFT_S:
                 other.unlink()
-    stream = io.BytesIO()
-    np.save(stream, frames, allow_pickle=False)
-    write_atomically(frames_path, stream.getvalue())
+    write_atomically(frames_path, npy_of(frames))
 
 
 def _decode_into(path: Path, folder: Path, rows: list[Row], side: int) -> NDArray[np.int64]:

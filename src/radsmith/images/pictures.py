@@ -29,6 +29,7 @@ from radsmith.images.marks import (
     description,
     xmp_packet,
 )
+from radsmith.images.npy import npy_of
 from radsmith.images.picture_reading import PNG_MAGIC, opened, picture_in
 from radsmith.images.provenance import Generation
 
@@ -68,14 +69,12 @@ def npy_bytes(image: Image, record: Generation) -> tuple[bytes, bytes]:
 
     NPY has no place for text, so the record, unit and spacing (mm) go into the JSON.
     """
-    stream = io.BytesIO()
     given = image.unit == "intensity" and image.pixels.dtype == np.float64  # an edited file's own
     exact = image.pixels.dtype.kind in "iu" or given
     pixels = image.pixels if exact else image.pixels.astype(np.float32)
-    np.save(stream, pixels, allow_pickle=False)
     beside = json.loads(record.to_json()) | {"unit": image.unit, "spacing": image.spacing}
     text = json.dumps(beside, sort_keys=True, ensure_ascii=False, indent=1)
-    return stream.getvalue(), text.encode() + b"\n"
+    return npy_of(pixels), text.encode() + b"\n"
 
 
 def read_image(path: Path) -> Image:

@@ -20,7 +20,6 @@ model = "FOLDER"       # with `initial`: the model it belongs to, if not the shi
 
 from __future__ import annotations
 
-import io
 import json
 import time
 import tomllib
@@ -44,6 +43,7 @@ from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
+from radsmith.images.npy import npy_of
 from radsmith.images.provenance import Request
 from radsmith.tables import read_table, text_of
 from radsmith.training.adversarial import Weights
@@ -372,8 +372,6 @@ def _keep_prior(
     arrays: Mapping[str, NDArray[np.generic]], component: NDArray[np.int64], state: Path
 ) -> None:
     """Each file whole or absent, the prior last: another stage's process may be reading."""
-    stream = io.BytesIO()
-    np.save(stream, component, allow_pickle=False)
-    write_atomically(state / "prior-labels.npy", stream.getvalue())
+    write_atomically(state / "prior-labels.npy", npy_of(component))
     kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_atomically(state / "prior.safetensors", save(kept))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ from radsmith.evaluation.audit.copies import ALIGNED, DETECTOR, Look
 from radsmith.evaluation.audit.search import AuditSpace, Nearest, Store, Tell, Whitening, nearest_of
 from radsmith.evaluation.audit.sets import ImageSet
 from radsmith.files import write_atomically
+from radsmith.images.npy import npy_of
 
 CANDIDATES = {DETECTOR: 6}
 OF_OTHERS = 2
@@ -85,9 +85,7 @@ class Search:
             if not path.is_file():
                 self.tell("second look", first, len(queries))
                 rows = [_closest(queries[i], index[i], known) for i in part]
-                stream = io.BytesIO()
-                np.save(stream, np.array(rows, np.float64), allow_pickle=False)
-                write_atomically(path, stream.getvalue())
+                write_atomically(path, npy_of(np.array(rows, np.float64)))
             found = np.load(path, allow_pickle=False)
             scores.append(found[:, 0])
             nearest.append(found[:, 1].astype(np.int64))

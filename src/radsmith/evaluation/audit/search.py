@@ -8,7 +8,6 @@ sizes of the sets; the time of a search grows with their product, that of featur
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from radsmith.evaluation.audit.sets import ImageSet, Role
 from radsmith.evaluation.features import Images, Space
 from radsmith.files import write_atomically
+from radsmith.images.npy import npy_of
 
 Array = NDArray[np.float32]
 CHUNK = 4096
@@ -101,9 +101,7 @@ class Store:
             else:
                 self._tell(f"features “{space.name}”", first, len(images))
                 found = seen([images[i] for i in part], space.space, views)
-                stream = io.BytesIO()
-                np.save(stream, found, allow_pickle=False)
-                write_atomically(path, stream.getvalue())
+                write_atomically(path, npy_of(found))
             yield first, whitening.apply(found) if whitening is not None else found
 
     def whitening(self, training: ImageSet, space: AuditSpace) -> Whitening:

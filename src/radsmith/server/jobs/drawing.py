@@ -18,6 +18,7 @@ from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan, make
 from radsmith.images.image import Image, Mask, Window
+from radsmith.images.npy import npy_of
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.server.jobs.queue import MadeImage
 from radsmith.server.store.blobs import Blobs
@@ -189,13 +190,6 @@ def _source(known: Mapping[str, Any], data: bytes) -> tuple[Source, Origin | Non
         notes=tuple(known.get("notes", ())),
     )
     return source, origin
-
-
-def npy_of(pixels: NDArray[np.generic]) -> bytes:
-    """(height, width) pixels as NPY, in their own type."""
-    stream = io.BytesIO()
-    np.save(stream, pixels, allow_pickle=False)
-    return stream.getvalue()
 
 
 def pixels_of(data: bytes) -> NDArray[Any]:

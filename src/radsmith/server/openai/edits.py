@@ -14,7 +14,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from radsmith.editing.request import EditRequest, plan_edit
 from radsmith.errors import InvalidInput
-from radsmith.server.jobs.drawing import Kept, edit_payload, keep_mask, npy_of
+from radsmith.images.npy import npy_of
+from radsmith.server.jobs.drawing import Kept, edit_payload, keep_mask
 from radsmith.server.jobs.queue import NewBatch
 from radsmith.server.openai.images import RESPONSES, RetryKey, answer, events_of, finished, told
 from radsmith.server.openai.shapes import (

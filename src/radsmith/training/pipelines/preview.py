@@ -7,7 +7,6 @@ changes the training.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from radsmith.files import write_atomically
 from radsmith.generation.plan import plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.image import Array, Image
+from radsmith.images.npy import npy_of
 from radsmith.images.provenance import Settings
 from radsmith.language.prompt import Prompt
 from radsmith.training.pipelines.data import TuningSet
@@ -79,9 +79,7 @@ def draw(parts: Parts, asked: Sequence[Preview], settings: Settings) -> list[Arr
 def kept_images(path: Path, images: Sequence[Array] | None = None) -> list[Array]:
     """Write images as one NPY, or read them back; empty where there is none."""
     if images is not None:
-        stream = io.BytesIO()
-        np.save(stream, np.stack(images), allow_pickle=False)
-        write_atomically(path, stream.getvalue())
+        write_atomically(path, npy_of(np.stack(images)))
         return list(images)
     return list(np.load(path, allow_pickle=False)) if path.exists() else []
 
