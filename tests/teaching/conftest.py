@@ -67,7 +67,7 @@ def drawn(tmp_path_factory):
     it did not learn."""
     folder = set_folder(tmp_path_factory.mktemp("drawn"), "drawn")
     wish = Wish(
-        prompts=[("chest x-ray, pneumothorax", 1), ("chest x-ray, left pleural effusion", 1)],
+        prompts=[("chest x-ray, left pneumothorax", 1), ("chest x-ray, left pleural effusion", 1)],
         pairs=[("chest x-ray, PA view, adult, normal", "pleural effusion@right")],
         severities=["knee x-ray, osteoarthritis", "chest x-ray, pneumonia"],
         seed=2,

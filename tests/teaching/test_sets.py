@@ -134,13 +134,17 @@ def test_the_watermark_is_in_synthetic_pictures_alone():
 
 
 def test_what_was_drawn(drawn):
-    assert kinds(drawn) == {"finding": 3, "side": 1, "where": 1, "pair": 1, "order": 1}
+    assert kinds(drawn) == {"finding": 3, "side": 2, "where": 1, "pair": 1, "order": 1}
     (series,) = drawn.series
     assert series.grades == ("doubtful", "mild", "moderate", "severe")
     assert "the model did not learn how severe “pneumonia” is: no slider, no order" in drawn.notes
-    assert any("never learned where they lie" in note for note in drawn.notes)
+    notes = [note for note in drawn.notes if "never learned where they lie" in note]
+    assert len(notes) == 1 and "pneumothorax" in notes[0]
+    by_rule = next(i for i in drawn.items if i.kind == "side" and not i.region)
+    assert by_rule.answer == ("patient's left",), "an opacity is drawn on its side by rule"
     side, where, pair = (
-        next(i for i in drawn.items if i.kind == k) for k in ("side", "where", "pair")
+        next(i for i in drawn.items if i.kind == k and i is not by_rule)
+        for k in ("side", "where", "pair")
     )
     assert side.answer == ("patient's right",)
     assert side.region == where.region == pair.region
@@ -151,14 +155,14 @@ def test_what_was_drawn(drawn):
     assert "6 of 25" in told["evidence"] and "24 of 25" in told["evidence"]
     assert told["no_trial"].startswith("No trial")
     weak = [item for item in drawn.items if weak_of(drawn, item)]
-    assert [item.told for item in weak] == ["chest x-ray, pneumothorax"]
+    assert [item.told for item in weak] == ["chest x-ray, left pneumothorax"]
     for path in (drawn.folder / "images").iterdir():
         assert read_record(path).synthetic
 
 
 def test_images_that_radsmith_made_need_no_list(drawn, tmp_path):
     made = new_set(tmp_path / "data", images=drawn.folder / "images")
-    assert "finding" in kinds(made) and "side" not in kinds(made)
+    assert "finding" in kinds(made) and kinds(made)["side"] == 2  # of opacities
     known = {one.name: one.images for one in made.classes}
     facts = radsmith.load_model().facts
     assert known["pneumothorax (chest)"] == facts.count("body_part:chest", "finding:pneumothorax")

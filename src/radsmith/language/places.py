@@ -199,6 +199,12 @@ def can_place(prompt: Prompt, finding: Finding) -> bool:
     return has_side(prompt, finding) or any(_slug(s) in _SITES for s in finding.sites)
 
 
+def only_there(prompt: Prompt, finding: Finding) -> bool:
+    """Whether it is drawn where it is said to be and the model is not asked for it."""
+    rule = by_rule(prompt, finding)
+    return rule is not None and not rule.learned and can_place(prompt, finding)
+
+
 def has_side(prompt: Prompt, finding: Finding) -> bool:
     """Whether the finding lies in one half of the image."""
     from_the_side = {"view:lateral", "view:sagittal"} & set(prompt.views)

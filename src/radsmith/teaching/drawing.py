@@ -116,6 +116,7 @@ class _Drawing:
         if severity is not None and not self._learned(words, severity):
             severity = None
             self.made.notes.append(graded(words, self.model.facts))
+        drawn = said.placed and self.model.facts.images is not None
         self.made.images.append(
             Labelled(
                 file=str(path),
@@ -124,13 +125,14 @@ class _Drawing:
                 group=said.group,
                 findings=said.findings,
                 implied=said.implied,
+                side=said.side if drawn else "",
                 severity=severity,
                 grade=said.grade,
                 told=words,
                 concepts=tuple(one.name for one in said.classes),
             )
         )
-        if said.side and picture.mask is None:
+        if said.side and picture.mask is None and not drawn:
             self.made.notes.append(
                 f"which side is not asked of “{words}”: the model never learned where they lie; a"
                 " matched pair (--pair) does"

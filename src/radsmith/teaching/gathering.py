@@ -65,6 +65,7 @@ def _labelled(
     if finding and synthetic and finding not in words.findings:
         classes = (Class(name=finding, images=None),)
     severity, grade = _severity(row, found.path, words.severity, words.grade)
+    drawn = known is not None and known.images is not None and words.placed
     image = Labelled(
         file=str(found.path),
         sha256=hashlib.sha256(read_bytes(found.path)).hexdigest(),
@@ -72,7 +73,7 @@ def _labelled(
         group=found.group or words.group,
         findings=(finding,) if finding else words.findings,
         implied=words.implied,
-        side=_side(row, found.path, "" if synthetic else words.side),
+        side=_side(row, found.path, "" if synthetic and not drawn else words.side),
         severity=severity,
         grade=grade,
         mask=_mask(row, found.path, place),
@@ -90,7 +91,8 @@ def _record(path: Path) -> Generation | None:
 
 
 def _side(row: dict[str, str], path: Path, usual: str) -> str:
-    """A model never learned where findings lie: of what it drew a prompt's side is no label."""
+    """usual: of the prompt; "" where a model drew it, which never learned where findings lie, and
+    not by rule."""
     side = row.get("side", "").strip().lower()
     if side not in ("", "left", "right"):
         raise InvalidInput(f"{path}: a side is left or right (of the patient), got {side[:40]!r}")

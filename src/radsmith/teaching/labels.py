@@ -9,6 +9,7 @@ from typing import Any
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import WEAK
+from radsmith.language.places import only_there
 from radsmith.language.prompt import NORMAL as NORMAL_ID
 from radsmith.language.prompt import Finding, Prompt
 from radsmith.language.reading import read_prompt
@@ -49,7 +50,10 @@ class Class:
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """What a prompt says, as `compose.Labelled` has it; classes: of what a model drew."""
+    """What a prompt says, as `compose.Labelled` has it; classes: of what a model drew.
+
+    placed: whether a model of radsmith draws the finding on its side, by rule.
+    """
 
     group: str = ""
     findings: tuple[str, ...] = ()
@@ -58,6 +62,7 @@ class Words:
     severity: float | None = None
     grade: str = ""
     classes: tuple[Class, ...] = ()
+    placed: bool = False
 
 
 def words_of(text: str, facts: ModelFacts | None, *, synthetic: bool) -> Words:
@@ -84,6 +89,7 @@ def words_of(text: str, facts: ModelFacts | None, *, synthetic: bool) -> Words:
         severity=None if severity is None else float(SEVERITIES.index(severity)),
         grade=vocabulary[severity].name if severity else "",
         classes=tuple(_classes(prompt, present, facts)) if synthetic else (),
+        placed=main is not None and only_there(prompt, main),
     )
 
 

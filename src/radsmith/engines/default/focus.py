@@ -14,7 +14,7 @@ import numpy as np
 from radsmith.images.image import Array
 from radsmith.images.letterbox import SIDE, Box
 from radsmith.images.resize import resize
-from radsmith.language.places import by_rule, can_place, half_axes, kind_of, place_of
+from radsmith.language.places import by_rule, can_place, half_axes, kind_of, only_there, place_of
 from radsmith.language.prompt import Finding, Prompt
 
 _MIDDLE = 0.5
@@ -69,8 +69,7 @@ def placed(prompt: Prompt | None) -> tuple[Finding, ...]:
     """The findings that are told where to lie, and that nothing but the rule is asked for."""
     if prompt is None:
         return ()
-    found = ((finding, by_rule(prompt, finding)) for finding in prompt.findings)
-    return tuple(f for f, rule in found if rule and not rule.learned and can_place(prompt, f))
+    return tuple(finding for finding in prompt.findings if only_there(prompt, finding))
 
 
 def shade_of(
