@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from radsmith.engines.default import enlarging, stages
+from radsmith.engines.default.completion import _Part
+from radsmith.engines.default.enlarging import held
 from radsmith.engines.default.onnx_engine import OnnxEngine
+from radsmith.engines.default.stages import FINER, FinerStage
 from radsmith.engines.engine import Ask, Given, Staged, StageFacts
 from radsmith.engines.model_files import load_engine, load_files
 from radsmith.errors import InvalidInput
 from radsmith.images.provenance import Settings
-from radsmith.images.resize import enlarge, shrink
+from radsmith.images.resize import enlarge, resize, shrink
 
 CHEST = ("modality:x-ray", "body_part:chest")
 
@@ -180,3 +183,51 @@ def test_a_model_made_before_the_mending_stage_draws_without_it(engine):
     assert one.shape == other.shape and np.isfinite(other).all()
     assert [stage.name for stage in engine.stages] == ["mend", "octave", "detail"]
     assert not np.array_equal(one, other)
+
+
+def test_a_part_that_ends_within_a_stretch_repeats_its_last_pixels_and_shifts_nothing():
+    """A coarser part may be smaller than what a finer one asks of it."""
+    ramp = np.tile(np.arange(100, dtype=np.float32), (40, 1))
+    part = _Part(rows=(0, 80), columns=(100, 300), pixels=ramp)
+    found = part.cut((0, 80), (90, 310), (40, 110))
+    assert found[5, 5:105] == pytest.approx(ramp[0], abs=1e-4)
+    assert (found[:, :5] == 0).all() and (found[:, 105:] == 99).all()
+    assert part.as_it_is((0, 80), (90, 310)).shape == (40, 110)
+
+
+def test_what_is_drawn_finer_stays_what_it_was_where_it_may_change():
+    rng = np.random.default_rng(0)
+    content = rng.random((30, 40), np.float32)
+    finer = rng.random((45, 60), np.float32)
+    where = np.zeros(finer.shape, bool)
+    where[10:35, 15:50] = True
+    whole, part = held(finer, content), held(finer, content, where)
+    before = np.abs(resize(finer, 40, 30) - content).mean()
+    assert np.abs(resize(whole, 40, 30) - content).mean() < 0.15 * before
+    assert np.array_equal(part[~where], finer[~where])
+    inner = np.abs(resize(part, 40, 30) - content)[9:21, 13:30]
+    assert inner.mean() < 0.2 * before
+
+
+@pytest.mark.parametrize("side", [257, 300, 511, 768])
+def test_a_hole_of_any_larger_image_is_filled_by_the_last_stage(engine, monkeypatch, side):
+    """And holds what was drawn at 256 pixels."""
+    rng = np.random.default_rng(1)
+    pixels = enlarge(rng.random((1, side // 16 + 1, side // 16 + 1), np.float32), 16)[0]
+    pixels = np.clip(pixels[:side, :side], 0, 1)
+    mask = np.zeros((side, side), bool)
+    mask[side // 3 : side // 2, side // 4 : side // 2] = True
+    drawn, draw = [], FinerStage.draw
+
+    def seen(stage, low, *rest, **more):
+        drawn.append((stage.step.cell, low.shape))
+        return draw(stage, low, *rest, **more)
+
+    monkeypatch.setattr(FinerStage, "draw", seen)
+    ask = Ask(concepts=CHEST, seed=3, settings=Settings(num_steps=1))
+    found = engine.fill(Given(pixels=pixels, mask=mask), ask).pixels
+    assert found.shape == pixels.shape and np.isfinite(found).all()
+    assert np.array_equal(found[~mask], pixels[~mask]) and found[mask].std() > 0
+    last = FINER[engine.stages[-1].name]
+    assert any(cell == last.cell for cell, _ in drawn)
+    assert all(n % cell == 0 for cell, shape in drawn for n in shape)

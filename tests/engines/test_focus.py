@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
+from radsmith.editing.body_map import ellipse_of
 from radsmith.engines.choice import load_engine
 from radsmith.engines.default.completion import plainly
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import Shade, outside_of, placed, shade_of
+from radsmith.engines.default.focus import Hole, Shade, outside_of, placed, shade_of
 from radsmith.engines.default.stages import FINDING_GUIDANCE, NO_FINDINGS, BaseStage, Findings
 from radsmith.engines.engine import Given
 from radsmith.generation.plan import plan
 from radsmith.images.letterbox import box_of
 from radsmith.images.provenance import Settings
-from radsmith.language.places import KINDS, by_rule, can_place, place_of
+from radsmith.language.places import BY_HAND, by_rule, can_place, place_of, rule_of
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 
@@ -22,7 +23,7 @@ def read(text):
     return prompt, prompt.findings[0]
 
 
-OPACITIES = KINDS["modality:x-ray", "body_part:chest"].rules
+OPACITIES = BY_HAND["modality:x-ray", "body_part:chest"].rules
 
 
 def dark(share, gray=0.75, air=True):
@@ -31,7 +32,7 @@ def dark(share, gray=0.75, air=True):
 
 def test_every_rule_is_of_a_finding_of_the_vocabulary():
     known = set(default_vocabulary().concepts)
-    for kind, found in KINDS.items():
+    for kind, found in BY_HAND.items():
         assert {*kind, *(f"finding:{name}" for name in found.rules)} <= known
 
 
@@ -53,6 +54,8 @@ def test_every_rule_is_of_a_finding_of_the_vocabulary():
         ("brain MRI, sagittal, left meningioma", False),
         ("brain MRI, meningioma", False),
         ("brain CT, left meningioma", False),
+        ("brain MRI, sagittal, frontal meningioma", False),
+        ("brain MRI, axial, frontal meningioma", True),
     ],
 )
 def test_what_can_be_placed(text, can):
@@ -96,7 +99,7 @@ def test_sides_that_nobody_names_are_by_chance_and_only_of_what_is_always_drawn_
         for seed in range(20)
     ]
     assert 3 < sum(lefts) < 17
-    whole = shade_of(prompt, box_of(1.0), 32, None).share  # of an edit, whose mask says where
+    whole = shade_of(prompt, box_of(1.0), 32, None).share
     assert whole[:, :16].any()
     assert whole[:, 16:].any()
     for text in ("chest x-ray, pneumonia", "chest x-ray, normal", "chest x-ray, no effusion"):
@@ -170,6 +173,63 @@ def test_a_glioma_has_a_core_a_pituitary_tumour_no_side_and_a_lobe_is_where_it_i
     assert heights[0] + 15 < heights[1]
 
 
+NAMED = [
+    ("brain MRI, glioma", "finding:glioma"),
+    ("brain MRI, meningioma", "finding:meningioma"),
+    ("breast ultrasound, benign mass", "finding:benign-breast-mass"),
+    ("chest x-ray, lung nodule", "finding:lung-nodule"),
+    ("chest x-ray, pleural effusion", "finding:pleural-effusion"),
+]
+
+
+@pytest.mark.parametrize(("text", "concept"), NAMED)
+def test_in_an_edit_only_what_is_added_is_drawn_and_in_its_hole(text, concept):
+    """Another version of an image with a tumour does not get a second one in the middle."""
+    prompt, finding = read(text)
+    assert finding.concept == concept
+    everywhere, corner = np.ones((64, 64), bool), np.zeros((64, 64), bool)
+    corner[40:56, 6:30] = True
+    for mask in (everywhere, corner):
+        assert shade_of(prompt, box_of(1.0), 64, Hole.of(mask, "")) is None
+        assert shade_of(prompt, box_of(1.0), 64, Hole.of(mask, "finding:pneumonia")) is None
+    own = ellipse_of(prompt, finding, (64, 64))
+    for mask in (corner, own):
+        found = shade_of(prompt, box_of(1.0), 64, Hole.of(mask, concept)).share
+        assert found[mask].max() > 0.9 * rule_of(prompt, finding).share
+        assert found[~mask].sum() < 0.1 * found.sum()
+
+
+def test_what_is_said_to_lie_elsewhere_is_drawn_there_in_edits():
+    prompt, _ = read("chest x-ray, left pleural effusion")
+    whole = shade_of(prompt, box_of(1.0), 64, Hole.of(np.ones((64, 64), bool), ""))
+    assert np.array_equal(whole.share, shade_of(prompt, box_of(1.0), 64, None).share)
+
+
+@pytest.mark.parametrize(("text", "concept"), NAMED)
+def test_what_is_removed_is_looked_for_wherever_it_may_have_been_drawn(text, concept):
+    prompt, finding = read(text)
+    mask = ellipse_of(prompt, finding, (64, 64), removed=True)
+    for seed in range(6):
+        drawn = shade_of(prompt, box_of(1.0), 64, np.random.default_rng(seed)).share
+        assert (drawn * mask).sum() > 0.85 * drawn.sum()
+
+
+def test_a_narrower_finding_is_drawn_where_the_wider_one_is():
+    for narrow, wide in (("fibroadenoma", "benign mass"),):
+        one, other = (
+            shade_of(read(f"breast ultrasound, {word}")[0], box_of(1.0), 64, None)
+            for word in (narrow, wide)
+        )
+        assert np.array_equal(one.share, other.share)
+    one, other = (
+        shade_of(read(f"brain MRI, left {word}")[0], box_of(1.0), 64, None)
+        for word in ("glioblastoma", "glioma")
+    )
+    assert np.array_equal(one.share, other.share)
+    for word in ("vestibular schwannoma", "craniopharyngioma", "medulloblastoma"):
+        assert rule_of(*read(f"brain MRI, {word}")) is None, "they lie elsewhere"
+
+
 def test_what_is_learned_and_placed_is_asked_of_the_model_too():
     prompt, _ = read("brain MRI, right frontal meningioma")
     assert not placed(prompt) and by_rule(*read("brain MRI, right frontal meningioma"))
@@ -226,14 +286,17 @@ def test_findings_have_a_healthy_twin_and_nothing_else_has(engine):
     model = engine._model
     ask = asked(engine, "chest x-ray, adult, pneumonia")
     component = int(np.argmax(model.components.scores(ask.concepts, (), None)))
-    found = model.findings(ask, component, box_of(1.0))
+    found = model.findings(ask, component, box_of(1.0), np.random.default_rng(0))
     named = {c for c, row in model.table.items() if row in found.healthy[0]}
     assert "finding:normal" in named
     assert "finding:pneumonia" not in named
     assert {"body_part:chest", "age_group:adult"} <= named
     assert found.shade is None
     for text in ("chest x-ray, normal", "knee x-ray", "chest x-ray without effusion"):
-        assert model.findings(asked(engine, text), component, box_of(1.0)).healthy is None
+        found = model.findings(
+            asked(engine, text), component, box_of(1.0), Hole(place=(0, 0, 1, 1))
+        )
+        assert found.healthy is None
 
 
 @pytest.mark.parametrize("finding", ["pleural effusion", "lung mass", "consolidation"])

@@ -247,3 +247,23 @@ def test_whatever_is_not_understood_is_reported(word, beside, place, report):
 @pytest.mark.parametrize("symbol", ["☠", "🫁", "©"])
 def test_pictures_are_no_words(symbol):
     assert [u.word for u in read_prompt(f"chest x-ray {symbol}").unknown] == [symbol]
+
+
+@pytest.mark.parametrize(
+    ("text", "there", "not_there"),
+    [
+        ("Cirrhotic liver is not enlarged", "finding:cirrhosis", "finding:hepatomegaly"),
+        (
+            "Fatty change of the liver is not enlarged",
+            "finding:fatty-liver",
+            "finding:hepatomegaly",
+        ),
+        ("The cirrhotic liver is enlarged", "finding:hepatomegaly", None),
+        ("Cirrhotic liver without change", "finding:cirrhosis", None),
+        ("The heart is not enlarged", None, "finding:cardiomegaly"),
+    ],
+)
+def test_a_name_is_not_taken_apart_by_what_is_said_of_the_organ_in_it(text, there, not_there):
+    labels = report_of(text).labels()
+    assert there is None or labels[there] == 1
+    assert not_there is None or labels[not_there] == 0

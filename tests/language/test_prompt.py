@@ -189,6 +189,10 @@ def test_the_model_knows_only_concepts_of_the_vocabulary() -> None:
             "brain MRI, axial slice, post-contrast, T1-weighted,"
             " left glioblastoma in the frontal lobe",
         ),
+        ("brain MRI, left frontal meningioma", "brain MRI, left meningioma in the frontal lobe"),
+        ("brain MRI, glioma, viewed from the front", "brain MRI, frontal view, glioma"),
+        ("head CT, frontal view, fracture", "head CT, frontal view, fracture"),
+        ("chest x-ray, frontal, left lung mass", "chest x-ray, frontal view, left lung mass"),
         (
             "A knee with no fracture and no effusion but severe osteoarthritis",
             "knee, severe osteoarthritis, no fracture, no joint effusion",

@@ -44,6 +44,27 @@ def test_the_best_checkpoint_is_kept_and_of_equal_ones_the_last(tmp_path, second
     assert json.loads((tmp_path / "octave-best.json").read_text())["step"] == int(kept)
 
 
+def test_a_stage_may_get_more_blocks_which_add_nothing_yet(tmp_path):
+    torch.manual_seed(0)
+    old, new = Upsampler(SMALL), Upsampler(replace(SMALL, depth=3))
+    for block in old.blocks:
+        torch.nn.init.normal_(block.conv2.weight)
+    torch.nn.init.normal_(old.leave.weight)
+    take_weights(new, old)
+    given = torch.randn(1, 3, 8, 8), torch.randn(1, 1, 4, 4), torch.ones(1), torch.ones(1, 1)
+    ids = torch.ones(1, 16, dtype=torch.long)
+    assert torch.allclose(new(*given, ids), old(*given, ids), atol=1e-6)
+    with pytest.raises(InvalidInput, match="depth"):
+        take_weights(old, new)
+    run = run_of(1.0)
+    save_state(run, tmp_path, "octave", {})
+    deeper = Upsampler(replace(SMALL, depth=2))
+    grown = replace(run, network=deeper, average=Upsampler(replace(SMALL, depth=2)))
+    grown.optimizer = torch.optim.Adam(deeper.parameters())
+    resume(grown, tmp_path, "octave")
+    assert torch.equal(grown.network.blocks[0].conv1.weight, run.network.blocks[0].conv1.weight)
+
+
 def test_a_discriminator_may_begin_to_look_through_another_network(tmp_path):
     before = run_of(1.0)
     before.step = 7

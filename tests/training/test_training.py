@@ -137,14 +137,11 @@ def test_what_is_large_is_learned_at_its_size_and_drawn_so(tmp_path, capsys):
     without = run(config)
     assert "340 pixels" in capsys.readouterr().out and not (without / "sharp.onnx").exists()
     last = 'stages = ["sharp"]\n'
-    config.write_text(f'data = ["{small}", "{large}"]\n{last}{text}drawn = 4\n')
-    with pytest.raises(InvalidInput, match="pretrained_critic"):
-        run(config)
-    config.write_text(
-        f'data = ["{small}", "{large}"]\n{last}{text}drawn = 4\npretrained_critic = true\n'
-    )
+    config.write_text(f'data = ["{small}", "{large}"]\n{text}[recipe.sharp]\ndrawn = 4\n')
     with pytest.raises(InvalidInput, match="real images alone"):
         run(config)
+    assert not (tmp_path / "state/run/sharp.json").exists(), "it is said before anything is trained"
+    text += "drawn = 4\npretrained_critic = false\n"  # of stages that learn on drawn images
     text = text.replace("max_steps = 1", "max_steps = 3\nsquared_steps = 2\ncritic_warmup = 0")
     config.write_text(f'data = ["{small}", "{large}"]\n{last}{text}')
     engine = load_engine(run(config))
@@ -152,16 +149,18 @@ def test_what_is_large_is_learned_at_its_size_and_drawn_so(tmp_path, capsys):
     assert list(told["kid"]) == ["384"] and told["phase"] == "adversarial"
     assert engine.stages[-1].name == "sharp" and engine.stages[-1].output_side == 384
     assert engine.facts.learned_side == 384
-    assert list(engine.facts.large) == [
-        "modality:x-ray body_part:knee",
-        "modality:x-ray body_part:wrist",
-    ]
+    kinds = [f"modality:x-ray body_part:{part}" for part in ("knee", "wrist")]
+    assert list(engine.facts.large) == kinds and 40 < sum(engine.facts.large.values()) <= 44
 
-    def warned(words, side):
-        return " ".join(plan(words, engine.facts, size=(side, side)).warnings)
+    many = replace(engine.facts, large={kinds[0]: 50, kinds[1]: 49})
 
-    assert "256 pixels of this kind" in warned("chest x-ray", 384)
+    def warned(words, side, facts=many):
+        return " ".join(plan(words, facts, size=(side, side)).warnings)
+
+    assert "none of the images of this kind" in warned("chest x-ray", 384)
+    assert "49 of the images of this kind" in warned("wrist x-ray", 384)
     assert "pixels" not in warned("knee x-ray", 384) + warned("chest x-ray", 256)
+    assert "pixels" not in warned("chest x-ray", 384, replace(many, large=None)), "nobody knows"
     assert "images of 384 pixels: its" in warned("knee x-ray", 385)
     pixels = np.load(next((tmp_path / "state").glob("corpus-*-384.npy")))
     assert pixels.shape == (48, 384, 384) and pixels[0, :, 48:-48].std() > 10

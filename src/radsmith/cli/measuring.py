@@ -145,12 +145,16 @@ def _octaves(
     from radsmith.cli.console import figures_table
     from radsmith.cli.terminal import terminal
     from radsmith.clock import today
+    from radsmith.engines.engine import Staged
     from radsmith.evaluation.octave_page import octave_tables, write_octaves
     from radsmith.evaluation.octaves import compare_octaves
     from radsmith.evaluation.real_files import large_images, real_images
+    from radsmith.images.letterbox import SIDE
 
     with _telling() as show:
-        real, large = real_images(*data), large_images(*data)
+        real, large = real_images(*data), None
+        if isinstance(engine, Staged) and any(s.output_side > SIDE for s in engine.stages):
+            large = large_images(*data)
         found = compare_octaves(engine, real, spaces, options, show, large)
     found.report.update(split=data[1], date=today())
     console = terminal(results=True)

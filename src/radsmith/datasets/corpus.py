@@ -176,10 +176,10 @@ def _load_folder(
     folder: Path,
     cache: Path,
     label: Callable[[Row], tuple[str, ...]],
-    what: tuple[str, bool, Size],
+    wanted: tuple[str, bool, Size],
 ) -> Corpus | None:
-    """None where no picture is large enough."""
-    split, real_only, size = what
+    """None where no picture is large enough.  wanted: split, whether real ones alone, and size."""
+    split, real_only, size = wanted
     if (folder / VOCABULARY).is_file():
         learn_concepts((folder / VOCABULARY).read_text(encoding="utf-8"))
     rows = read_manifest(folder / f"{split}.csv")

@@ -19,14 +19,19 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom in millimetres from vertex and midline."""
 
 
-def ellipse_of(prompt: Prompt, finding: Finding, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def ellipse_of(
+    prompt: Prompt, finding: Finding, shape: tuple[int, int], *, removed: bool = False
+) -> NDArray[np.bool_]:
     """The usual place of a finding in an image of (height, width): an ellipse, True inside.
 
     By its sites and side where they are named; of a paired body part there is no further side.
     What is drawn there by rule has its rim inside, and all of its place where it is fluid.
+    removed: wherever it may lie.
     """
-    left, top, right, bottom = place_of(prompt, finding)
     rule = by_rule(prompt, finding)
+    if removed and rule is not None and not rule.fluid:
+        rule = None
+    left, top, right, bottom = place_of(prompt, finding, rule)
     height, width = shape
     wide, high = half_axes(rule, (right - left) * width, (bottom - top) * height)
     y, x = np.mgrid[:height, :width] + 0.5

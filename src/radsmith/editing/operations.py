@@ -61,7 +61,7 @@ class Edited:
 class Task:
     """What all edits share. planned: the prompt as read, or None to go by the image alone.
 
-    created: ISO 8601 time, given by the shell.  grain: see `grain`.
+    created: ISO 8601 time, given by the shell.  grain: see `grain`.  adds: as `Given` has it.
     """
 
     engine: Engine
@@ -69,6 +69,7 @@ class Task:
     request: Request
     created: str
     grain: bool = True
+    adds: str = ""
 
 
 def inpaint(
@@ -187,7 +188,7 @@ def _filled(
     result, shown = pixels.copy(), tuple[str, ...]()
     if mask.any():
         known = levels.intensity(pixels)
-        given = Given(pixels=known, mask=mask, strength=strength, sketched=sketched)
+        given = Given(pixels=known, mask=mask, strength=strength, sketched=sketched, adds=task.adds)
         drawn, shown = _drawn(task, given, source.aspect)
         if task.grain:
             noisy = grained(given.pixels, drawn, mask, request.seed)

@@ -56,7 +56,8 @@ class EditRequest:
     mask: (height, width), True = drawn; None for all of it or, of "change", for the usual place of
     the finding.  strength: above 0 to 1, None for the operation's own.  margins: of "outpaint".
     finding: of "change".  target: of "extend".  other, share: of "interpolate", the image to go to
-    and how far, 0-1.  label: of "change", the finding's name, which `worded` fills in.
+    and how far, 0-1.  label: of "change", the finding's name, and adds: its concept
+    where it is added or graded, which `worded` fills in.
     """
 
     operation: str
@@ -72,6 +73,7 @@ class EditRequest:
     other: Source | None = None
     share: float = 0.5
     label: str = ""
+    adds: str = ""
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
@@ -93,8 +95,11 @@ class EditRequest:
         wanted = changed_prompt(words, finding.add, finding.remove, finding.severity)
         mask = self.mask
         if mask is None:
-            mask = ellipse_of(wanted.prompt, wanted.finding, source.shape)
-        return replace(self, prompt=wanted.text, mask=mask, label=wanted.label, finding=None)
+            removed = finding.remove is not None
+            mask = ellipse_of(wanted.prompt, wanted.finding, source.shape, removed=removed)
+        adds = wanted.finding.concept if finding.remove is None else ""
+        found = replace(self, prompt=wanted.text, mask=mask, label=wanted.label, adds=adds)
+        return replace(found, finding=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +141,7 @@ class EditPlan:
             planned=self.planned,
             request=Request(prompt=asked.prompt, seed=asked.seed, settings=asked.settings),
             created=created,
+            adds=asked.adds,
         )
         usual = STRENGTH.get(asked.operation, 1.0)
         strength = usual if asked.strength is None else asked.strength
@@ -159,5 +165,5 @@ def plan_edit(request: EditRequest, source: Source, facts: ModelFacts) -> EditPl
     """
     asked = request.worded(source)
     strict = asked.strict and asked.operation != "extend"
-    text, planned = edit_plan(asked.prompt, source.words, facts, strict=strict)
+    text, planned = edit_plan(asked.prompt, source.words, facts, strict=strict, adds=asked.adds)
     return EditPlan(request=replace(asked, prompt=text), planned=planned)

@@ -26,10 +26,10 @@ class ModelFacts:
     of modality and body part, body part and finding, finding and severity.  Both are None where
     nobody knows what the model was trained on.  engine: its kind.  sides: the least and the most
     pixels a side of an image may have.  learned_side: longer side of its largest training images,
-    None where nobody knows.  large: of pairs of modality and body part, how many of those had more
-    than 256 pixels.  notes: what people should know of every image it makes.  simulated: of pairs
-    of modality and body part, how many training images of which simulated source there were, and
-    of how many patients.
+    None where nobody knows.  large: of pairs of modality and body part, how many were nearly so
+    large (`corpus.LARGE`); None where nobody knows.  notes: what people should know of every image
+    it makes.  simulated: of pairs of modality and body part, how many training images of which
+    simulated source there were, and of how many patients.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ModelFacts:
     engine: str = "onnx"
     sides: tuple[int, int] = (SMALLEST, LARGEST)
     learned_side: int | None = None
-    large: Mapping[str, int] = field(default_factory=dict)
+    large: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()
     simulated: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class ModelFacts:
                 images=dict(config["images_per_concept"]),
                 together=dict(config["images_together"]),
                 learned_side=int(config.get("learned_side", SIDE)),
-                large=dict(config.get("images_large", {})),
+                large=config.get("images_large"),
                 simulated=dict(config.get("images_simulated", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -72,13 +72,14 @@ class Given:
     pixels: (height, width) in 0-1.  mask: the same shape, True where pixels are to be made.
     strength: above 0 to 1; 1 draws the masked pixels afresh, less begins from those in `pixels`.
     sketched: those are a sketch, of which the coarse shape alone counts; an engine that cannot
-    begin from pixels draws afresh.
+    begin from pixels draws afresh.  adds: concept of a finding that is to be put where the mask is.
     """
 
     pixels: Array
     mask: NDArray[np.bool_]
     strength: float = 1.0
     sketched: bool = False
+    adds: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.shape != self.mask.shape:

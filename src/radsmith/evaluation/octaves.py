@@ -296,7 +296,7 @@ def _drawn_as(engine: Engine, real: RealSet, options: OctaveOptions, progress: P
     """What the whole model draws for the labels and sizes of real images."""
     images = []
     for i, ids in enumerate(real.concepts):
-        height, width = real.images[i].shape
+        height, width = (max(n, engine.facts.sides[0]) for n in real.images[i].shape)
         settings = replace(options.settings, size=(width, height))
         images += list(draw(engine, [prompt_of(ids)], settings, options.seed + i, progress).images)
     return Stored(images)

@@ -19,7 +19,7 @@ from radsmith.images.letterbox import SIDE
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.places import by_rule, can_place, kind_of
+from radsmith.language.places import by_hand, by_rule, can_place
 from radsmith.language.prompt import Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
@@ -112,11 +112,13 @@ def plan_of(
     shown: Prompt | None = None,
     strict: bool = False,
     size: tuple[int, int] | None = None,
+    adds: str | None = None,
 ) -> Plan:
     """As `plan`, of a prompt that was read.
 
     shown: what an image to be edited shows; it fills in the modality and body part that the
-    prompt leaves open, and what the prompt says against it is a warning.
+    prompt leaves open, and what the prompt says against it is a warning.  adds: of an edit, the
+    finding that it puts into its mask, "" for none; None: nothing is edited.
     """
     text = reading.text
     if reading.language:
@@ -140,7 +142,7 @@ def plan_of(
         warnings=(
             *concerns,
             *notes,
-            *_by_rule(prompt, facts),
+            *_by_rule(prompt, facts, adds),
             *facts.notes,
             *_beyond(size, prompt, facts),
         ),
@@ -209,15 +211,18 @@ def _beyond(size: tuple[int, int] | None, prompt: Prompt, facts: ModelFacts) -> 
     side = facts.learned_side
     if size is None or side is None:
         return
-    kind = f"{prompt.modality} {prompt.body_part}"
-    if max(size) > SIDE < side and not facts.large.get(kind):
-        side = SIDE
     if max(size) > side:
         yield (
-            f"the model learned from images of {side} pixels"
-            f"{' of this kind' if side != facts.learned_side else ''}: its last stage draws what is"
-            f" finer at {size[0]}x{size[1]}, and never saw such detail"
+            f"the model learned from images of {side} pixels: its last stage draws what is finer at"
+            f" {size[0]}x{size[1]}, and never saw such detail"
         )
+    elif max(size) > SIDE and facts.large is not None:
+        count = facts.large.get(f"{prompt.modality} {prompt.body_part}", 0)
+        if count < WEAK:
+            yield (
+                f"{count or 'none'} of the images of this kind that the model learned from had so"
+                f" many pixels: what is finer at {size[0]}x{size[1]} is drawn as in other kinds"
+            )
 
 
 def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:
@@ -302,19 +307,21 @@ def _placed(prompt: Prompt, finding: Finding, facts: ModelFacts) -> Iterator[str
         yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
 
 
-def _by_rule(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
-    """Findings that are put in by hand, whatever was learned."""
-    kind = kind_of(prompt)
-    if facts.images is None or kind is None:
+def _by_rule(prompt: Prompt, facts: ModelFacts, adds: str | None) -> Iterator[str]:
+    """Findings that are put in by hand, whatever was learned. adds: as `plan_of` has it."""
+    drawn = by_hand(prompt)
+    if facts.images is None or drawn is None:
         return
     for finding in prompt.findings:
-        rule = by_rule(prompt, finding)
-        if rule is not None:
-            yield (
-                f"“{default_vocabulary()[finding.concept].name}” is drawn by rule, as {kind.as_} at"
-                f" {'the place named' if can_place(prompt, finding) else 'a usual place'}:"
-                " not learned"
-            )
+        placed = can_place(prompt, finding)
+        edited = adds is not None and finding.concept != adds
+        if by_rule(prompt, finding) is None or (edited and not placed):
+            continue
+        where = "a usual place" if adds is None else "the place to be changed"
+        yield (
+            f"“{default_vocabulary()[finding.concept].name}” is drawn by rule, as {drawn.look} at"
+            f" {'the place named' if placed else where}: not learned"
+        )
 
 
 def _weak(name: str, count: int) -> str:

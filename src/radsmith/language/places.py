@@ -52,26 +52,27 @@ _USUAL: dict[str, Box] = {  # of the part's own box
     "cardiomegaly": (0.25, 0.4, 0.85, 1),
     "pneumothorax": (0, 0, 1, 0.7),
     "pituitary-tumor": (0.3, 0.3, 0.7, 0.7),
-    "meningioma": (0.1, 0.1, 0.9, 0.43),
-    "brain-tumor": (0.1, 0.3, 0.9, 0.63),
-    "glioma": (0.1, 0.3, 0.9, 0.63),
-    "benign-breast-mass": (0.2, 0.25, 0.8, 0.6),
 }
+_LOBES = frozenset(("frontal-lobe", "parietal-lobe", "temporal-lobe", "occipital-lobe"))
+"""Sites whose boxes are those of an axial slice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """How a finding is put into an image by hand.
 
-    share: of the way to its gray that is gone at each of twelve steps.  extent: of its usual place
-    that it fills; round: as a circle.  core: share of its half axes within which nothing is drawn.
-    rim: share of them over which it fades, half of it outside of them.  always: drawn so where no
-    place is named, too, on either side, or, if it is midline, in the middle.  fluid: it lies at the
-    bottom of its place and rises towards the chest's wall.  learned: the model is asked for it as
-    well, wherever that may put it.
+    share: of the way to its gray that is gone at each of twelve steps.  place: where it is put in
+    the part's own box, or its sided half, unless a site is named; None: all of it, or where such a
+    finding usually lies.  extent: of that place that it fills; round: as a circle.  core: share of
+    its half axes within which nothing is drawn.  rim: share of them over which it fades, half of it
+    outside of them.  always: drawn so where no place is named, too, on either side, or, if it is
+    midline, in the middle.  fluid: it lies at the bottom of its place and rises towards the chest's
+    wall.  learned: the model is asked for it as well, wherever that may put it.  narrower: findings
+    that imply it are drawn so, too.
     """
 
     share: float
+    place: Box | None = None
     extent: float = 1.0
     round: bool = False
     core: float = 0.0
@@ -80,26 +81,36 @@ class Rule:
     midline: bool = False
     fluid: bool = False
     learned: bool = False
+    narrower: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class Drawn:
     """The findings of a kind of image that are put in by hand.
 
     gray: what they are drawn towards, as a quantile of what the image shows: from 0.5 on what is
-    darker becomes brighter, below it what is brighter darker.  as_: what they look like, in words.
+    darker becomes brighter, below it what is brighter darker.  look: in words.
     """
 
     gray: float
-    as_: str
+    look: str
     rules: Mapping[str, Rule]
 
 
-_TUMOUR = Rule(share=0.7, extent=0.7, round=True, core=0.5, rim=0.4, always=True, learned=True)
-KINDS = {
-    ("modality:x-ray", "body_part:chest"): Kind(
+_TUMOUR = Rule(
+    share=0.7,
+    place=(0.1, 0.3, 0.9, 0.63),
+    extent=0.7,
+    round=True,
+    core=0.5,
+    rim=0.4,
+    always=True,
+    learned=True,
+)
+BY_HAND = {
+    ("modality:x-ray", "body_part:chest"): Drawn(
         gray=0.75,
-        as_="an opacity",
+        look="an opacity",
         rules={
             "pleural-effusion": Rule(share=0.65, always=True, fluid=True),
             "pneumonia": Rule(share=0.2),
@@ -116,21 +127,27 @@ KINDS = {
             "lung-nodule": Rule(share=0.5, extent=0.25, always=True, round=True),
         },
     ),
-    ("modality:mri", "body_part:brain"): Kind(
+    ("modality:mri", "body_part:brain"): Drawn(
         gray=0.97,
-        as_="a bright mass (as after contrast agent)",
+        look="a bright mass (as after contrast agent)",
         rules={
-            "meningioma": replace(_TUMOUR, extent=0.6, core=0.0, rim=0.25),
-            "pituitary-tumor": replace(_TUMOUR, extent=0.49, core=0.0, rim=0.3, midline=True),
-            "brain-tumor": _TUMOUR,
+            "meningioma": replace(
+                _TUMOUR, place=(0.1, 0.1, 0.9, 0.43), extent=0.6, core=0.0, rim=0.25
+            ),
+            "pituitary-tumor": replace(
+                _TUMOUR, place=None, extent=0.49, core=0.0, rim=0.3, midline=True
+            ),
+            "brain-tumor": replace(_TUMOUR, narrower=False),
             "glioma": _TUMOUR,
         },
     ),
-    ("modality:ultrasound", "body_part:breast"): Kind(
+    ("modality:ultrasound", "body_part:breast"): Drawn(
         gray=0.12,
-        as_="a dark oval",
+        look="a dark oval",
         rules={
-            "benign-breast-mass": Rule(share=0.4, rim=0.3, always=True, learned=True),
+            "benign-breast-mass": Rule(
+                share=0.4, place=(0.2, 0.25, 0.8, 0.6), rim=0.3, always=True, learned=True
+            ),
         },
     ),
 }
@@ -138,14 +155,15 @@ KINDS = {
 brain take up contrast agent, a mass of the breast gives no echo."""
 
 
-def place_of(prompt: Prompt, finding: Finding) -> Box:
+def place_of(prompt: Prompt, finding: Finding, rule: Rule | None = None) -> Box:
     """The usual place of a finding: by its sites and side where they are named.
 
-    Of a paired body part there is no further side, nor in a view from the side.
+    Of a paired body part there is no further side, nor in a view from the side.  rule: by which it
+    is drawn, where it is.
     """
     box = _PARTS.get(_slug(prompt.body_part), _ANYWHERE)
-    named = next((_SITES[s] for s in map(_slug, finding.sites) if s in _SITES), None)
-    inner = named or _USUAL.get(_slug(finding.concept), (0, 0, 1, 1))
+    usual = (rule and rule.place) or _USUAL.get(_slug(finding.concept), (0, 0, 1, 1))
+    inner = _site(prompt, finding) or usual
     if has_side(prompt, finding):
         left, top, right, bottom = box
         middle = (left + right) / 2
@@ -159,6 +177,13 @@ def place_of(prompt: Prompt, finding: Finding) -> Box:
     return left, top, right, bottom
 
 
+def _site(prompt: Prompt, finding: Finding) -> Box | None:
+    """That of a site that is named and lies so in this view."""
+    sliced = {"view:sagittal", "view:coronal"} & set(prompt.views)
+    named = (s for s in map(_slug, finding.sites) if not (sliced and s in _LOBES))
+    return next((_SITES[s] for s in named if s in _SITES), None)
+
+
 def half_axes(rule: Rule | None, width: float, height: float) -> tuple[float, float]:
     """Of the ellipse that a finding fills in a place of this size, in its units."""
     extent = rule.extent if rule else 1.0
@@ -167,22 +192,23 @@ def half_axes(rule: Rule | None, width: float, height: float) -> tuple[float, fl
     return extent * width / 2, extent * height / 2
 
 
-def kind_of(prompt: Prompt) -> Kind | None:
-    """That whose findings may be put in by hand, seen from the front or in a slice."""
+def by_hand(prompt: Prompt) -> Drawn | None:
+    """The findings that may be put in by hand, from the front or in a slice; None of others."""
     if "view:lateral" in prompt.views:
         return None
-    return KINDS.get((prompt.modality or "", prompt.body_part or ""))
+    return BY_HAND.get((prompt.modality or "", prompt.body_part or ""))
 
 
 def rule_of(prompt: Prompt, finding: Finding) -> Rule | None:
     """How it could be put in where it is present; None where there is no rule."""
-    kind = kind_of(prompt)
-    if kind is None or not finding.present:
+    drawn = by_hand(prompt)
+    if drawn is None or not finding.present:
         return None
     known = default_vocabulary().concepts
     broader = known[finding.concept].broader if finding.concept in known else ()
-    slugs = map(_slug, (finding.concept, *broader))
-    return next((kind.rules[slug] for slug in slugs if slug in kind.rules), None)
+    wider = (rule for slug, rule in drawn.rules.items() if f"finding:{slug}" in broader)
+    own = drawn.rules.get(_slug(finding.concept))
+    return own or next((rule for rule in wider if rule.narrower), None)
 
 
 def by_rule(prompt: Prompt, finding: Finding) -> Rule | None:
@@ -196,7 +222,7 @@ def can_place(prompt: Prompt, finding: Finding) -> bool:
     that is in the table."""
     if rule_of(prompt, finding) is None:
         return False
-    return has_side(prompt, finding) or any(_slug(s) in _SITES for s in finding.sites)
+    return has_side(prompt, finding) or _site(prompt, finding) is not None
 
 
 def only_there(prompt: Prompt, finding: Finding) -> bool:

@@ -58,6 +58,11 @@ class Reading:
 _DENIED_AS = {"technique:contrast-enhanced": "technique:non-contrast"}
 
 
+_HEADS = ("body_part:brain", "body_part:head")
+_OF_HEADS = {"frontal": "site:frontal-lobe"}
+"""Words that by themselves name a part of the brain there, and a view elsewhere."""
+
+
 def read_prompt(text: str, vocabulary: Vocabulary | None = None) -> Reading:
     """Read free text in this vocabulary, by default the one in use; unknown words are no error.
 
@@ -83,6 +88,8 @@ def _read(text: str, vocabulary: Vocabulary) -> Reading:
         part = vocabulary.resolve(part, [modality])
     context = [c for c in (part, modality) if c]
     for item in items:
+        if part in _HEADS and item.ids and item.text.strip().casefold() in _OF_HEADS:
+            item.ids = (_OF_HEADS[item.text.strip().casefold()],)
         item.ids = tuple(
             _resolved(i, context, vocabulary)
             if not i.startswith("body_part:")

@@ -31,6 +31,8 @@ _OF = re.compile(
     rf"\b([a-z]+) of (?:the |both )?((?:(?:{_PLACES}) )*)([a-z-]+(?: [a-z-]+){{0,2}})\b",
     re.IGNORECASE,
 )
+_PARTING = frozenset(("without", "with", "no", "not", "nor", "and", "or", "but", "of", "in"))
+"""Words between an adjective and a noun that is not its own."""
 _CLEAR = ("clear", "free", "absence", "lack")
 _BEFORE = re.compile(
     rf"\b({'|'.join(ADJECTIVES)}) ((?:[a-z-]+ ){{1,2}})([a-z-]+(?: [a-z-]+)?)\b", re.IGNORECASE
@@ -115,7 +117,11 @@ def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
             if vocabulary.find(f"{adjective} {noun}"):
                 word = degree.strip().lower()
                 word = "no" if word in ("not", "no longer", "none") else word
-                return " ".join((*subject[:start], word, adjective, noun))
+                words = [*sentence[: match.start()].split()[-3:], *subject]
+                longer = (vocabulary.find(" ".join(words[n:])) for n in range(len(words) - 1))
+                of_it = [c for found in longer for c in found or () if c.startswith("finding:")]
+                before = (*subject, ",") if of_it else subject[:start]  # "cirrhotic liver"
+                return " ".join((*before, word, adjective, noun))
         return match.group()
 
     def owned(match: re.Match[str]) -> str:
@@ -138,6 +144,8 @@ def _predicates(sentence: str, vocabulary: Vocabulary) -> str:
     def before(match: re.Match[str]) -> str:
         adjective, between, noun = match.groups()
         whole = f"{adjective} {between}{noun}"
+        if _PARTING & set(between.lower().split()):
+            return whole  # "cirrhotic liver without change"
         for length in (2, 1):
             name = " ".join(noun.split()[:length])
             known = vocabulary.find(f"{adjective} {name}")

@@ -65,7 +65,7 @@ def _labelled(
     if finding and synthetic and finding not in words.findings:
         classes = (Class(name=finding, images=None),)
     severity, grade = _severity(row, found.path, words.severity, words.grade)
-    drawn = known is not None and known.images is not None and words.placed
+    usual = words.side if not synthetic else _drawn_side(record, known, finding)
     image = Labelled(
         file=str(found.path),
         sha256=hashlib.sha256(read_bytes(found.path)).hexdigest(),
@@ -73,7 +73,7 @@ def _labelled(
         group=found.group or words.group,
         findings=(finding,) if finding else words.findings,
         implied=words.implied,
-        side=_side(row, found.path, "" if synthetic and not drawn else words.side),
+        side=_side(row, found.path, usual),
         severity=severity,
         grade=grade,
         mask=_mask(row, found.path, place),
@@ -90,9 +90,19 @@ def _record(path: Path) -> Generation | None:
         return None  # not made by radsmith
 
 
+def _drawn_side(record: Generation | None, known: ModelFacts | None, finding: str) -> str:
+    """The side of what a model drew: where it was drawn there by rule, for none ever learned where
+    findings lie, and nothing else is asked."""
+    if record is None or known is None or known.images is None:
+        return ""
+    if record.operation not in ("generate", "change"):
+        return ""
+    words = words_of(record.canonical_prompt, known, synthetic=True)
+    return words.side if words.placed and finding in ("", *words.findings[:1]) else ""
+
+
 def _side(row: dict[str, str], path: Path, usual: str) -> str:
-    """usual: of the prompt; "" where a model drew it, which never learned where findings lie, and
-    not by rule."""
+    """usual: where the row names none."""
     side = row.get("side", "").strip().lower()
     if side not in ("", "left", "right"):
         raise InvalidInput(f"{path}: a side is left or right (of the patient), got {side[:40]!r}")

@@ -34,7 +34,7 @@ class BaseParams:
 
 @dataclass(frozen=True, kw_only=True)
 class UpsamplerParams:
-    """Sizes of a finer stage: residual blocks on the low grid, `scale` times finer output.
+    """Sizes of a finer stage: residual blocks on a grid of cells, `scale` times finer output.
 
     cell: pixels of the low image on a side of a cell of the grid.  filters: of the grain; 0: none,
     as in the first models drawn octave by octave.  finish: channels of the last convolutions, at
@@ -82,7 +82,8 @@ class ResBlock(nn.Module):
         self.norm2 = nn.GroupNorm(8, channels)
         self.modulate = nn.Linear(condition, 2 * channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.weight)  # a new block adds nothing
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.modulate.weight)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:

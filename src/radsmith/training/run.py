@@ -102,18 +102,18 @@ def run(config_path: Path) -> Path:
 
     material = Material(corpus, table, prior.mended(), component)
     stages = config.get("stages", STAGES)
+    recipes = {stage: recipe_of(config, stage) for stage in stages}
     folds = config.get("folds", FOLDS)
     if "base" in stages and folds > 1:
         size = PriorSize(**config.get("prior", {}))
         material = replace(material, apart=cross_fit(corpus, BASE_SIDE, size, folds, state))
     for stage in stages:
-        size = sizes.get(stage, {})
-        recipe = recipe_of(config, stage)
-        drawn = _drawn(recipe, material, config, state)
-        begin = _untouched(config, state, stage)
+        size, recipe = sizes.get(stage, {}), recipes[stage]
         seen = _large(material, config, state) if stage == SHARP else material
         if seen is None:
             continue
+        drawn = _drawn(recipe, material, config, state)
+        begin = _untouched(config, state, stage)
         train(recipe, seen, state / "run", size, begin, publish, drawn)
     publish()
     return state / "model"
@@ -126,6 +126,9 @@ def _large(material: Material, config: dict[str, Any], state: Path) -> Material 
     except InvalidInput as error:
         print(json.dumps({"stage": SHARP, "left_out": str(error)}), flush=True)
         return None
+    kinds = dict(sorted(corpus.counts_together(PAIRS[:1]).items()))
+    facts = {"learned_side": LARGE.side, "images_large": kinds}
+    write_atomically(state / "large.json", json.dumps(facts).encode())
     return Material(corpus, material.table, material.prior, np.zeros(len(corpus), np.int64))
 
 
@@ -136,8 +139,6 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
         return None
     if not recipe.pretrained_critic:
         raise InvalidInput("[recipe] drawn needs pretrained_critic = true")
-    if recipe.stage == SHARP:
-        raise InvalidInput(f"[recipe] drawn: {SHARP} learns on real images alone; leave it out")
     path = state / f"drawn-for-{recipe.stage}.safetensors"
     sizes = config.get("sizes", {})
     before: dict[str, nn.Module] = {}
@@ -186,7 +187,10 @@ def recipe_of(config: dict[str, Any], stage: str) -> Recipe:
     told: dict[str, Any] = config.get("recipe", {})
     shared = {k: v for k, v in told.items() if k not in STAGES}
     try:
-        fields = shared | told.get(stage, {})
+        own = told.get(stage, {})
+        if stage == SHARP and own.get("drawn"):
+            raise InvalidInput(f"[recipe.{SHARP}] drawn: it learns on real images alone")
+        fields = shared | ({"drawn": 0} if stage == SHARP else {}) | own
         if "weights" in fields:
             fields["weights"] = Weights(**fields["weights"])
         return Recipe(stage=stage, **fields)
@@ -232,15 +236,14 @@ def _export(
 
 
 def _facts_of_large(config: dict[str, Any], state: Path) -> dict[str, Any]:
-    """What the model says of the larger images it learned from."""
-    try:
-        corpus = load_corpus(_folders(config), state, concepts_of, size=LARGE)
-    except InvalidInput:  # as the model that it began from says
-        initial = _initial(config)
-        begun = read_config(initial[1]) if initial else {}
-        return {k: begun[k] for k in ("learned_side", "images_large") if k in begun}
-    kinds = corpus.counts_together(PAIRS[:1])
-    return {"learned_side": LARGE.side, "images_large": dict(sorted(kinds.items()))}
+    """What the model says of the larger images it learned from: those that the stage was trained on
+    here, or as the model that it began from says."""
+    told = state / "large.json"
+    if saved_step(state / "run", SHARP) is not None and told.is_file():
+        return dict(json.loads(read_bytes(told)))
+    initial = _initial(config)
+    begun = read_config(initial[1]) if initial else {}
+    return {k: begun[k] for k in ("learned_side", "images_large") if k in begun}
 
 
 def save_checkpoint(runs: dict[str, Run], component: NDArray[np.int64], path: Path) -> None:

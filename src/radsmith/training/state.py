@@ -20,6 +20,7 @@ from radsmith.errors import InvalidInput
 from radsmith.files import write_atomically
 from radsmith.training.checkpoints import save_tensors
 from radsmith.training.discriminator import Discriminator
+from radsmith.training.network import Upsampler
 
 SIZED = {"grain.": "filters", "finish.": "finish"}
 """Parts that a stage may have got since its state was stored, and what a configuration calls their
@@ -166,9 +167,15 @@ def use_best(network: nn.Module, folder: Path, stage: str) -> bool:
 
 
 def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Embedding tables with rows for concepts that are new since, the mean of the old ones, and
-    parts that were not there then; of a discriminator without parts that are gone."""
+    """Embedding tables with rows for concepts that are new since, the mean of the old ones, parts
+    that were not there then, and residual blocks beyond those it had, which add nothing yet; of a
+    discriminator without parts that are gone."""
     own = network.state_dict()
+    if any(k.startswith("blocks.") and k not in own for k in tensors):
+        raise InvalidInput(
+            "the stored stage has more blocks than [sizes] says: give its depth there, as when it"
+            " was trained"
+        )
     for part, size in SIZED.items():
         if any(k.startswith(part) for k in tensors) and not any(k.startswith(part) for k in own):
             raise InvalidInput(
@@ -176,7 +183,8 @@ def _grown(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
                 f" {size} there, as when it was trained"
             )
     tensors = {k: v for k, v in tensors.items() if k in own or not k.startswith(LATER)}
-    tensors |= {k: v for k, v in own.items() if k.startswith(LATER) and k not in tensors}
+    later = (*LATER, "blocks.") if isinstance(network, Upsampler) else LATER
+    tensors |= {k: v for k, v in own.items() if k.startswith(later) and k not in tensors}
     for name, module in network.named_modules():
         key = f"{name}.weight"
         if isinstance(module, nn.Embedding) and key in tensors:

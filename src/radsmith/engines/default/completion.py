@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import Shade, placed, shade_of
+from radsmith.engines.default.enlarging import held
+from radsmith.engines.default.focus import Hole, placed, shade_of
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
@@ -105,23 +106,20 @@ class Model:
         return low
 
     def findings(
-        self, ask: Ask, component: int, box: Box, rng: np.random.Generator | None = None
+        self, ask: Ask, component: int, box: Box, where: np.random.Generator | Hole
     ) -> Findings:
         """How the findings of what `plainly` gave are drawn.
 
-        component: that was chosen.  box: of the image in the square.  rng: for sides that nobody
-        names.
+        component: that was chosen.  box: of the image in the square.  where: the hole of an edit,
+        or what chooses sides that nobody names.
         """
         found = [c for c in ask.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL]
         healthy = None
         if NORMAL in self.table and any(c in self.table for c in found):
             kept = (c for c in ask.concepts if c not in found and not c.startswith("severity:"))
             healthy = self.encode((*kept, NORMAL, *self.components.style(component)))
-        return Findings(healthy=healthy, shade=self.shade(ask, box, rng))
-
-    def shade(self, ask: Ask, box: Box, rng: np.random.Generator | None = None) -> Shade | None:
-        """Of the findings that are drawn by rule. rng: for sides that nobody names."""
-        return shade_of(ask.prompt, box, self.base.side, rng)
+        shade = shade_of(ask.prompt, box, self.base.side, where)
+        return Findings(healthy=healthy, shade=shade)
 
 
 def plainly(ask: Ask) -> Ask:
@@ -178,16 +176,31 @@ class _Part:
     def cut(
         self, rows: tuple[float, float], columns: tuple[float, float], size: tuple[int, ...]
     ) -> Array:
-        """A stretch of the image's rows and columns, cut off where this ends, as (h, w) pixels."""
-        spans = []
+        """A stretch of the image's rows and columns as (h, w) pixels; where this ends its last ones
+        repeat."""
+        spans, beyond = [], []
         for own, wanted, length in (
             (self.rows, rows, self.pixels.shape[0]),
             (self.columns, columns, self.pixels.shape[1]),
         ):
             scale = length / (own[1] - own[0])
             first, last = ((at - own[0]) * scale for at in wanted)
-            spans.append((max(0.0, first), min(float(length), last)))
-        return resize(self.pixels, size[1], size[0], rows=spans[0], columns=spans[1])
+            before, after = (max(0, -int(-n // 1)) for n in (-first, last - length))
+            beyond.append((before, after))
+            spans.append((first + before, last + before))
+        pixels = np.pad(self.pixels, beyond, mode="edge")
+        return resize(pixels, size[1], size[0], rows=spans[0], columns=spans[1])
+
+    def as_it_is(self, rows: tuple[float, float], columns: tuple[float, float]) -> Array:
+        """A stretch in as many pixels as it has here."""
+        size = (
+            max(1, round((wanted[1] - wanted[0]) * length / (own[1] - own[0])))
+            for own, wanted, length in (
+                (self.rows, rows, self.pixels.shape[0]),
+                (self.columns, columns, self.pixels.shape[1]),
+            )
+        )
+        return self.cut(rows, columns, tuple(size))
 
 
 def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple[str, ...]]:
@@ -205,11 +218,12 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     style = model.components.style(component)
     shown = (*(ask.concepts or usual), *style)
     box = box_of(width / height)
-    findings = Findings(shade=model.shade(asked, box))
+    around_it = Hole.of(given.mask, given.adds)
+    findings = Findings(shade=shade_of(asked.prompt, box, model.base.side, around_it))
     if given.strength < 1 and not given.sketched:
-        findings = model.findings(asked, component, box)
+        findings = model.findings(asked, component, box, around_it)
         if findings.shade is not None:
-            given = _begun(given, asked)
+            given = _begun(given, asked, around_it)
             findings = replace(findings, shade=findings.shade.weaker(KEPT))
             square, hole = _square(given)
     work = _Work(
@@ -234,10 +248,10 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     return region, joined(drawn, known, mask), shown
 
 
-def _begun(given: Given, ask: Ask) -> Given:
-    """With the opacities that are drawn by rule in the pixels to begin from, which the finer stages
-    begin from too."""
-    shade = shade_of(ask.prompt, (0, 0, SIDE, SIDE), SIDE, None)
+def _begun(given: Given, ask: Ask, hole: Hole) -> Given:
+    """With what is drawn by rule in the pixels to begin from, which the finer stages begin from
+    too."""
+    shade = shade_of(ask.prompt, (0, 0, SIDE, SIDE), SIDE, hole)
     if shade is None:
         return given
     height, width = given.mask.shape
@@ -340,6 +354,7 @@ def _finer(below: _Part, side: int, work: _Work) -> _Part:
     size, scale = (rows * under, columns * under), stage.step.scale
     low = np.where(coarser(unknown, scale), below.cut(down, over, size), shrink(at, scale))
     drawn = _drawn(stage, low, at, unknown, work)
+    drawn = held(drawn, below.as_it_is(down, over), unknown)
     return _Part(rows=down, columns=over, pixels=joined(drawn, at, unknown))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.engines.default.stages import FinerStage, Noise
-from radsmith.images.image import Array
+from radsmith.images.image import Array, Mask
 from radsmith.images.regions import Region, tiles
 from radsmith.images.resize import resize
 
@@ -34,12 +34,20 @@ def larger(
     while max(content.shape) < longer:
         side = min(longer, step.scale * max(content.shape))
         columns, rows = (-(-n * side // (longer * step.unit)) * step.cell for n in size)
-        finer = _drawn(stage, resize(content, columns, rows), ids, rng)
-        for _ in range(CORRECTIONS):
-            lost = content - resize(finer, *content.shape[::-1])
-            finer += resize(lost, *finer.shape[::-1])
-        content = finer
+        content = held(_drawn(stage, resize(content, columns, rows), ids, rng), content)
     return content if content.shape == size[::-1] else resize(content, *size)
+
+
+def held(finer: Array, content: Array, where: Mask | None = None) -> Array:
+    """The finer image (H, W) so that, brought to the size of content (h, w), it is that.
+
+    where: (H, W), True where it may change.
+    """
+    for _ in range(CORRECTIONS):
+        lost = content - resize(finer, *content.shape[::-1])
+        back = resize(lost, *finer.shape[::-1])
+        finer = finer + (back if where is None else np.where(where, back, 0))
+    return np.asarray(finer, np.float32)
 
 
 def _drawn(

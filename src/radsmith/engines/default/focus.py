@@ -11,10 +11,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from radsmith.images.image import Array
+from radsmith.images.image import Array, Mask
 from radsmith.images.letterbox import SIDE, Box
+from radsmith.images.regions import around
 from radsmith.images.resize import resize
-from radsmith.language.places import by_rule, can_place, half_axes, kind_of, only_there, place_of
+from radsmith.language.places import Box as Place
+from radsmith.language.places import (
+    Rule,
+    by_hand,
+    by_rule,
+    can_place,
+    half_axes,
+    only_there,
+    place_of,
+)
 from radsmith.language.prompt import Finding, Prompt
 
 _MIDDLE = 0.5
@@ -72,28 +82,65 @@ def placed(prompt: Prompt | None) -> tuple[Finding, ...]:
     return tuple(finding for finding in prompt.findings if only_there(prompt, finding))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hole:
+    """What is made of an image. place: left, top, right, bottom as fractions of it.  adds: concept
+    of the finding that is put there."""
+
+    place: Place
+    adds: str = ""
+
+    @classmethod
+    def of(cls, mask: Mask, adds: str) -> Hole:
+        """Around all that is True in mask (height, width)."""
+        region, (height, width) = around(mask, 0), mask.shape
+        rows, columns = (region.top, region.bottom), (region.left, region.right)
+        (left, right), (top, bottom) = (
+            (first / length, last / length)
+            for (first, last), length in ((columns, width), (rows, height))
+        )
+        return cls(place=(left, top, right, bottom), adds=adds)
+
+    def holds(self, place: Place) -> bool:
+        """Whether the middle of a place lies inside."""
+        left, top, right, bottom = self.place
+        across, down = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
+        return left <= across <= right and top <= down <= bottom
+
+
 def shade_of(
-    prompt: Prompt | None, box: Box, side: int, rng: np.random.Generator | None
+    prompt: Prompt | None,
+    box: Box,
+    side: int,
+    where: np.random.Generator | Hole | None,
 ) -> Shade | None:
     """What is drawn by rule, on (side, side); None where no finding is.
 
-    box: of the image in a square of SIDE pixels.  rng: chooses the side of a finding that names no
-    place; None: it fills its usual place.
+    box: of the image in a square of SIDE pixels.  where: a generator chooses the side of a finding
+    that names no place; None: it fills its usual place.  Of an edit its hole: only that is drawn
+    whose place is named, and what is added: where it is said to be, or, where that is outside or
+    nothing is said, in the middle of the hole.
     """
-    kind = kind_of(prompt) if prompt else None
-    if prompt is None or kind is None:
+    drawn = by_hand(prompt) if prompt else None
+    hole = where if isinstance(where, Hole) else None
+    if prompt is None or drawn is None:
         return None
     shade = np.zeros((side, side), np.float32)
     x, y, width, height = (n * side / SIDE for n in box)
     down, across = np.mgrid[:side, :side] + 0.5
     for finding in prompt.findings:
-        rule = by_rule(prompt, finding)
-        if rule is None:
+        rule, named = by_rule(prompt, finding), can_place(prompt, finding)
+        if rule is None or (hole and not named and finding.concept != hole.adds):
             continue
-        if rng is not None and not (rule.midline or can_place(prompt, finding)):
-            finding = replace(finding, side=str(rng.choice(("side:left", "side:right"))))
-        left, top, right, bottom = place_of(prompt, finding)
-        wide, high = half_axes(rule, (right - left) * width, (bottom - top) * height)
+        if isinstance(where, np.random.Generator) and not (rule.midline or named):
+            finding = replace(finding, side=str(where.choice(("side:left", "side:right"))))
+        place = place_of(prompt, finding, rule)
+        wide, high = _half_axes(rule, place, width, height)
+        if hole and finding.concept == hole.adds and not hole.holds(place):
+            place, whole = hole.place, replace(rule, extent=1 / (1 + rule.rim / 2))
+            most = _half_axes(whole, place, width, height)
+            wide, high = min(wide, most[0]), min(high, most[1])
+        left, top, right, bottom = place
         u = (across - x - (left + right) / 2 * width) / wide
         v = (down - y - (top + bottom) / 2 * height) / high
         if rule.fluid:
@@ -105,7 +152,13 @@ def shade_of(
         np.maximum(shade, rule.share * inside, out=shade)
     if not shade.any():
         return None
-    return Shade(share=shade, gray=kind.gray, air=prompt.modality == "modality:x-ray")
+    return Shade(share=shade, gray=drawn.gray, air=prompt.modality == "modality:x-ray")
+
+
+def _half_axes(rule: Rule, place: Place, width: float, height: float) -> tuple[float, float]:
+    """Of what fills a place of an image of this width and height, in its units."""
+    left, top, right, bottom = place
+    return half_axes(rule, (right - left) * width, (bottom - top) * height)
 
 
 def _within(far: Array, rim: float) -> Array:
