@@ -278,7 +278,8 @@ def test_a_hole_asks_little_more_of_the_finer_stages_than_an_image(engine, monke
     mask[0] = False
     pixels = picture((side, side)).astype(np.float32) / 255
     engine.fill(Given(pixels=pixels, mask=mask), Ask(settings=Settings(num_steps=1)))
-    assert sum(spent) <= 1.4 * 64 * 64  # a third of what an image costs is this stage's
+    # the late stages are half of what an image costs; 1 + 1/4 + 1/16 of a hole, and margins
+    assert sum(spent) <= 1.6 * 64 * 64
 
 
 def test_little_strength_changes_little(engine):

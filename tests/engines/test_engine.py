@@ -77,9 +77,9 @@ def test_a_larger_image_is_the_same_one_with_drawn_detail(engine, scale):
 
 def test_a_stage_alone_adds_detail_to_real_input_and_keeps_it(engine):
     assert isinstance(engine, Staged)
-    stage = engine.stages[-1]
-    assert [s.input_side for s in engine.stages] == [32, 32, 64]
-    assert [s.output_side for s in engine.stages] == [32, 64, 256]
+    stage = next(s for s in engine.stages if s.name == "detail")
+    assert [s.input_side for s in engine.stages] == [32, 32, 64, 192]
+    assert [s.output_side for s in engine.stages] == [32, 64, 256, 384]
     whole = engine.generate(
         Ask(concepts=CHEST, seed=5, settings=Settings(num_steps=1, size=(256, 192)))
     )
@@ -173,15 +173,17 @@ def test_a_sketch_is_kept_to_in_its_coarse_shape_alone(engine):
     assert np.abs(one - other).mean() < 0.3 * np.abs(sketch - fine).mean(), "its texture is not"
 
 
-def test_a_model_made_before_the_mending_stage_draws_without_it(engine):
+@pytest.mark.parametrize(("lacks", "size"), [("mend", (200, 256)), ("sharp", (300, 384))])
+def test_a_model_made_before_a_stage_draws_without_it(engine, lacks, size):
     files = load_files()
-    kept = {name: data for name, data in files.networks.items() if name != "mend"}
+    kept = {name: data for name, data in files.networks.items() if name != lacks}
     older = OnnxEngine(replace(files, networks=kept))
-    assert [stage.name for stage in older.stages] == ["octave", "detail"]
-    ask = Ask(concepts=CHEST, seed=3, settings=Settings(num_steps=2))
+    assert [stage.name for stage in engine.stages] == ["mend", "octave", "detail", "sharp"]
+    names = [stage.name for stage in older.stages]
+    assert names == [stage.name for stage in engine.stages if stage.name != lacks]
+    ask = Ask(concepts=CHEST, seed=3, settings=Settings(num_steps=2, size=size))
     one, other = engine.generate(ask), older.generate(ask)
     assert one.shape == other.shape and np.isfinite(other).all()
-    assert [stage.name for stage in engine.stages] == ["mend", "octave", "detail"]
     assert not np.array_equal(one, other)
 
 

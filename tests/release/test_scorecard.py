@@ -119,11 +119,11 @@ def test_it_is_measured_from_the_bundle(tmp_path, images, key):
 
 
 def test_an_image_that_shows_something_else_counts_against_the_set(tmp_path, key):
-    """The judge is asked: a ramp is no hand."""
+    """The judge is asked: a ramp is no foot."""
     for seed in range(4):
-        hand = record("hand x-ray, PA view, adult, normal", seed=seed)
+        foot = record("foot x-ray, adult, normal", seed=seed)
         write_png(
-            tmp_path / "s", f"i{seed}", hand, np.tile(np.linspace(0, 1, 64), (48, 1)) ** (seed + 1)
+            tmp_path / "s", f"i{seed}", foot, np.tile(np.linspace(0, 1, 64), (48, 1)) ** (seed + 1)
         )
     request = ReleaseRequest(
         source=tmp_path / "s", out=tmp_path / "b", title="x", without_review=True,

@@ -88,7 +88,9 @@ class Studio:
         raise AssertionError("the events ended before the batch")
 
     def history(self, **query):
-        return self.http.get("/studio/history", params=query).json()["batches"]
+        answer = self.http.get("/studio/history", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["batches"]
 
 
 @pytest.fixture

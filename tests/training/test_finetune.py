@@ -19,7 +19,7 @@ from radsmith.cli import cli
 from radsmith.datasets.corpus import balance, load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.components import Components
-from radsmith.engines.default.stages import FINER
+from radsmith.engines.default.stages import NATIVE
 from radsmith.engines.engine import Ask
 from radsmith.engines.model_files import load_engine, load_facts, load_files
 from radsmith.errors import InvalidInput, NotFound
@@ -137,14 +137,14 @@ def test_finer_stages_are_tuned_only_where_that_helps(tmp_path, base, own, monke
     new = load_files(out)
     mend, octave, detail = (
         [network_from_onnx(stage, f.networks[stage]).leave.weight for f in (old, new)]
-        for stage in FINER
+        for stage in NATIVE
     )
     for kept in (mend, octave):
         assert torch.equal(*kept)  # its texture came out farther from the held-out images
     assert not torch.equal(*detail)
-    assert looks == [(s, n) for s in FINER for n in (0, 1, 2)]
+    assert looks == [(s, n) for s in NATIVE for n in (0, 1, 2)]
     assert [f["stage"] for what, f in told if what == "look"] == [
-        s for s in FINER for _ in range(2)
+        s for s in NATIVE for _ in range(2)
     ]
 
 
