@@ -31,9 +31,9 @@ def ellipse_of(
     rule = by_rule(prompt, finding)
     if removed and rule is not None and not rule.fluid:
         rule = None
-    left, top, right, bottom = place_of(prompt, finding, rule)
+    left, top, right, bottom = place = place_of(prompt, finding, rule)
     height, width = shape
-    wide, high = half_axes(rule, (right - left) * width, (bottom - top) * height)
+    wide, high = half_axes(rule, place, width, height)
     y, x = np.mgrid[:height, :width] + 0.5
     across, down = (x - (left + right) / 2 * width) / wide, (y - (top + bottom) / 2 * height) / high
     reach = 1 + rule.rim / 2 if rule else 1

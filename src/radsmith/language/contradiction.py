@@ -1,4 +1,5 @@
-"""Whether a prompt asks for another image than the file shows: another modality, part or view.
+"""Whether a prompt asks for another image than the file shows: another modality, part or view; and
+for one that there is not.
 
 What a file says of itself may be incomplete, so neighbours ("lung" in a chest radiograph) and what
 one of the two leaves open are no contradiction.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from radsmith.language.prompt import Prompt
-from radsmith.language.vocabulary import default_vocabulary
+from radsmith.language.vocabulary import Vocabulary, default_vocabulary
 
 _REGIONS = tuple(
     frozenset(parts.split())
@@ -86,3 +87,22 @@ def _neighbours(one: str | None, other: str | None) -> bool:
 
 def _plane(prompt: Prompt) -> str | None:
     return next((view for view in prompt.views if view in _PLANES), None)
+
+
+def misfits(prompt: Prompt, vocabulary: Vocabulary) -> Iterator[str]:
+    """Combinations that no scanner makes or no such body part has."""
+    if prompt.modality:
+        own = vocabulary[prompt.modality]
+        for concept in (vocabulary[c] for c in (*prompt.views, *prompt.techniques)):
+            if concept.modalities and own.slug not in concept.modalities:
+                fits = " or ".join(vocabulary[f"modality:{m}"].name for m in concept.modalities)
+                yield f"“{concept.name}” goes with {fits}, not with {own.name}"
+    if prompt.body_part:
+        part = vocabulary[prompt.body_part]
+        for finding in prompt.findings:
+            known = vocabulary[finding.concept]
+            if finding.present and known.body_parts and part.slug not in known.body_parts:
+                yield f"“{known.name}” is not a finding of the {part.name}"
+    fetal = prompt.age_group == "age_group:fetus"
+    if fetal and prompt.modality in ("modality:x-ray", "modality:ct"):
+        yield f"a fetus is not imaged by {vocabulary[str(prompt.modality)].name}"

@@ -184,8 +184,11 @@ def _site(prompt: Prompt, finding: Finding) -> Box | None:
     return next((_SITES[s] for s in named if s in _SITES), None)
 
 
-def half_axes(rule: Rule | None, width: float, height: float) -> tuple[float, float]:
-    """Of the ellipse that a finding fills in a place of this size, in its units."""
+def half_axes(rule: Rule | None, place: Box, width: float, height: float) -> tuple[float, float]:
+    """Of the ellipse that a finding fills in a place of an image of this width and height, in its
+    units."""
+    left, top, right, bottom = place
+    width, height = (right - left) * width, (bottom - top) * height
     extent = rule.extent if rule else 1.0
     if rule and rule.round:
         width = height = min(width, height)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from radsmith.errors import InvalidInput
+from radsmith.language.contradiction import misfits
 from radsmith.language.foreign import foreign_language, only_english
 from radsmith.language.mentions import Mention
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
@@ -88,8 +89,9 @@ def _read(text: str, vocabulary: Vocabulary) -> Reading:
         part = vocabulary.resolve(part, [modality])
     context = [c for c in (part, modality) if c]
     for item in items:
-        if part in _HEADS and item.ids and item.text.strip().casefold() in _OF_HEADS:
-            item.ids = (_OF_HEADS[item.text.strip().casefold()],)
+        word = item.text.strip().casefold()
+        if part in _HEADS and item.ids and word in _OF_HEADS:
+            item.ids = (_OF_HEADS[word],)
         item.ids = tuple(
             _resolved(i, context, vocabulary)
             if not i.startswith("body_part:")
@@ -100,7 +102,7 @@ def _read(text: str, vocabulary: Vocabulary) -> Reading:
     findings, lone = _findings(row, vocabulary, warnings)
     warnings += _ambiguous(items, row.mentions, vocabulary)
     prompt = _settle(items, findings, lone, modality, part, vocabulary, warnings)
-    warnings += [*_misfits(prompt, vocabulary), *_notes(items, row)]
+    warnings += [*misfits(prompt, vocabulary), *_notes(items, row)]
     return Reading(
         text=text,
         prompt=prompt,
@@ -386,22 +388,3 @@ def _both(one: Finding, two: Finding, warnings: list[str]) -> Finding:
         sites=(*one.sites, *two.sites),
         severity=max((s for s in (one.severity, two.severity) if s), default=None),
     )
-
-
-def _misfits(prompt: Prompt, vocabulary: Vocabulary) -> Iterator[str]:
-    """Combinations that no scanner makes or no such body part has."""
-    if prompt.modality:
-        own = vocabulary[prompt.modality]
-        for concept in (vocabulary[c] for c in (*prompt.views, *prompt.techniques)):
-            if concept.modalities and own.slug not in concept.modalities:
-                fits = " or ".join(vocabulary[f"modality:{m}"].name for m in concept.modalities)
-                yield f"“{concept.name}” goes with {fits}, not with {own.name}"
-    if prompt.body_part:
-        part = vocabulary[prompt.body_part]
-        for finding in prompt.findings:
-            known = vocabulary[finding.concept]
-            if finding.present and known.body_parts and part.slug not in known.body_parts:
-                yield f"“{known.name}” is not a finding of the {part.name}"
-    fetal = prompt.age_group == "age_group:fetus"
-    if fetal and prompt.modality in ("modality:x-ray", "modality:ct"):
-        yield f"a fetus is not imaged by {vocabulary[str(prompt.modality)].name}"

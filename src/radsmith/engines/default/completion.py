@@ -219,8 +219,9 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     shown = (*(ask.concepts or usual), *style)
     box = box_of(width / height)
     around_it = Hole.of(given.mask, given.adds)
-    findings = Findings(shade=shade_of(asked.prompt, box, model.base.side, around_it))
-    if given.strength < 1 and not given.sketched:
+    if given.strength == 1 or given.sketched:
+        findings = Findings(shade=shade_of(asked.prompt, box, model.base.side, around_it))
+    else:
         findings = model.findings(asked, component, box, around_it)
         if findings.shade is not None:
             given = _begun(given, asked, around_it)

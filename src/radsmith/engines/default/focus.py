@@ -8,6 +8,7 @@ step (air towards soft tissue in a chest), and the networks make of it what goes
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from radsmith.images.regions import around
 from radsmith.images.resize import resize
 from radsmith.language.places import Box as Place
 from radsmith.language.places import (
-    Rule,
     by_hand,
     by_rule,
     can_place,
@@ -40,6 +40,14 @@ _AT_ONCE = 3
 """Of them, as many as make of an image what it is drawn on from at half of its noise."""
 
 
+T = TypeVar("T", float, Array)
+
+
+def in_steps(share: T, count: float) -> T:
+    """A share of a way that is gone at each step, as that of so many steps at once."""
+    return 1 - (1 - share) ** count
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shade:
     """What is drawn by rule. share: (height, width), 0-1, of the way that is gone at a step.
@@ -51,7 +59,7 @@ class Shade:
 
     def steps(self, count: float) -> Shade:
         """So many of its steps as one."""
-        return replace(self, share=np.asarray(1 - (1 - self.share) ** count, np.float32))
+        return replace(self, share=np.asarray(in_steps(self.share, count), np.float32))
 
     def at_once(self) -> Shade:
         """As that of an image that is drawn on from half of its noise."""
@@ -135,10 +143,10 @@ def shade_of(
         if isinstance(where, np.random.Generator) and not (rule.midline or named):
             finding = replace(finding, side=str(where.choice(("side:left", "side:right"))))
         place = place_of(prompt, finding, rule)
-        wide, high = _half_axes(rule, place, width, height)
+        wide, high = half_axes(rule, place, width, height)
         if hole and finding.concept == hole.adds and not hole.holds(place):
             place, whole = hole.place, replace(rule, extent=1 / (1 + rule.rim / 2))
-            most = _half_axes(whole, place, width, height)
+            most = half_axes(whole, place, width, height)
             wide, high = min(wide, most[0]), min(high, most[1])
         left, top, right, bottom = place
         u = (across - x - (left + right) / 2 * width) / wide
@@ -153,12 +161,6 @@ def shade_of(
     if not shade.any():
         return None
     return Shade(share=shade, gray=drawn.gray, air=prompt.modality == "modality:x-ray")
-
-
-def _half_axes(rule: Rule, place: Place, width: float, height: float) -> tuple[float, float]:
-    """Of what fills a place of an image of this width and height, in its units."""
-    left, top, right, bottom = place
-    return half_axes(rule, (right - left) * width, (bottom - top) * height)
 
 
 def _within(far: Array, rim: float) -> Array:

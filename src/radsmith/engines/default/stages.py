@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import TOLD_FOR, Shade
+from radsmith.engines.default.focus import TOLD_FOR, Shade, in_steps
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.sampling import (
     SAMPLERS,
@@ -187,7 +187,7 @@ class BaseStage:
             findings = replace(findings, shade=shade)
         denoise = self._denoiser(component, ids, beside, settings.guidance_scale, findings)
         if begin.sketched:
-            share = 1 - (1 - FAITHFUL) ** (TOLD_FOR / settings.num_steps)
+            share = in_steps(FAITHFUL, TOLD_FOR / settings.num_steps)
             denoise = _near_sketch(denoise, begin.image, share)
         velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
