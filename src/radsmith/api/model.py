@@ -204,12 +204,13 @@ class Model:
         remove: str | None = None,
         severity: str | None = None,
         mask: ArrayLike | None = None,
-        strength: float = 0.85,
+        strength: float | None = None,
         **shared: Unpack[Shared],
     ) -> Picture:
         """A finding added ("effusion@right"), removed or graded: the other half of a matched pair.
 
         mask: where; by default the usual place of the finding.  severity: mild, moderate, severe.
+        strength: how freely the region is redrawn, 0-1; None: as the finding needs it.
         """
         finding = FindingChange(add=add, remove=remove, severity=severity)
         return self._edited(source, "change", shared, finding=finding, mask=mask, strength=strength)

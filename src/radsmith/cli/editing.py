@@ -175,11 +175,15 @@ def vary(image: Path, strength: float, where: _Where, shared: _Shared) -> None:
 @click.option("--add", "add", help='FINDING or FINDING@SITE, such as "effusion@right lower lobe".')
 @click.option("--remove", help="FINDING to take away.")
 @click.option("--severity", help="mild, moderate, severe: of the finding named or shown.")
-@click.option("--strength", type=float, default=0.85, help="How freely the region is redrawn, 0-1.")
+@click.option(
+    "--strength",
+    type=float,
+    help="How freely the region is redrawn, 0-1; default 0.85, or what the finding needs.",
+)
 @_region
 @_common
 def change(
-    image: Path, strength: float, where: _Where, shared: _Shared, **wanted: str | None
+    image: Path, strength: float | None, where: _Where, shared: _Shared, **wanted: str | None
 ) -> None:
     """Add, remove or grade a finding: a matched pair with the difference map and its label.
 

@@ -6,13 +6,14 @@ right at the viewer's left. Lengths are rounded from the proportions of anatomy 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
-from radsmith.language.places import by_rule, half_axes, place_of
+from radsmith.images.lungs import Lungs
+from radsmith.language.places import by_rule, can_place, half_axes, place_of, shows_lungs
 from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
@@ -20,23 +21,34 @@ Box = tuple[float, float, float, float]
 
 
 def ellipse_of(
-    prompt: Prompt, finding: Finding, shape: tuple[int, int], *, removed: bool = False
+    prompt: Prompt,
+    finding: Finding,
+    shape: tuple[int, int],
+    *,
+    removed: bool = False,
+    lungs: Lungs | None = None,
 ) -> NDArray[np.bool_]:
     """The usual place of a finding in an image of (height, width): an ellipse, True inside.
 
     By its sites and side where they are named; of a paired body part there is no further side.
-    What is drawn there by rule has its rim inside, and all of its place where it is fluid.
-    removed: wherever it may lie.
+    What is drawn there by rule has its rim inside, and all of its place where it is fluid; of the
+    lungs, where no side is named, it lies in the right one.
+    removed: wherever it may lie.  lungs: of a chest radiograph, as they were found.
     """
     rule = by_rule(prompt, finding)
+    either = shows_lungs(prompt) and rule is not None and not rule.fluid
+    if either and not can_place(prompt, finding):
+        sides = [replace(finding, side=side) for side in ("side:right", "side:left")]
+        found = [ellipse_of(prompt, f, shape, removed=removed, lungs=lungs) for f in sides]
+        return found[0] | found[1] if removed else found[0]
     if removed and rule is not None and not rule.fluid:
         rule = None
-    left, top, right, bottom = place = place_of(prompt, finding, rule)
+    left, top, right, bottom = place = place_of(prompt, finding, rule, lungs.box if lungs else None)
     height, width = shape
     wide, high = half_axes(rule, place, width, height)
     y, x = np.mgrid[:height, :width] + 0.5
     across, down = (x - (left + right) / 2 * width) / wide, (y - (top + bottom) / 2 * height) / high
-    reach = 1 + rule.rim / 2 if rule else 1
+    reach = (1 + rule.rim / 2) * (1 + rule.ragged) if rule else 1
     if rule is not None and rule.fluid:
         return np.asarray((np.abs(across) <= 1) & (np.abs(down) <= reach))
     return np.asarray(np.hypot(across, down) <= reach)

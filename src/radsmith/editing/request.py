@@ -25,12 +25,15 @@ from radsmith.editing.operations import (
     outpaint,
     vary,
 )
+from radsmith.editing.source import Levels
 from radsmith.editing.wording import changed_prompt, edit_plan, understood
 from radsmith.engines.engine import Engine, ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import Plan
 from radsmith.images.image import Mask
+from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Request, Settings
+from radsmith.language.places import by_rule, shows_lungs
 from radsmith.language.prompt import Prompt
 
 OPERATIONS: Final = ("inpaint", "outpaint", "vary", "change", "interpolate", "extend")
@@ -95,11 +98,24 @@ class EditRequest:
         wanted = changed_prompt(words, finding.add, finding.remove, finding.severity)
         mask = self.mask
         if mask is None:
-            removed = finding.remove is not None
-            mask = ellipse_of(wanted.prompt, wanted.finding, source.shape, removed=removed)
+            removed, lungs = finding.remove is not None, None
+            if shows_lungs(wanted.prompt):
+                levels = Levels.of(source, np.ones(source.shape, np.bool_))
+                lungs = find_lungs(levels.intensity(source.image.pixels))
+            mask = ellipse_of(
+                wanted.prompt, wanted.finding, source.shape, removed=removed, lungs=lungs
+            )
         adds = wanted.finding.concept if finding.remove is None else ""
-        found = replace(self, prompt=wanted.text, mask=mask, label=wanted.label, adds=adds)
-        return replace(found, finding=None)
+        rule = by_rule(wanted.prompt, wanted.finding) if adds else None
+        return replace(
+            self,
+            prompt=wanted.text,
+            mask=mask,
+            label=wanted.label,
+            adds=adds,
+            finding=None,
+            strength=rule.strength if rule and self.strength is None else self.strength,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ Canonical, not measured: an adult seen from the front, the patient's right at th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from radsmith.language.prompt import Finding, Prompt
@@ -61,17 +61,20 @@ _LOBES = frozenset(("frontal-lobe", "parietal-lobe", "temporal-lobe", "occipital
 class Rule:
     """How a finding is put into an image by hand.
 
-    share: of the way to its gray that is gone at each of twelve steps.  place: where it is put in
-    the part's own box, or its sided half, unless a site is named; None: all of it, or where such a
-    finding usually lies.  extent: of that place that it fills; round: as a circle.  core: share of
-    its half axes within which nothing is drawn.  rim: share of them over which it fades, half of it
-    outside of them.  always: drawn so where no place is named, too, on either side, or, if it is
+    share: of the way to its gray that is gone at each of twelve steps.  dense: of it that is gone
+    in what an edit begins from.  place: where it is put in the part's own box, or its sided half,
+    unless a site is named; None: all of it, or where such a finding usually lies.  extent: of that
+    place that it fills; round: as a circle.  core: share of its half axes within which nothing is
+    drawn.  rim: share of them over which it fades, half of it outside of them.  ragged: by which
+    its border strays.  always: drawn so where no place is named, too, on either side, or, if it is
     midline, in the middle.  fluid: it lies at the bottom of its place and rises towards the chest's
     wall.  learned: the model is asked for it as well, wherever that may put it.  narrower: findings
-    that imply it are drawn so, too.
+    that imply it are drawn so, too.  strength: how freely it is redrawn once it is put in, where
+    nobody says; None: as other edits.
     """
 
     share: float
+    dense: float
     place: Box | None = None
     extent: float = 1.0
     round: bool = False
@@ -82,6 +85,8 @@ class Rule:
     fluid: bool = False
     learned: bool = False
     narrower: bool = True
+    ragged: float = 0.0
+    strength: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,7 @@ class Drawn:
 
 _TUMOUR = Rule(
     share=0.7,
+    dense=0.97,
     place=(0.1, 0.3, 0.9, 0.63),
     extent=0.7,
     round=True,
@@ -112,19 +118,36 @@ BY_HAND = {
         gray=0.75,
         look="an opacity",
         rules={
-            "pleural-effusion": Rule(share=0.65, always=True, fluid=True),
-            "pneumonia": Rule(share=0.2),
-            "bacterial-pneumonia": Rule(share=0.2),
-            "viral-pneumonia": Rule(share=0.14),
-            "covid-19-pneumonia": Rule(share=0.14),
-            "consolidation": Rule(share=0.3, always=True),
-            "lung-opacity": Rule(share=0.2, always=True),
-            "infiltration": Rule(share=0.15),
-            "atelectasis": Rule(share=0.2, extent=0.7, always=True),
-            "tuberculosis": Rule(share=0.2, extent=0.8),
-            "active-tuberculosis": Rule(share=0.2, extent=0.8),
-            "lung-mass": Rule(share=0.45, extent=0.45, always=True, round=True),
-            "lung-nodule": Rule(share=0.5, extent=0.25, always=True, round=True),
+            "pleural-effusion": Rule(share=0.65, dense=0.95, always=True, fluid=True),
+            "pneumonia": Rule(share=0.3, dense=0.55, ragged=0.35),
+            "bacterial-pneumonia": Rule(share=0.3, dense=0.6, ragged=0.35),
+            "viral-pneumonia": Rule(share=0.2, dense=0.4, ragged=0.5),
+            "covid-19-pneumonia": Rule(share=0.2, dense=0.4, ragged=0.5),
+            "consolidation": Rule(share=0.36, dense=0.75, always=True, ragged=0.35),
+            "lung-opacity": Rule(share=0.3, dense=0.55, always=True, ragged=0.35),
+            "infiltration": Rule(share=0.22, dense=0.45, ragged=0.5),
+            "atelectasis": Rule(share=0.3, dense=0.6, extent=0.7, always=True, ragged=0.2),
+            "tuberculosis": Rule(share=0.3, dense=0.5, extent=0.8, ragged=0.5),
+            "active-tuberculosis": Rule(share=0.3, dense=0.5, extent=0.8, ragged=0.5),
+            "lung-mass": Rule(
+                share=0.45,
+                dense=0.6,
+                extent=0.5,
+                always=True,
+                round=True,
+                rim=0.8,
+                ragged=0.15,
+                strength=0.4,
+            ),
+            "lung-nodule": Rule(
+                share=0.55,
+                dense=0.65,
+                extent=0.3,
+                always=True,
+                round=True,
+                rim=0.8,
+                strength=0.4,
+            ),
         },
     ),
     ("modality:mri", "body_part:brain"): Drawn(
@@ -146,7 +169,12 @@ BY_HAND = {
         look="a dark oval",
         rules={
             "benign-breast-mass": Rule(
-                share=0.4, place=(0.2, 0.25, 0.8, 0.6), rim=0.3, always=True, learned=True
+                share=0.4,
+                dense=0.8,
+                place=(0.2, 0.25, 0.8, 0.6),
+                rim=0.3,
+                always=True,
+                learned=True,
             ),
         },
     ),
@@ -155,16 +183,32 @@ BY_HAND = {
 brain take up contrast agent, a mass of the breast gives no echo."""
 
 
-def place_of(prompt: Prompt, finding: Finding, rule: Rule | None = None) -> Box:
+def shows_lungs(prompt: Prompt) -> bool:
+    """Whether it is a chest radiograph from the front."""
+    kind = (prompt.modality, prompt.body_part)
+    return kind == ("modality:x-ray", "body_part:chest") and "view:lateral" not in prompt.views
+
+
+def place_of(
+    prompt: Prompt,
+    finding: Finding,
+    rule: Rule | None = None,
+    lungs: Callable[[str | None], Box] | None = None,
+) -> Box:
     """The usual place of a finding: by its sites and side where they are named.
 
     Of a paired body part there is no further side, nor in a view from the side.  rule: by which it
-    is drawn, where it is.
+    is drawn, where it is.  lungs: where that of a side lies in the image of a chest, or both do;
+    None: where they usually lie.
     """
     box = _PARTS.get(_slug(prompt.body_part), _ANYWHERE)
+    if lungs is not None:
+        box = lungs(None)
     usual = (rule and rule.place) or _USUAL.get(_slug(finding.concept), (0, 0, 1, 1))
     inner = _site(prompt, finding) or usual
-    if has_side(prompt, finding):
+    if lungs is not None and has_side(prompt, finding):
+        box = lungs(finding.side)
+    elif has_side(prompt, finding):
         left, top, right, bottom = box
         middle = (left + right) / 2
         box = (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.enlarging import held
-from radsmith.engines.default.focus import Hole, placed, shade_of
+from radsmith.engines.default.focus import Hole, Shading, placed
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
@@ -43,7 +43,7 @@ LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
 WHOLE = LOW_SIDE**2
 """Cells of a whole image, which a hole should not cost much more than."""
-KEPT = 0.4
+KEPT = 0.55
 """How much of a shade is still drawn at each step where it is in what is begun from."""
 WORTH = 1.25
 """A finer grid is drawn where it is at least so much finer than what is there."""
@@ -118,8 +118,7 @@ class Model:
         if NORMAL in self.table and any(c in self.table for c in found):
             kept = (c for c in ask.concepts if c not in found and not c.startswith("severity:"))
             healthy = self.encode((*kept, NORMAL, *self.components.style(component)))
-        shade = shade_of(ask.prompt, box, self.base.side, where)
-        return Findings(healthy=healthy, shade=shade)
+        return Findings(healthy=healthy, shading=Shading(prompt=ask.prompt, box=box, where=where))
 
 
 def plainly(ask: Ask) -> Ask:
@@ -218,14 +217,17 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     style = model.components.style(component)
     shown = (*(ask.concepts or usual), *style)
     box = box_of(width / height)
-    around_it = Hole.of(given.mask, given.adds)
+    around_it = Hole.of(given.mask, given.adds, ask.seed)
+    shading = Shading(prompt=asked.prompt, box=box, where=around_it)
+    shading = replace(shading, lungs=shading.found(square))
     if given.strength == 1 or given.sketched:
-        findings = Findings(shade=shade_of(asked.prompt, box, model.base.side, around_it))
+        findings = Findings(shading=shading)
     else:
-        findings = model.findings(asked, component, box, around_it)
-        if findings.shade is not None:
-            given = _begun(given, asked, around_it)
-            findings = replace(findings, shade=findings.shade.weaker(KEPT))
+        begun = _begun(given, shading)
+        shading = replace(shading, share=KEPT * given.strength**2)
+        findings = replace(model.findings(asked, component, box, around_it), shading=shading)
+        if begun is not given:
+            given = begun
             square, hole = _square(given)
     work = _Work(
         model=model,
@@ -249,14 +251,15 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     return region, joined(drawn, known, mask), shown
 
 
-def _begun(given: Given, ask: Ask, hole: Hole) -> Given:
+def _begun(given: Given, shading: Shading) -> Given:
     """With what is drawn by rule in the pixels to begin from, which the finer stages begin from
     too."""
-    shade = shade_of(ask.prompt, (0, 0, SIDE, SIDE), SIDE, hole)
-    if shade is None:
-        return given
     height, width = given.mask.shape
     image = given.pixels * np.float32(2) - np.float32(1)
+    whole = replace(shading, box=(0, 0, SIDE, SIDE))
+    shade = whole.on(resize(image, SIDE, SIDE))
+    if shade is None:
+        return given
     found = shade.of_size(width, height).at_once().apply(image) / 2 + np.float32(0.5)
     pixels = np.where(given.mask, np.clip(found, 0, 1), given.pixels).astype(np.float32)
     return replace(given, pixels=pixels)

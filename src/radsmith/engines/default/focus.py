@@ -2,7 +2,9 @@
 
 The model learned of too few placed findings to place any itself. What is known is put in by hand:
 within a soft ellipse at the usual place the image is drawn on towards one of its own grays at each
-step (air towards soft tissue in a chest), and the networks make of it what goes with the rest.
+step (air towards soft tissue in a chest), and the networks make of it what goes with the rest. In a
+chest radiograph the place is one in the lungs as they are found there, and what is put in lies over
+what is there, as shadows do: ribs stay to be seen.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from radsmith.images.blur import blurred
 from radsmith.images.image import Array, Mask
-from radsmith.images.letterbox import SIDE, Box
+from radsmith.images.letterbox import SIDE, Box, inside
+from radsmith.images.lungs import Lungs, connected, find_lungs
 from radsmith.images.regions import around
 from radsmith.images.resize import resize
 from radsmith.language.places import Box as Place
@@ -24,6 +28,7 @@ from radsmith.language.places import (
     half_axes,
     only_there,
     place_of,
+    shows_lungs,
 )
 from radsmith.language.prompt import Finding, Prompt
 
@@ -34,10 +39,14 @@ _BAR, _DARK = -0.95, -0.6
 _GRID = 64
 """Cells on a side in which that air is looked for."""
 _LEVEL, _RISE, _NO_SIDE = 0.1, 0.6, 0.05
+_SMOOTH = 32
+"""A shadow changes what is broader than the image's side over this."""
+_WAVES = 7
+"""On a side of an image, of a border that strays."""
+_LEFT_OVER = 0.1
+"""Of a shadow, how much must lie in the lungs that were found; else they are not asked."""
 TOLD_FOR = 12
 """Steps that shares are told for."""
-_AT_ONCE = 3
-"""Of them, as many as make of an image what it is drawn on from at half of its noise."""
 
 
 T = TypeVar("T", float, Array)
@@ -50,20 +59,19 @@ def in_steps(share: T, count: float) -> T:
 
 @dataclass(frozen=True, kw_only=True)
 class Shade:
-    """What is drawn by rule. share: (height, width), 0-1, of the way that is gone at a step.
-    gray: where to, a quantile of the image.  air: what lies beside a body stays air."""
+    """What is drawn by rule. share: (height, width), 0-1, of the way that is gone at a step; dense:
+    the same in what an edit begins from.  gray: where to, a quantile of the image.  air: what lies
+    beside a body stays air.  over: it is a shadow, in which what is there can still be seen."""
 
     share: Array
+    dense: Array
     gray: float
     air: bool = False
+    over: bool = False
 
     def steps(self, count: float) -> Shade:
         """So many of its steps as one."""
         return replace(self, share=np.asarray(in_steps(self.share, count), np.float32))
-
-    def at_once(self) -> Shade:
-        """As that of an image that is drawn on from half of its noise."""
-        return self.steps(_AT_ONCE)
 
     def weaker(self, share: float) -> Shade:
         """As much of it."""
@@ -71,14 +79,20 @@ class Shade:
 
     def of_size(self, width: int, height: int) -> Shade:
         """On another grid."""
-        return replace(self, share=resize(self.share, width, height))
+        share, dense = (resize(own, width, height) for own in (self.share, self.dense))
+        return replace(self, share=share, dense=dense)
+
+    def at_once(self) -> Shade:
+        """As it is in what an edit begins from."""
+        return replace(self, share=self.dense)
 
     def apply(self, image: Array) -> Array:
         """The image (height, width) in [-1, 1], a share of the way gone."""
         shown = image[image > _BAR]
         gray = np.quantile(shown, self.gray) if shown.size else np.float32(0)
         way = self.share * (1 - outside_of(image)) if self.air else self.share
-        off = gray - image
+        under = blurred(image, max(image.shape) / _SMOOTH) if self.over else image
+        off = gray - under
         to_go = np.maximum(off, 0) if self.gray >= _MIDDLE else np.minimum(off, 0)
         return np.asarray(image + way * to_go, np.float32)
 
@@ -93,13 +107,14 @@ def placed(prompt: Prompt | None) -> tuple[Finding, ...]:
 @dataclass(frozen=True, kw_only=True)
 class Hole:
     """What is made of an image. place: left, top, right, bottom as fractions of it.  adds: concept
-    of the finding that is put there."""
+    of the finding that is put there.  seed: of its border."""
 
     place: Place
     adds: str = ""
+    seed: int = 0
 
     @classmethod
-    def of(cls, mask: Mask, adds: str) -> Hole:
+    def of(cls, mask: Mask, adds: str, seed: int = 0) -> Hole:
         """Around all that is True in mask (height, width)."""
         region, (height, width) = around(mask, 0), mask.shape
         rows, columns = (region.top, region.bottom), (region.left, region.right)
@@ -107,7 +122,7 @@ class Hole:
             (first / length, last / length)
             for (first, last), length in ((columns, width), (rows, height))
         )
-        return cls(place=(left, top, right, bottom), adds=adds)
+        return cls(place=(left, top, right, bottom), adds=adds, seed=seed)
 
     def holds(self, place: Place) -> bool:
         """Whether the middle of a place lies inside."""
@@ -116,34 +131,68 @@ class Hole:
         return left <= across <= right and top <= down <= bottom
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shading:
+    """What is to be drawn by rule in an image that is not begun yet: all that `shade_of` asks.
+
+    share: of it that is drawn.
+    """
+
+    prompt: Prompt | None
+    box: Box
+    where: np.random.Generator | Hole | None
+    lungs: Lungs | None = None
+    share: float = 1.0
+
+    def on(self, image: Array) -> Shade | None:
+        """In an image (side, side) in [-1, 1] that is drawn on; its lungs where none were given."""
+        lungs = self.lungs or self.found(image)
+        shade = shade_of(self.prompt, self.box, len(image), self.where, lungs)
+        return shade and shade.weaker(self.share)
+
+    def found(self, image: Array) -> Lungs | None:
+        """The lungs of a square image in [-1, 1]; None where there are none to be seen."""
+        if self.prompt is None or not shows_lungs(self.prompt):
+            return None
+        left, top, width, height = (round(n * len(image) / SIDE) for n in self.box)
+        content = inside(image, (left, top, width, height))
+        return find_lungs(np.asarray(content / 2 + 0.5, np.float32)) if content.size else None
+
+
 def shade_of(
     prompt: Prompt | None,
     box: Box,
     side: int,
     where: np.random.Generator | Hole | None,
+    lungs: Lungs | None = None,
 ) -> Shade | None:
     """What is drawn by rule, on (side, side); None where no finding is.
 
     box: of the image in a square of SIDE pixels.  where: a generator chooses the side of a finding
-    that names no place; None: it fills its usual place.  Of an edit its hole: only that is drawn
-    whose place is named, and what is added: where it is said to be, or, where that is outside or
-    nothing is said, in the middle of the hole.
+    that names no place, and where in its place it lies; None: in the middle.  Of an edit its hole:
+    only that is drawn whose place is named, and what is added: where it is said to be, or, where
+    that is outside or nothing is said, in the middle of the hole.  lungs: of a chest radiograph,
+    as they were found.
     """
     drawn = by_hand(prompt) if prompt else None
     hole = where if isinstance(where, Hole) else None
     if prompt is None or drawn is None:
         return None
-    shade = np.zeros((side, side), np.float32)
+    shade, dense = np.zeros((2, side, side), np.float32)
+    chance = where if isinstance(where, np.random.Generator) else None
+    rng = np.random.default_rng(hole.seed) if hole else chance
     x, y, width, height = (n * side / SIDE for n in box)
     down, across = np.mgrid[:side, :side] + 0.5
     for finding in prompt.findings:
         rule, named = by_rule(prompt, finding), can_place(prompt, finding)
         if rule is None or (hole and not named and finding.concept != hole.adds):
             continue
-        if isinstance(where, np.random.Generator) and not (rule.midline or named):
-            finding = replace(finding, side=str(where.choice(("side:left", "side:right"))))
-        place = place_of(prompt, finding, rule)
+        if chance and not (rule.midline or named):
+            finding = replace(finding, side=str(chance.choice(("side:left", "side:right"))))
+        place = place_of(prompt, finding, rule, lungs.box if lungs else None)
         wide, high = half_axes(rule, place, width, height)
+        if chance and not (rule.fluid or rule.midline):
+            place = _somewhere(place, (wide / width, high / height), chance)
         if hole and finding.concept == hole.adds and not hole.holds(place):
             place, whole = hole.place, replace(rule, extent=1 / (1 + rule.rim / 2))
             most = half_axes(whole, place, width, height)
@@ -151,16 +200,54 @@ def shade_of(
         left, top, right, bottom = place
         u = (across - x - (left + right) / 2 * width) / wide
         v = (down - y - (top + bottom) / 2 * height) / high
+        if rule.ragged and rng is not None:
+            strays = 1 + np.float32(rule.ragged) * _waves(rng, side)
+            u, v = u / strays, v / strays
         if rule.fluid:
-            inside = _fluid(u, v, (left + right) / 2 - 0.5, rule.rim)
+            within = _fluid(u, v, (left + right) / 2 - 0.5, rule.rim, deep=lungs is not None)
         else:
-            inside = _within(np.hypot(u, v), rule.rim)
+            within = _within(np.hypot(u, v), rule.rim)
         if rule.core:
-            inside = inside - _within(np.hypot(u, v) / rule.core, rule.rim)
-        np.maximum(shade, rule.share * inside, out=shade)
+            within = within - _within(np.hypot(u, v) / rule.core, rule.rim)
+        if lungs is not None:
+            within = _confined(within, lungs, (x, y, width, height), fluid=rule.fluid)
+        np.maximum(shade, rule.share * within, out=shade)
+        np.maximum(dense, rule.dense * within, out=dense)
     if not shade.any():
         return None
-    return Shade(share=shade, gray=drawn.gray, air=prompt.modality == "modality:x-ray")
+    film = prompt.modality == "modality:x-ray"
+    return Shade(share=shade, dense=dense, gray=drawn.gray, air=film, over=film)
+
+
+def _confined(
+    within: Array, lungs: Lungs, box: tuple[float, float, float, float], *, fluid: bool
+) -> Array:
+    """A share (side, side) where lungs are, as long as something of it is left.
+
+    box: of the image in it.  fluid: below them too, where it hides their base.
+    """
+    left, top, width, height = map(round, box)
+    share = np.zeros_like(within)
+    part = inside(share, (left, top, width, height))
+    part[:] = lungs.share(part.shape[1], part.shape[0])
+    if fluid:
+        np.maximum.accumulate(part, axis=0, out=part)
+    found = within * share
+    return found if found.sum() > _LEFT_OVER * within.sum() else within
+
+
+def _somewhere(place: Place, half: tuple[float, float], rng: np.random.Generator) -> Place:
+    """The place moved at random, as far as an ellipse of these half axes stays in that of it."""
+    left, top, right, bottom = place
+    spare = (max(0.0, (right - left) / 2 - half[0]), max(0.0, (bottom - top) / 2 - half[1]))
+    far, angle = rng.random() ** 0.5, rng.uniform(0, 2 * np.pi)
+    across, down = far * np.cos(angle) * spare[0], far * np.sin(angle) * spare[1]
+    return left + across, top + down, right + across, bottom + down
+
+
+def _waves(rng: np.random.Generator, side: int) -> Array:
+    """Smooth noise of about unit variance, at most 2: (side, side)."""
+    return np.clip(resize(rng.standard_normal((_WAVES, _WAVES), np.float32), side, side), -2, 2)
 
 
 def _within(far: Array, rim: float) -> Array:
@@ -168,12 +255,13 @@ def _within(far: Array, rim: float) -> Array:
     return np.asarray(np.clip((1 + rim / 2 - far) / rim, 0, 1), np.float32)
 
 
-def _fluid(u: Array, v: Array, off: float, rim: float) -> Array:
+def _fluid(u: Array, v: Array, off: float, rim: float, *, deep: bool) -> Array:
     """How surely fluid is at u, v in the half axes of its place; it stands higher away from the
-    middle.  off: of its place to the right of the image's middle, about 0 where it has no side."""
+    middle.  off: of its place to the right of the image's middle, about 0 where it has no side.
+    deep: below its place too."""
     out = np.abs(u) if abs(off) < _NO_SIDE else u * np.sign(off)
     level = _LEVEL - _RISE * np.clip(out, -1, 1) ** 3
-    within = _within(np.maximum(np.abs(u), v), rim)
+    within = _within(np.abs(u) if deep else np.maximum(np.abs(u), v), rim)
     return np.asarray(within * np.clip((v - level) / rim + 0.5, 0, 1), np.float32)
 
 
@@ -183,15 +271,7 @@ def outside_of(image: Array) -> Array:
     height, width = image.shape
     rows, columns = min(_GRID, height), min(_GRID, width)
     dark = resize(np.asarray(image, np.float32), columns, rows) < _DARK
-    found = np.zeros_like(dark)
-    found[:, [0, -1]] = dark[:, [0, -1]]
-    while True:
-        grown = found.copy()
-        grown[1:] |= found[:-1]
-        grown[:-1] |= found[1:]
-        grown[:, 1:] |= found[:, :-1]
-        grown[:, :-1] |= found[:, 1:]
-        grown &= dark
-        if (grown == found).all():
-            return np.clip(resize(found.astype(np.float32), width, height), 0, 1)
-        found = grown
+    edges = np.zeros_like(dark)
+    edges[:, [0, -1]] = True
+    found = connected(edges, dark)
+    return np.clip(resize(found.astype(np.float32), width, height), 0, 1)

@@ -7,7 +7,7 @@ The base draws in a few steps; each finer stage makes an image finer in one call
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import TOLD_FOR, Shade, in_steps
+from radsmith.engines.default.focus import TOLD_FOR, Shade, Shading, in_steps
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.sampling import (
     SAMPLERS,
@@ -147,11 +147,11 @@ class Findings:
     """How the base draws findings.
 
     healthy: (1, slots) table rows of the same image without them, to draw them against; None where
-    there are none.  shade: (side, side) of those that are drawn by rule; None where there are none.
+    there are none.  shading: those that are drawn by rule; None where there are none.
     """
 
     healthy: NDArray[np.int64] | None = None
-    shade: Shade | None = None
+    shading: Shading | None = None
 
 
 NO_FINDINGS = Findings()
@@ -182,10 +182,11 @@ class BaseStage:
         """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
-        if findings.shade is not None:
-            shade = findings.shade.steps(TOLD_FOR / settings.num_steps)
-            findings = replace(findings, shade=shade)
-        denoise = self._denoiser(component, ids, beside, settings.guidance_scale, findings)
+        shade = findings.shading.on(begin.image) if findings.shading else None
+        if shade is not None:
+            shade = shade.steps(TOLD_FOR / settings.num_steps)
+        guidance = settings.guidance_scale
+        denoise = self._denoiser(component, ids, beside, guidance, findings.healthy, shade)
         if begin.sketched:
             share = in_steps(FAITHFUL, TOLD_FOR / settings.num_steps)
             denoise = _near_sketch(denoise, begin.image, share)
@@ -200,7 +201,8 @@ class BaseStage:
         ids: NDArray[np.int64],
         beside: Conditional,
         guidance_scale: float,
-        findings: Findings,
+        healthy: NDArray[np.int64] | None,
+        shade: Shade | None,
     ) -> Denoiser:
         """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
         which = np.array([component])
@@ -218,11 +220,11 @@ class BaseStage:
                 return lambda x, t: np.asarray(self._session.run(None, feed)[0][0, 0])
 
             shown = correction(ids)
-            if findings.healthy is not None:
-                shown = towards(shown, correction(findings.healthy), np.float32(FINDING_GUIDANCE))
+            if healthy is not None:
+                shown = towards(shown, correction(healthy), np.float32(FINDING_GUIDANCE))
             found = guided(shown, correction(np.zeros_like(ids)), guidance_scale)(x, t)
             image = mean + self._prior.error(at, which)[0] * found
-            return image if findings.shade is None else findings.shade.apply(image)
+            return image if shade is None else shade.apply(image)
 
         return denoise
 

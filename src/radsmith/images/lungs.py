@@ -1,0 +1,166 @@
+"""Where the lungs are in a frontal chest radiograph, by what such a picture looks like.
+
+Two dark domes beside a bright column and above a bright abdomen are looked for at every place and
+size (normalised correlation); from there each lung is what is dark and connected. No learning, and
+no claim to a border to the pixel: it tells where a finding of the lungs can lie. Where lungs are
+white, cut off or upside down they are not found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from radsmith.images.blur import blurred
+from radsmith.images.image import Array, Mask
+from radsmith.images.resize import resize
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, as fractions of the image."""
+
+_COARSE, _GRID = 32, 64
+"""Cells on a side in which the domes are looked for, and in which lungs are told."""
+_WIDTHS, _HEIGHTS = (0.5, 0.58, 0.66, 0.74, 0.82, 0.9), (0.36, 0.44, 0.52, 0.6, 0.68, 0.76)
+_ACROSS, _DOWN = np.arange(0.36, 0.66, 0.04), np.arange(0.28, 0.7, 0.05)
+_CUT_OFF = 0.07
+"""How far domes may reach beyond the picture."""
+_RIGHT, _LEFT = 0.44, 0.58
+"""Where, in the box of both lungs, the right one ends and the left one begins."""
+_HEART: Box = (0.58, 0.55, 0.72, 1.0)
+_LEAST_LIKE = 0.35
+"""Correlation below which it is no chest from the front."""
+_AREA = (0.015, 0.32)
+"""Least and greatest share of the picture that one lung is."""
+_BESIDE = 0.2
+"""Intensity below which it may be air beside the body."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lungs:
+    """The patient's right lung, at the viewer's left, and the left one: (64, 64), over the whole
+    picture, True inside."""
+
+    right: Mask
+    left: Mask
+
+    def box(self, side: str | None = None) -> Box:
+        """Of the lung of a side ("side:right", "side:left"), or of both."""
+        one = {"side:right": self.right, "side:left": self.left}.get(side or "")
+        found = self.right | self.left if one is None else one
+        (left, right), (top, bottom) = (
+            np.quantile(places, (0.02, 0.98)) for places in np.nonzero(found)[::-1]
+        )
+        edges = (left, top, right + 1, bottom + 1)
+        return tuple(float(edge) / _GRID for edge in edges)  # type: ignore[return-value]
+
+    def share(self, width: int, height: int) -> Array:
+        """How surely each pixel of the picture in this size is lung, 0-1; their borders wholly."""
+        soft = 2 * blurred((self.right | self.left).astype(np.float32), 1.0)
+        return np.clip(resize(soft, width, height), 0, 1)
+
+
+def find_lungs(image: Array) -> Lungs | None:
+    """The lungs of a frontal chest radiograph (height, width) in 0-1, air dark; None where they
+    are not found."""
+    domes = _domes()
+    seen = resize(np.asarray(image, np.float32), _COARSE, _COARSE).ravel()
+    among = domes.lungs + domes.around
+    size, lungs = among.sum(1), domes.lungs.sum(1)
+    mean = among @ seen / size
+    spread = np.sqrt(np.maximum(among @ seen**2 / size - mean**2, 1e-6))
+    inside, share = domes.lungs @ seen / lungs, lungs / size
+    alike = (mean - inside) / spread * np.sqrt(share / (1 - share))
+    best = int(alike.argmax())
+    if alike[best] < _LEAST_LIKE:
+        return None
+    found = _grown(resize(np.asarray(image, np.float32), _GRID, _GRID), domes.boxes[best])
+    areas = [lung.mean() for lung in found]
+    if min(areas) < _AREA[0] or max(areas) > _AREA[1]:
+        return None
+    return Lungs(right=found[0], left=found[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Domes:
+    """All places and sizes that are tried. lungs, around: (number, cells), 1 inside."""
+
+    boxes: list[Box]
+    lungs: Array
+    around: Array
+
+
+@cache
+def _domes() -> _Domes:
+    boxes = [
+        (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+        for wide, high, x, y in product(_WIDTHS, _HEIGHTS, _ACROSS.tolist(), _DOWN.tolist())
+        if min(x - wide / 2, y - high / 2) > -_CUT_OFF
+        and max(x + wide / 2, y + high / 2) < 1 + _CUT_OFF
+    ]
+    lungs, around = [], []
+    for box in boxes:
+        across, down = _within(box, _COARSE)
+        dome = np.logical_or(*_pair(across, down))
+        near = (abs(across - 0.5) < 0.62) & (down > -0.06) & (down < 1.18)
+        lungs.append((dome & near).ravel())
+        around.append((near & ~dome).ravel())
+    return _Domes(
+        boxes=boxes, lungs=np.array(lungs, np.float32), around=np.array(around, np.float32)
+    )
+
+
+def _within(box: Box, side: int) -> tuple[Array, Array]:
+    """Each cell of a grid across and down a box, 0-1 inside."""
+    left, top, right, bottom = box
+    down, across = (np.mgrid[:side, :side] + 0.5) / side
+    return (across - left) / (right - left), (down - top) / (bottom - top)
+
+
+def _pair(across: Array, down: Array) -> tuple[Mask, Mask]:
+    """The right and the left lung in their box."""
+    left, top, right, bottom = _HEART
+    heart = (across > left) & (across < right) & (down > top) & (down < bottom)
+    return (
+        _dome(across / _RIGHT, down),
+        _dome((across - _LEFT) / (1 - _LEFT), down / 0.96) & ~heart,
+    )
+
+
+def _dome(across: Array, down: Array) -> Mask:
+    half = 0.5 * np.sqrt(1 - (1 - np.clip(down, 0, 1)) ** 2.2)
+    return np.asarray((abs(across - 0.5) <= half) & (down >= 0) & (down <= 1))
+
+
+def _grown(image: Array, box: Box) -> tuple[Mask, Mask]:
+    """Each lung: as dark as its dome rather than as the column between, and connected with it."""
+    smooth = blurred(image, 0.7)
+    across, down = _within(box, _GRID)
+    column = smooth[(abs(across - 0.51) < 0.05) & (down > 0) & (down < 1)]
+    edge = np.zeros_like(image, bool)
+    edge[:, [0, -1]] = True
+    beside = connected(edge, smooth < _BESIDE)
+    found = []
+    for dome, own in zip(_pair(across, down), (across < 0.5, across >= 0.5), strict=True):
+        gray = np.median(smooth[dome]) if dome.any() else np.float32(0)
+        dark = smooth < (gray + np.median(column)) / 2
+        near = own & (abs(across - 0.5) < 0.6) & (down > -0.3) & (down < 1.8)
+        found.append(connected(dome, dark & near & ~beside))
+    return found[0], found[1]
+
+
+def connected(seeds: Mask, allowed: Mask) -> Mask:
+    """What can be reached from seeds through what is allowed, in steps to the four neighbours."""
+    found = seeds & allowed
+    while True:
+        grown = found.copy()
+        grown[1:] |= found[:-1]
+        grown[:-1] |= found[1:]
+        grown[:, 1:] |= found[:, :-1]
+        grown[:, :-1] |= found[:, 1:]
+        grown &= allowed
+        if (grown == found).all():
+            return found
+        found = grown
