@@ -7,15 +7,17 @@ from radsmith.editing.body_map import ellipse_of
 from radsmith.engines.choice import load_engine
 from radsmith.engines.default.completion import plainly
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import Hole, Shade, outside_of, placed, shade_of
+from radsmith.engines.default.focus import Hole, Shade, Shading, outside_of, placed, shade_of
 from radsmith.engines.default.stages import FINDING_GUIDANCE, BaseStage
 from radsmith.engines.engine import Given
 from radsmith.generation.plan import plan
 from radsmith.images.letterbox import box_of
+from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Settings
 from radsmith.language.places import BY_HAND, by_rule, can_place, place_of, rule_of
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
+from tests.images.test_lungs import chest
 
 
 def read(text):
@@ -143,6 +145,53 @@ def test_air_becomes_tissue_and_nothing_becomes_brighter_than_that():
     assert found[0, 0] == pytest.approx((image[0, 0] + tissue) / 2, abs=1e-3)
     assert np.array_equal(found[image > tissue], image[image > tissue])
     assert np.array_equal(dark(np.zeros((32, 32))).apply(image), image)
+
+
+def test_ribs_stay_to_be_seen_in_a_shadow():
+    image = np.full((64, 64), -0.5, np.float32)
+    image[:, :16] = image[:, 48:] = 0.6
+    image[30:33] += 0.3
+    found = dark(np.full((64, 64), 0.5), air=False, over=True).apply(image)
+    assert found[20, 32] > image[20, 32] + 0.3
+    assert found[31, 32] - found[20, 32] > 0.2
+    flat = dark(np.full((64, 64), 0.5), air=False).apply(image)
+    assert found[31, 32] - found[20, 32] > flat[31, 32] - flat[20, 32]
+
+
+def test_shadows_lie_in_lungs_and_fluid_hides_their_base():
+    image = 2 * chest(top=0.2, high=0.5, side=64) - 1
+    lungs = find_lungs(chest(top=0.2, high=0.5, side=64))
+    for text in ("left lung mass", "right pneumonia", "consolidation in the left lower lobe"):
+        prompt, _ = read(f"chest x-ray, {text}")
+        shading = Shading(prompt=prompt, box=box_of(1.0), where=np.random.default_rng(1))
+        share = shading.on(image).share
+        assert share.max() > 0.1 and not share[lungs.share(64, 64) == 0].any()
+        found = np.nonzero(share)[1].mean() / 64
+        assert (found > 0.5) == ("left" in text)
+    prompt, _ = read("chest x-ray, left pleural effusion")
+    share = Shading(prompt=prompt, box=box_of(1.0), where=None).on(image).share
+    assert share[48:52, 40:50].min() > 0.3, "no air is left between the fluid and what is below"
+    assert not Shading(prompt=prompt, box=box_of(1.0), where=None, share=0.0).on(image).share.any()
+
+
+def test_without_lungs_a_shadow_lies_where_it_usually_does():
+    prompt, _ = read("chest x-ray, left lung mass")
+    usual = shade_of(prompt, box_of(1.0), 32, None)
+    found = Shading(prompt=prompt, box=box_of(1.0), where=None).on(np.zeros((32, 32), np.float32))
+    assert np.array_equal(found.share, usual.share) and found.air and found.over
+
+
+def test_findings_lie_elsewhere_from_seed_to_seed_but_in_their_place():
+    prompt, finding = read("chest x-ray, left lung nodule")
+    left, top, right, bottom = place_of(prompt, finding)
+    middles = []
+    for seed in range(12):
+        share = shade_of(prompt, box_of(1.0), 64, np.random.default_rng(seed)).share
+        rows, columns = np.nonzero(share)
+        middles.append((rows.mean() / 64, columns.mean() / 64))
+    down, across = np.array(middles).T
+    assert np.ptp(down) > 0.15 and np.ptp(across) > 0.05
+    assert left < across.min() and across.max() < right and top < down.min() < down.max() < bottom
 
 
 def test_tumours_of_the_brain_are_bright_masses_of_the_breast_dark():
@@ -285,16 +334,26 @@ def test_findings_have_a_healthy_twin_and_nothing_else_has(engine):
     ask = asked(engine, "chest x-ray, adult, pneumonia")
     component = int(np.argmax(model.components.scores(ask.concepts, (), None)))
     found = model.findings(ask, component, box_of(1.0), np.random.default_rng(0))
-    named = {c for c, row in model.table.items() if row in found.healthy[0]}
+    named = {c for c, row in model.table.items() if row in found.against[0]}
     assert "finding:normal" in named
     assert "finding:pneumonia" not in named
     assert {"body_part:chest", "age_group:adult"} <= named
     assert found.shading.on(np.zeros((32, 32), np.float32)) is None
-    for text in ("chest x-ray, normal", "knee x-ray", "chest x-ray without effusion"):
+    for text in ("chest x-ray, normal", "knee x-ray", "chest x-ray without gout"):
         found = model.findings(
             asked(engine, text), component, box_of(1.0), Hole(place=(0, 0, 1, 1))
         )
-        assert found.healthy is None
+        assert found.against is None
+
+
+def test_what_is_denied_is_drawn_away_from(engine):
+    model = engine._model
+    ask = asked(engine, "chest x-ray, adult, no pneumonia")
+    component = int(np.argmax(model.components.scores(ask.concepts, ask.absent, None)))
+    found = model.findings(ask, component, box_of(1.0), np.random.default_rng(0))
+    named = {c for c, row in model.table.items() if row in found.against[0]}
+    assert {"finding:pneumonia", "body_part:chest", "age_group:adult"} <= named
+    assert "finding:normal" not in named
 
 
 @pytest.mark.parametrize("finding", ["pleural effusion", "lung mass", "consolidation"])

@@ -290,3 +290,20 @@ def test_a_grade_is_drawn_only_where_it_was_learned():
     facts = load_facts()
     assert "severity:severe" in plan("knee x-ray, severe osteoarthritis", facts).concepts
     assert "severity:severe" not in plan("chest x-ray, severe pneumonia", facts).concepts
+
+
+def test_a_grade_that_nobody_says_is_the_usual_one_and_said_where_there_are_no_others():
+    facts = load_facts()
+    for text in ("knee x-ray, osteoarthritis", "knee x-ray, osteoarthritis, no fracture"):
+        planned = plan(text, facts, strict=True)
+        assert "severity:moderate" in planned.concepts
+        assert sum("drawn as moderate" in warning for warning in planned.warnings) == 1
+    for text in (
+        "knee x-ray, severe osteoarthritis",
+        "knee x-ray, no osteoarthritis",
+        "chest x-ray, pneumonia",
+        "knee x-ray",
+    ):
+        planned = plan(text, facts)
+        assert "severity:moderate" not in planned.concepts
+        assert not any("drawn as" in warning for warning in planned.warnings)

@@ -40,6 +40,11 @@ OPERATIONS: Final = ("inpaint", "outpaint", "vary", "change", "interpolate", "ex
 STRENGTH: Final = {"vary": 0.5, "change": 0.85, "interpolate": 0.6}
 """How freely pixels are redrawn where nothing is said; the other operations draw anew."""
 
+NO_LUNGS = (
+    "no lungs were found in the picture: the region is where the finding usually lies; give a mask"
+    " or box where that is elsewhere"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FindingChange:
@@ -60,7 +65,7 @@ class EditRequest:
     the finding.  strength: above 0 to 1, None for the operation's own.  margins: of "outpaint".
     finding: of "change".  target: of "extend".  other, share: of "interpolate", the image to go to
     and how far, 0-1.  label: of "change", the finding's name, and adds: its concept
-    where it is added or graded, which `worded` fills in.
+    where it is added or graded; notes: how its place was found; which `worded` fills in.
     """
 
     operation: str
@@ -77,6 +82,7 @@ class EditRequest:
     share: float = 0.5
     label: str = ""
     adds: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
@@ -96,12 +102,13 @@ class EditRequest:
         words = understood(self.prompt) or source.words
         finding = self.finding
         wanted = changed_prompt(words, finding.add, finding.remove, finding.severity)
-        mask = self.mask
+        mask, notes = self.mask, self.notes
         if mask is None:
             removed, lungs = finding.remove is not None, None
             if shows_lungs(wanted.prompt):
                 levels = Levels.of(source, np.ones(source.shape, np.bool_))
                 lungs = find_lungs(levels.intensity(source.image.pixels))
+                notes += () if lungs else (NO_LUNGS,)
             mask = ellipse_of(
                 wanted.prompt, wanted.finding, source.shape, removed=removed, lungs=lungs
             )
@@ -113,6 +120,7 @@ class EditRequest:
             mask=mask,
             label=wanted.label,
             adds=adds,
+            notes=notes,
             finding=None,
             strength=rule.strength if rule and self.strength is None else self.strength,
         )
@@ -182,4 +190,6 @@ def plan_edit(request: EditRequest, source: Source, facts: ModelFacts) -> EditPl
     asked = request.worded(source)
     strict = asked.strict and asked.operation != "extend"
     text, planned = edit_plan(asked.prompt, source.words, facts, strict=strict, adds=asked.adds)
+    if planned is not None and asked.notes:
+        planned = replace(planned, warnings=(*planned.warnings, *asked.notes))
     return EditPlan(request=replace(asked, prompt=text), planned=planned)

@@ -27,6 +27,8 @@ from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speakin
 LONGEST_STEM = 80
 WEAK = 50
 """Concepts with fewer training images than this draw a warning."""
+USUAL_GRADE = "severity:moderate"
+"""That of a finding whose grade is not said, where a model learned no other than graded ones."""
 LIMBS = "parametric_limb"
 """The source of images that were made of shapes; other simulated ones are of CT volumes."""
 _WINDOWS = {  # centre and width in HU
@@ -142,6 +144,10 @@ def plan_of(
         warnings=(
             *concerns,
             *notes,
+            *(
+                f"no grade of “{default_vocabulary()[f.concept].name}” was said; drawn as moderate"
+                for f in _ungraded(prompt, facts)
+            ),
             *_by_rule(prompt, facts, adds),
             *facts.notes,
             *_beyond(size, prompt, facts),
@@ -226,13 +232,31 @@ def _beyond(size: tuple[int, int] | None, prompt: Prompt, facts: ModelFacts) -> 
 
 
 def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:
-    """Concepts the model can use: a severity only where it was learned with the finding."""
+    """Concepts the model can use: a severity only where it was learned with the finding, and where
+    none is said of one that was never learned without, `USUAL_GRADE`."""
     findings = [c for c in prompt.concepts if c.startswith("finding:")]
-    return tuple(
+    kept = tuple(
         c
         for c in prompt.concepts
         if not c.startswith("severity:") or any(facts.count(f, c) != 0 for f in findings)
     )
+    return (*kept, USUAL_GRADE) if _ungraded(prompt, facts) else kept
+
+
+def _ungraded(prompt: Prompt, facts: ModelFacts) -> list[Finding]:
+    """Findings without a severity that the model learned in grades alone; none where a severity of
+    another is said, which the model could not tell apart."""
+    present = [f for f in prompt.findings if f.present]
+    if facts.together is None or any(f.severity for f in present):
+        return []
+    grades = [c.id for c in default_vocabulary().concepts.values() if c.kind == "severity"]
+    return [
+        f
+        for f in present
+        if facts.count(f.concept, USUAL_GRADE)
+        and sum(facts.count(f.concept, grade) or 0 for grade in grades)
+        >= (facts.count(f.concept) or 0)
+    ]
 
 
 def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:

@@ -114,11 +114,14 @@ class Model:
         or what chooses sides that nobody names.
         """
         found = [c for c in ask.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL]
-        healthy = None
+        absent = [c for c in ask.absent if c.startswith("finding:") and c in self.table]
+        style, against = self.components.style(component), None
+        kept = (c for c in ask.concepts if c not in found and not c.startswith("severity:"))
         if NORMAL in self.table and any(c in self.table for c in found):
-            kept = (c for c in ask.concepts if c not in found and not c.startswith("severity:"))
-            healthy = self.encode((*kept, NORMAL, *self.components.style(component)))
-        return Findings(healthy=healthy, shading=Shading(prompt=ask.prompt, box=box, where=where))
+            against = self.encode((*kept, NORMAL, *style))
+        elif absent:
+            against = self.encode((*(c for c in kept if c != NORMAL), *absent, *style))
+        return Findings(against=against, shading=Shading(prompt=ask.prompt, box=box, where=where))
 
 
 def plainly(ask: Ask) -> Ask:

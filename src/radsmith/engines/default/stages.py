@@ -146,11 +146,11 @@ class Noise:
 class Findings:
     """How the base draws findings.
 
-    healthy: (1, slots) table rows of the same image without them, to draw them against; None where
+    against: (1, slots) table rows of the same image without them, to draw them against; None where
     there are none.  shading: those that are drawn by rule; None where there are none.
     """
 
-    healthy: NDArray[np.int64] | None = None
+    against: NDArray[np.int64] | None = None
     shading: Shading | None = None
 
 
@@ -186,7 +186,7 @@ class BaseStage:
         if shade is not None:
             shade = shade.steps(TOLD_FOR / settings.num_steps)
         guidance = settings.guidance_scale
-        denoise = self._denoiser(component, ids, beside, guidance, findings.healthy, shade)
+        denoise = self._denoiser(component, ids, beside, guidance, findings.against, shade)
         if begin.sketched:
             share = in_steps(FAITHFUL, TOLD_FOR / settings.num_steps)
             denoise = _near_sketch(denoise, begin.image, share)
@@ -201,7 +201,7 @@ class BaseStage:
         ids: NDArray[np.int64],
         beside: Conditional,
         guidance_scale: float,
-        healthy: NDArray[np.int64] | None,
+        against: NDArray[np.int64] | None,
         shade: Shade | None,
     ) -> Denoiser:
         """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
@@ -220,8 +220,8 @@ class BaseStage:
                 return lambda x, t: np.asarray(self._session.run(None, feed)[0][0, 0])
 
             shown = correction(ids)
-            if healthy is not None:
-                shown = towards(shown, correction(healthy), np.float32(FINDING_GUIDANCE))
+            if against is not None:
+                shown = towards(shown, correction(against), np.float32(FINDING_GUIDANCE))
             found = guided(shown, correction(np.zeros_like(ids)), guidance_scale)(x, t)
             image = mean + self._prior.error(at, which)[0] * found
             return image if shade is None else shade.apply(image)

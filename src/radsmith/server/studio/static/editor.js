@@ -31,7 +31,10 @@ export class Editor {
     $("mask-save").addEventListener("click", () => this.#save());
     $("mask-load").addEventListener("click", () => $("mask-file").click());
     $("mask-file").addEventListener("change", () => this.#load());
-    $("strength").addEventListener("input", () => this.#strength(Number($("strength").value)));
+    $("strength").addEventListener("input", () => {
+      this.said = true;
+      this.#strength(Number($("strength").value));
+    });
     for (const side of SIDES) $(side).addEventListener("input", () => this.#framed());
     $("target").addEventListener("change", () => {
       $("by-frame").hidden = this.#toBody;
@@ -79,6 +82,7 @@ export class Editor {
     for (const part of document.querySelectorAll("[data-for]")) {
       part.hidden = !part.dataset.for.split(" ").includes(kind);
     }
+    this.said = kind !== "change"; // a change takes what its finding needs until somebody says
     this.#strength(kind === "change" ? 0.85 : 0.5);
     this.#tools();
   }
@@ -98,7 +102,7 @@ export class Editor {
 
   #strength(value) {
     $("strength").value = value;
-    $("strength-value").textContent = value.toFixed(2);
+    $("strength-value").textContent = this.said ? value.toFixed(2) : "as the finding needs";
   }
 
   // Brush
@@ -257,7 +261,7 @@ export class Editor {
     const fields = { source: this.image.id, operation: this.kind, n: $("candidates").value };
     if ($("edit-prompt").value.trim()) fields.prompt = $("edit-prompt").value;
     if ($("edit-seed").value !== "") fields.seed = $("edit-seed").value;
-    if (this.kind === "vary" || this.kind === "change") fields.strength = $("strength").value;
+    if ((this.kind === "vary" || this.kind === "change") && this.said) fields.strength = $("strength").value;
     if (this.#toBody) Object.assign(fields, { operation: "extend", target: $("target").value });
     else if (this.kind === "outpaint") fields.margins = SIDES.map((side) => this.margins[side]).join();
     if (this.kind === "change") {
