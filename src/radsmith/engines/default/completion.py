@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.enlarging import held
+from radsmith.engines.default.enlarging import held, in_tiles
 from radsmith.engines.default.focus import Hole, Shading, placed
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
@@ -32,13 +32,10 @@ from radsmith.engines.engine import Ask, Given
 from radsmith.images.image import Array, Mask
 from radsmith.images.letterbox import SIDE, Box, box_of, inside
 from radsmith.images.provenance import Settings
-from radsmith.images.regions import Region, around, coarser, joined, padded, scaled, tiles
+from radsmith.images.regions import Region, around, coarser, joined, padded, scaled
 from radsmith.images.resize import enlarge, resize, shrink
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
 
-TILE, OVERLAP = 96, 16
-"""Largest side, in cells of its network, that a finer stage draws at once, and what neighbours
-share."""
 LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
 WHOLE = LOW_SIDE**2
@@ -375,14 +372,14 @@ def _drawn(stage: FinerStage, low: Array, known: Array, hole: Mask, work: _Work)
     margin = _margin(box.bottom - box.top, box.right - box.left)
     region = box.grown(margin, cells.shape)
     noise = Noise.of(region.of(low, under).shape, work.rng, stage.step.scale)
-    drawn = np.zeros_like(known)
     strength = 1 if work.given.sketched else work.given.strength
-    for part, weight in tiles(region, TILE, OVERLAP):
+
+    def draw(part: Region) -> Array | None:
         cut = part.of(hole, unit)
         if not cut.any():
-            continue
+            return None
         own, place = part.of(known, unit), part.within(region)
-        piece = stage.draw(
+        return stage.draw(
             part.of(low, under),
             work.ids,
             own,
@@ -390,5 +387,6 @@ def _drawn(stage: FinerStage, low: Array, known: Array, hole: Mask, work: _Work)
             Noise(low=place.of(noise.low, under), fine=place.of(noise.fine, unit)),
             Beginning(image=own, first=strength) if strength < 1 else None,
         )
-        part.of(drawn, unit)[...] += piece * weight.repeat(unit, 0).repeat(unit, 1)
+
+    drawn = in_tiles(stage.step, region, known.shape, draw)
     return np.where(hole, drawn, known).astype(np.float32)

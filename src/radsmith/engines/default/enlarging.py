@@ -5,16 +5,19 @@ Plain arrays in [-1, 1] in and out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.engines.default.stages import FinerStage, Noise
+from radsmith.engines.default.stages import FinerStage, FinerStep, Noise
 from radsmith.images.image import Array, Mask
 from radsmith.images.regions import Region, tiles
 from radsmith.images.resize import resize
 
 TILE, OVERLAP = 96, 16
-"""Cells of the network's grid that are drawn at once, and that neighbours share."""
+"""Largest side, in cells of its network, that a finer stage draws at once, and what neighbours
+share."""
 CORRECTIONS = 3
 """Times that what a finer drawing changed of the image it was drawn from is taken back."""
 
@@ -50,6 +53,25 @@ def held(finer: Array, content: Array, where: Mask | None = None) -> Array:
     return np.asarray(finer, np.float32)
 
 
+def in_tiles(
+    step: FinerStep,
+    region: Region,
+    shape: tuple[int, ...],
+    draw: Callable[[Region], Array | None],
+) -> Array:
+    """A fine grid of this shape of which a region of cells is drawn in tiles, the rest 0.
+
+    draw: the fine pixels of a tile, where cells are counted as in `region`; None: nothing there.
+    """
+    drawn = np.zeros(shape, np.float32)
+    for part, weight in tiles(region, TILE, OVERLAP):
+        piece = draw(part)
+        if piece is not None:
+            weights = weight.repeat(step.unit, 0).repeat(step.unit, 1)
+            part.of(drawn, step.unit)[...] += piece * weights
+    return drawn
+
+
 def _drawn(
     stage: FinerStage,
     low: Array,
@@ -59,11 +81,11 @@ def _drawn(
     """(scale h, scale w) from low (h, w) of whole cells, in tiles of one field of noise."""
     step, (height, width) = stage.step, low.shape
     noise = Noise.of(low.shape, rng, step.scale)
-    drawn = np.zeros_like(noise.fine)
-    whole = Region(top=0, bottom=height // step.cell, left=0, right=width // step.cell)
-    for part, weight in tiles(whole, TILE, OVERLAP):
+
+    def draw(part: Region) -> Array:
         own = Noise(low=part.of(noise.low, step.cell), fine=part.of(noise.fine, step.unit))
         unknown = np.ones_like(own.fine)
-        piece = stage.draw(part.of(low, step.cell), ids, unknown, unknown, own)
-        part.of(drawn, step.unit)[...] += piece * weight.repeat(step.unit, 0).repeat(step.unit, 1)
-    return drawn
+        return stage.draw(part.of(low, step.cell), ids, unknown, unknown, own)
+
+    whole = Region(top=0, bottom=height // step.cell, left=0, right=width // step.cell)
+    return in_tiles(step, whole, noise.fine.shape, draw)
