@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radsmith.datasets.corpus import Corpus
+from radsmith.datasets.corpus import Corpus, balance
 from radsmith.errors import InvalidInput
 from radsmith.training.export import simulated_images
 from radsmith.training.fit_prior import FEWEST_IMAGES, PriorSize, fit_prior
@@ -90,3 +90,17 @@ def test_what_no_machine_took_is_counted_by_part_and_source_without_the_held_out
         "modality:x-ray body_part:femur": {"parametric_limb": [2, 1]},
         "modality:x-ray body_part:knee": {"ct_projection": [3, 2]},
     }
+
+
+def test_what_is_favoured_is_drawn_so_many_times_as_often():
+    foot = ("modality:x-ray", "body_part:foot", "style:one")
+    corpus = corpus_of((9, KNEE, 100), (4, foot, 100), held_out=(0,))
+    plain = balance(corpus)
+    favoured = balance(corpus, favour={"body_part:foot": 3.0})
+    feet = np.array([foot == ids for ids in corpus.concepts])
+    odds = [own[feet].sum() / own[~feet].sum() for own in (plain, favoured)]
+    assert odds[1] == pytest.approx(3 * odds[0])
+    assert favoured.sum() == pytest.approx(1) and favoured[0] == 0
+    for favour in ({"body_part:feet": 2.0}, {"body_part:foot": 0.0}, {"body_part:foot": np.nan}):
+        with pytest.raises(InvalidInput, match="favour"):
+            balance(corpus, favour=favour)

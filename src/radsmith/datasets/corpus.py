@@ -14,7 +14,7 @@ import hashlib
 import io
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -330,11 +330,22 @@ def _picture(data: bytes, name: str, side: int) -> tuple[NDArray[np.uint8], int,
         raise InvalidInput(f"damaged picture {name}: take its row out of the manifest") from error
 
 
-def balance(corpus: Corpus, temperature: float = 0.5) -> NDArray[np.float64]:
+def balance(
+    corpus: Corpus, temperature: float = 0.5, favour: Mapping[str, float] | None = None
+) -> NDArray[np.float64]:
     """Probability of drawing each image; a kind with n images is drawn n**temperature often.
 
-    A kind is (modality, body part, findings). Held-out images get 0.
+    A kind is (modality, body part, findings). Held-out images get 0.  favour: concept -> how many
+    times as often its images are drawn.
+    Raises InvalidInput for a factor that is not above 0, or a concept that no image has.
     """
+    held: set[str] = set().union(*corpus.concepts) if favour else set()
+    for concept, factor in (favour or {}).items():
+        if concept not in held or not factor > 0:
+            raise InvalidInput(
+                f"favour {concept!r} by {factor}: a factor is above 0, and of a concept that an"
+                ' image of the data has, such as "body_part:knee"'
+            )
     kinds = [
         tuple(sorted(c for c in ids if c.startswith(("modality:", "body_part:", "finding:"))))
         for ids in corpus.concepts
@@ -346,4 +357,6 @@ def balance(corpus: Corpus, temperature: float = 0.5) -> NDArray[np.float64]:
             for kind, out in zip(kinds, corpus.held_out, strict=True)
         ]
     )
+    for concept, factor in (favour or {}).items():
+        weight[[concept in ids for ids in corpus.concepts]] *= factor
     return weight / weight.sum()

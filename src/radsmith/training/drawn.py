@@ -9,6 +9,7 @@ Each drawn image has a training image's component, box and concepts, and is comp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,17 +54,21 @@ class Drawn:
 
 
 def drawn_before(
-    networks: dict[str, nn.Module], material: Material, count: int, path: Path
+    networks: dict[str, nn.Module],
+    material: Material,
+    count: int,
+    path: Path,
+    favour: Mapping[str, float] | None = None,
 ) -> Drawn:
     """What the networks of the stages before, in their order, draw; kept at `path`, and read there
-    next time."""
+    next time.  favour: as `balance` says."""
     if path.is_file():
         kept = load_file(path)
         return Drawn(index=kept["index"].numpy(), low=kept["low"].numpy())
     rng = np.random.default_rng(0)
     base, *finer = networks
     corpus, device = material.corpus, torch.device("cpu")
-    index = rng.choice(len(corpus), count, p=balance(corpus), replace=False)
+    index = rng.choice(len(corpus), count, p=balance(corpus, favour=favour), replace=False)
     lows = []
     for first in range(0, count, TOGETHER):
         part = index[first : first + TOGETHER]

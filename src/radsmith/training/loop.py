@@ -61,6 +61,7 @@ the checkpoint that trained longest is the best."""
 class Recipe:
     """What a run needs to know besides the data. minutes: wall-clock limit of this call.
 
+    temperature, favour: which images are drawn how often, as `balance` says.
     decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
     squared_steps: of a finer stage's first phase.  pretrained_critic: whether the discriminator
     of its second also looks through an ImageNet network.  drawn: coarse images that the stages
@@ -74,6 +75,7 @@ class Recipe:
     warmup: int = 300
     average: float = 0.999
     temperature: float = 0.5
+    favour: dict[str, float] = field(default_factory=dict)
     seed: int = 0
     threads: int = 1
     minutes: float = 60.0
@@ -165,7 +167,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = start(recipe, folder, len(material.table) + 1, sizes, initial)
-    weight = balance(material.corpus, recipe.temperature)
+    weight = balance(material.corpus, recipe.temperature, recipe.favour)
     run.half = _half_is_faster(run, recipe, material) if recipe.half is None else recipe.half
     began = saved = time.monotonic()
     recent: list[dict[str, float]] = []

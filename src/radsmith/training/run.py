@@ -151,7 +151,7 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
             take_weights(before[stage], begin.network)
         elif not use_best(before[stage], state / "run", stage):
             raise InvalidInput(f"[recipe] drawn needs {stage} trained first")
-    return drawn_before(before, material, recipe.drawn, path)
+    return drawn_before(before, material, recipe.drawn, path, recipe.favour)
 
 
 def _stages(config: dict[str, Any], state: Path) -> tuple[str, ...]:
