@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radsmith.engines.choice import load_engine
+from radsmith.engines.choice import load_engine, load_facts
 from radsmith.engines.engine import Ask, Completion, ModelFacts, check_size
+from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
 from radsmith.testing import LAWS, SEED_LAWS
 
 KNEE = Ask(concepts=("modality:x-ray", "body_part:knee"), seed=3, settings=Settings(num_steps=1))
+PNEUMONIA = plan("chest x-ray, left pneumonia", load_facts()).ask(3, Settings(num_steps=1))
 EVERY = [*LAWS, *SEED_LAWS]
 
 
@@ -98,8 +100,9 @@ def shipped():
 
 
 @pytest.mark.parametrize("law", EVERY, ids=lambda law: law.__name__)
-def test_the_shipped_model_keeps(law, shipped):
-    law(shipped, KNEE)
+@pytest.mark.parametrize("ask", [KNEE, PNEUMONIA], ids=["learned", "by rule"])
+def test_the_shipped_model_keeps(law, ask, shipped):
+    law(shipped, ask)
 
 
 @pytest.mark.parametrize("law", EVERY, ids=lambda law: law.__name__)

@@ -19,6 +19,7 @@ from tests.images.test_lungs import chest
 from tests.language.test_prompt import prompts
 
 FACTS = ModelFacts(name="listening", digest="0", images=None, together=None, engine="fake")
+SHIPPED = replace(FACTS, images={}, together={})
 MASK = np.zeros((40, 50), np.bool_)
 MASK[10:20, 5:30] = True
 
@@ -100,9 +101,10 @@ def test_a_finding_of_the_lungs_lies_in_those_that_are_there(shift, bits):
         middle = 0.5 + shift + side * 0.28 * 0.6
         assert (columns.min() + columns.max()) / 2 == pytest.approx(middle, abs=0.05)
         assert not asked.notes
-    engine = Listening()
-    plan_edit(request, given, FACTS).perform(given, engine, "")
-    assert engine.heard[0][0].strength == 0.4, "a nodule is kept as it is put in"
+    for facts, wanted in ((SHIPPED, 0.4), (FACTS, 0.85)):
+        engine = Listening()
+        plan_edit(request, given, facts).perform(given, engine, "")
+        assert engine.heard[0][0].strength == wanted, "a nodule is kept where it is put in by rule"
 
 
 def test_lungs_that_are_not_found_are_said_and_a_mask_needs_none():
@@ -110,7 +112,9 @@ def test_lungs_that_are_not_found_are_said_and_a_mask_needs_none():
     assert sum("no lungs were found" in warning for warning in planned.warnings) == 1
     masked = plan_edit(replace(REQUESTS["change"], mask=MASK), source(), FACTS).planned
     knee = EditRequest(operation="change", finding=FindingChange(add="osteoarthritis"))
-    for other in (masked, plan_edit(knee, source("knee x-ray"), FACTS).planned):
+    rib = EditRequest(operation="change", finding=FindingChange(add="rib fracture"))
+    others = (plan_edit(knee, source("knee x-ray"), FACTS), plan_edit(rib, source(), FACTS))
+    for other in (masked, *(edit.planned for edit in others)):
         assert not any("lungs" in warning for warning in other.warnings)
 
 
@@ -119,8 +123,21 @@ def test_what_is_asked_for_beats_what_a_finding_needs():
         engine = Listening()
         change = FindingChange(add=finding)
         request = EditRequest(operation="change", finding=change, strength=strength)
-        plan_edit(request, source(), FACTS).perform(source(), engine, "")
+        plan_edit(request, source(), SHIPPED).perform(source(), engine, "")
         assert engine.heard[0][0].strength == wanted
+
+
+def test_a_rule_is_said_where_it_is_followed():
+    def said(**fields):
+        request = EditRequest(**fields)
+        planned = plan_edit(request, source("chest x-ray, left lung nodule"), SHIPPED).planned
+        return sum("drawn by rule" in warning for warning in planned.warnings)
+
+    assert said(operation="vary") == 0, "the nodule is in the pixels"
+    assert said(operation="inpaint", mask=MASK) == 1
+    assert said(operation="inpaint", mask=MASK, strength=0.5) == 0
+    assert said(operation="change", finding=FindingChange(add="effusion@right")) == 1
+    assert said(operation="change", finding=FindingChange(severity="severe")) == 0
 
 
 @pytest.mark.parametrize(

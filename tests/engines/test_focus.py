@@ -11,9 +11,10 @@ from radsmith.engines.default.focus import Hole, Shade, Shading, outside_of, pla
 from radsmith.engines.default.stages import FINDING_GUIDANCE, BaseStage
 from radsmith.engines.engine import Given
 from radsmith.generation.plan import plan
-from radsmith.images.letterbox import box_of
+from radsmith.images.letterbox import box_of, inside
 from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Settings
+from radsmith.images.resize import shrink
 from radsmith.language.places import BY_HAND, by_rule, can_place, place_of, rule_of
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
@@ -25,12 +26,12 @@ def read(text):
     return prompt, prompt.findings[0]
 
 
+BOX = (0, 0, 32, 32)
 OPACITIES = BY_HAND["modality:x-ray", "body_part:chest"].rules
 
 
 def dark(share, gray=0.75, air=True, over=False):
-    share = np.asarray(share, np.float32)
-    return Shade(share=share, dense=share**2, gray=gray, air=air, over=over)
+    return Shade(share=np.asarray(share, np.float32), gray=gray, air=air, over=over)
 
 
 def test_every_rule_is_of_a_finding_of_the_vocabulary():
@@ -121,9 +122,78 @@ def test_fluid_stands_higher_at_the_wall_and_lies_at_the_bottom():
         assert shade[:, own[len(own) // 2]].argmax() > 32
 
 
-def test_an_opacity_is_in_the_pixels_that_a_change_begins_from():
-    shade = np.array([0.0, 0.2, 0.65, 1.0], np.float32)
-    assert np.array_equal(dark(shade).at_once().share, shade**2)
+def test_more_of_an_opacity_is_in_the_pixels_that_a_change_begins_from():
+    for drawn in BY_HAND.values():
+        assert all(rule.dense > rule.share for rule in drawn.rules.values())
+    prompt, finding = read("chest x-ray, left consolidation")
+    step, whole = (shade_of(prompt, box_of(1.0), 64, None, dense=dense).share for dense in (0, 1))
+    rule = rule_of(prompt, finding)
+    assert whole == pytest.approx(step * rule.dense / rule.share, abs=1e-5)
+
+
+@pytest.mark.parametrize("aspect", [0.5, 1.0, 1.8])
+def test_a_shadow_has_one_shape_in_the_pixels_begun_from_and_in_what_is_drawn(aspect):
+    prompt, finding = read("chest x-ray, right viral pneumonia in the lower lobe")
+    box, shape = box_of(aspect), (round(200 / aspect), 200)
+    hole = Hole.of(np.ones(shape, bool), finding.concept, 5, afresh=False)
+    shading = Shading(prompt=prompt, box=box, where=hole, look=False)
+    base = shading.on(np.zeros((32, 32), np.float32)).within(BOX, 32, 32).share
+    begun = shading.on(np.zeros((256, 256), np.float32), dense=True)
+    whole = np.zeros((256, 256), np.float32)
+    inside(whole, box)[:] = begun.within(box, *box[2:]).share
+    small = shrink(whole, 8)
+    assert np.corrcoef(base.ravel(), small.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("name", sorted(OPACITIES))
+def test_borders_stray_but_not_beyond_the_region_of_a_change(name):
+    finding = default_vocabulary()[f"finding:{name}"].name
+    prompt, own = read(f"chest x-ray, left {finding}")
+    mask = ellipse_of(prompt, own, (64, 64))
+    shapes = []
+    for seed in range(12):
+        hole = Hole.of(mask, own.concept, seed, afresh=False)
+        share = shade_of(prompt, box_of(1.0), 64, hole, dense=True).share
+        assert np.isfinite(share).all() and share[~mask].max() < 0.05
+        shapes.append(share)
+    assert bool(np.ptp(shapes, 0).max() > 0.05) == bool(OPACITIES[name].ragged)
+
+
+def test_a_finding_without_a_side_lies_in_a_lung_and_one_of_both_in_both():
+    def across(text, where):
+        share = shade_of(read(text)[0], box_of(1.0), 64, where).share
+        return np.flatnonzero(share.any(0)) / 64
+
+    for text in ("nodule in the lower lobe", "lung mass", "consolidation in the upper lobe"):
+        prompt, finding = read(f"chest x-ray, {text}")
+        found = [across(f"chest x-ray, {text}", np.random.default_rng(seed)) for seed in range(8)]
+        assert {columns.mean() > 0.5 for columns in found} == {True, False}
+        assert all(columns.max() < 0.62 or columns.min() > 0.38 for columns in found)
+        mask = ellipse_of(prompt, finding, (64, 64))
+        assert np.flatnonzero(mask.any(0)).mean() < 26, "the right one"
+        left = np.zeros((64, 64), bool)
+        left[:, 34:60] = True
+        hole = Hole.of(left, finding.concept, afresh=False)
+        assert across(f"chest x-ray, {text}", hole).mean() > 0.6
+    middle = across("chest x-ray, middle lobe consolidation", np.random.default_rng(3))
+    assert middle.max() < 0.55, "there is a middle lobe on the right alone"
+    prompt, finding = read("chest x-ray, bilateral consolidation")
+    for columns in (
+        across("chest x-ray, bilateral consolidation", np.random.default_rng(0)),
+        np.flatnonzero(ellipse_of(prompt, finding, (64, 64)).any(0)) / 64,
+    ):
+        assert columns.min() < 0.3 and columns.max() > 0.7
+
+
+def test_fluid_rises_at_the_wall_of_its_own_lung_wherever_that_is():
+    for shift in (-0.09, 0.09):
+        lungs = find_lungs(chest(across=0.5 + shift, wide=0.6, side=64))
+        prompt, _ = read("chest x-ray, pleural effusion")
+        share = shade_of(prompt, box_of(1.0), 64, None, lungs).share
+        for side, outer, inner in (("side:right", 0, -1), ("side:left", -1, 0)):
+            left, _, right, _ = (round(64 * edge) for edge in lungs.box(side))
+            top = np.where(share > 0.25, np.arange(64)[:, None], 64).min(0)[left + 1 : right - 1]
+            assert top[outer] <= top[inner]
 
 
 def test_air_beside_a_body_stays_air():
@@ -170,7 +240,8 @@ def test_shadows_lie_in_lungs_and_fluid_hides_their_base():
         assert (found > 0.5) == ("left" in text)
     prompt, _ = read("chest x-ray, left pleural effusion")
     share = Shading(prompt=prompt, box=box_of(1.0), where=None).on(image).share
-    assert share[48:52, 40:50].min() > 0.3, "no air is left between the fluid and what is below"
+    assert share[43:47, 42:48].min() > 0.3, "no air is left between the fluid and what is below"
+    assert not share[54:].any(), "nor is the abdomen drawn white"
     assert not Shading(prompt=prompt, box=box_of(1.0), where=None, share=0.0).on(image).share.any()
 
 
@@ -344,6 +415,43 @@ def test_findings_have_a_healthy_twin_and_nothing_else_has(engine):
             asked(engine, text), component, box_of(1.0), Hole(place=(0, 0, 1, 1))
         )
         assert found.against is None
+
+
+def test_what_is_there_already_is_not_drawn_again(engine):
+    """Another version of a chest with a nodule, or one with more beside it."""
+    prompt, _ = read("chest x-ray, left lung nodule, right pleural effusion")
+    whole = np.ones((64, 64), bool)
+    begun = Hole.of(whole, "", afresh=False)
+    assert shade_of(prompt, box_of(1.0), 64, begun) is None
+    added = Hole.of(whole, "finding:pleural-effusion", afresh=False)
+    share = shade_of(prompt, box_of(1.0), 64, added).share
+    assert share[:, :30].any() and not share[:, 37:].any()
+    ask = asked(engine, "chest x-ray, left lung nodule, right pleural effusion")
+    assert plainly(ask, "") is ask, "of what is there the model is told"
+    kept = plainly(ask, "finding:pleural-effusion").concepts
+    assert "finding:lung-nodule" in kept and "finding:pleural-effusion" not in kept
+
+
+def test_what_is_denied_is_drawn_away_from_as_it_was_learned(engine):
+    model = engine._model
+    assert model.components.graded("finding:osteoarthritis")
+    assert not model.components.graded("finding:pneumonia")
+    assert not model.components.graded("finding:nothing")
+    ask = asked(engine, "knee x-ray, no osteoarthritis")
+    found = model.findings(ask, 0, box_of(1.0), np.random.default_rng(0))
+    named = {c for c, row in model.table.items() if row in found.against[0]}
+    assert {"finding:osteoarthritis", "severity:moderate"} <= named
+    ask = asked(engine, "chest x-ray, no pneumonia, effusion, mass, nodule, atelectasis, fracture")
+    found = model.findings(ask, 0, box_of(1.0), np.random.default_rng(0))
+    style = set(model.components.style(0))
+    assert style <= {c for c, row in model.table.items() if row in found.against[0]}
+
+
+def test_what_is_denied_changes_what_is_drawn(engine, monkeypatch):
+    ask = asked(engine, "chest x-ray, child, no pneumonia")
+    guided = engine.generate(ask)
+    monkeypatch.setattr("radsmith.engines.default.stages.FINDING_GUIDANCE", 1.0)
+    assert 0.002 < np.abs(guided - engine.generate(ask)).mean() < 0.2
 
 
 def test_what_is_denied_is_drawn_away_from(engine):

@@ -20,9 +20,15 @@ def test_an_edit_sent_to_a_worker_is_the_same_edit(operation):
     payload = json.loads(json.dumps(edit_payload(edit, kept, None if mask is None else "digest")))
     again = edit_of(payload, {} if mask is None else {"mask": npy_of(mask)})
     assert again.planned == edit.planned
-    here, there = (e.perform(source(), Listening(), "now") for e in (edit, again))
+    engines = Listening(), Listening()
+    here, there = (
+        e.perform(source(), engine, "now") for e, engine in zip((edit, again), engines, strict=True)
+    )
     assert here.record == there.record
     assert np.array_equal(here.image.pixels, there.image.pixels)
+    (given, ask), (sent, asked) = (engine.heard[0] for engine in engines)
+    assert ask == asked and (given.adds, given.strength) == (sent.adds, sent.strength)
+    assert (operation == "change") == bool(given.adds)
 
 
 def test_a_job_without_its_plan_is_to_be_asked_for_again():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,11 +194,10 @@ def change(
 
     opened = _open(image, shared)
     shape = opened.source.shape
-    asked = _asked(shared, "change", strength=strength, finding=FindingChange(**wanted))
+    mask, finding = where.mask(shape) if where.said else None, FindingChange(**wanted)
+    asked = _asked(shared, "change", strength=strength, finding=finding, mask=mask)
     asked = asked.worded(opened.source)
-    if where.said:
-        asked = replace(asked, mask=where.mask(shape))
-    elif asked.mask is not None:
+    if mask is None and asked.mask is not None:
         checked_mask(asked.mask, shape, "the region of the finding")
     name = f"{'remove' if wanted['remove'] else 'add'}-{asked.label.replace(' ', '-')}"
     _run(opened, shared, name, asked)

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 from radsmith.images.lungs import Lungs
-from radsmith.language.places import by_rule, can_place, half_axes, place_of, shows_lungs
+from radsmith.language.places import (
+    SIDES,
+    Rule,
+    by_rule,
+    can_place,
+    half_axes,
+    on_sides,
+    place_of,
+    shows_lungs,
+)
+from radsmith.language.places import Box as Place
 from radsmith.language.prompt import Finding, Prompt
 
 Box = tuple[float, float, float, float]
@@ -31,27 +41,31 @@ def ellipse_of(
     """The usual place of a finding in an image of (height, width): an ellipse, True inside.
 
     By its sites and side where they are named; of a paired body part there is no further side.
-    What is drawn there by rule has its rim inside, and all of its place where it is fluid; of the
+    What is drawn there by rule has its rim inside, and all of its place where it is fluid; of two
     lungs, where no side is named, it lies in the right one.
     removed: wherever it may lie.  lungs: of a chest radiograph, as they were found.
     """
     rule = by_rule(prompt, finding)
-    either = shows_lungs(prompt) and rule is not None and not rule.fluid
-    if either and not can_place(prompt, finding):
-        sides = [replace(finding, side=side) for side in ("side:right", "side:left")]
-        found = [ellipse_of(prompt, f, shape, removed=removed, lungs=lungs) for f in sides]
-        return found[0] | found[1] if removed else found[0]
+    one = rule is not None and not rule.fluid and shows_lungs(prompt)
+    sides = on_sides(prompt, finding, rule, SIDES[0] if one else None)
+    if one and removed and not can_place(prompt, finding):
+        sides = tuple(replace(finding, side=side) for side in SIDES)
     if removed and rule is not None and not rule.fluid:
         rule = None
-    left, top, right, bottom = place = place_of(prompt, finding, rule, lungs.box if lungs else None)
-    height, width = shape
+    found = np.zeros(shape, np.bool_)
+    for own in sides:
+        found |= _ellipse(place_of(prompt, own, rule, lungs.box if lungs else None), rule, shape)
+    return found
+
+
+def _ellipse(place: Place, rule: Rule | None, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    (left, top, right, bottom), (height, width) = place, shape
     wide, high = half_axes(rule, place, width, height)
     y, x = np.mgrid[:height, :width] + 0.5
     across, down = (x - (left + right) / 2 * width) / wide, (y - (top + bottom) / 2 * height) / high
-    reach = (1 + rule.rim / 2) * (1 + rule.ragged) if rule else 1
     if rule is not None and rule.fluid:
-        return np.asarray((np.abs(across) <= 1) & (np.abs(down) <= reach))
-    return np.asarray(np.hypot(across, down) <= reach)
+        return np.asarray(np.maximum(np.abs(across), np.abs(down)) <= rule.reach)
+    return np.asarray(np.hypot(across, down) <= (rule.reach if rule else 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ from radsmith.generation.plan import Plan
 from radsmith.images.image import Mask
 from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Request, Settings
-from radsmith.language.places import by_rule, shows_lungs
+from radsmith.language.places import by_rule, rule_of, shows_lungs
 from radsmith.language.prompt import Prompt
 
 OPERATIONS: Final = ("inpaint", "outpaint", "vary", "change", "interpolate", "extend")
@@ -65,7 +65,7 @@ class EditRequest:
     the finding.  strength: above 0 to 1, None for the operation's own.  margins: of "outpaint".
     finding: of "change".  target: of "extend".  other, share: of "interpolate", the image to go to
     and how far, 0-1.  label: of "change", the finding's name, and adds: its concept
-    where it is added or graded; notes: how its place was found; which `worded` fills in.
+    where it is added; notes: how its place was found; which `worded` fills in.
     """
 
     operation: str
@@ -104,16 +104,16 @@ class EditRequest:
         wanted = changed_prompt(words, finding.add, finding.remove, finding.severity)
         mask, notes = self.mask, self.notes
         if mask is None:
-            removed, lungs = finding.remove is not None, None
+            removed, lungs = finding.add is None, None  # one that is graded lies anywhere, too
             if shows_lungs(wanted.prompt):
                 levels = Levels.of(source, np.ones(source.shape, np.bool_))
                 lungs = find_lungs(levels.intensity(source.image.pixels))
-                notes += () if lungs else (NO_LUNGS,)
+                of_lungs = rule_of(wanted.prompt, replace(wanted.finding, present=True))
+                notes += (NO_LUNGS,) if of_lungs and not lungs else ()
             mask = ellipse_of(
                 wanted.prompt, wanted.finding, source.shape, removed=removed, lungs=lungs
             )
-        adds = wanted.finding.concept if finding.remove is None else ""
-        rule = by_rule(wanted.prompt, wanted.finding) if adds else None
+        adds = wanted.finding.concept if finding.add is not None else ""
         return replace(
             self,
             prompt=wanted.text,
@@ -122,7 +122,6 @@ class EditRequest:
             adds=adds,
             notes=notes,
             finding=None,
-            strength=rule.strength if rule and self.strength is None else self.strength,
         )
 
 
@@ -189,7 +188,15 @@ def plan_edit(request: EditRequest, source: Source, facts: ModelFacts) -> EditPl
     """
     asked = request.worded(source)
     strict = asked.strict and asked.operation != "extend"
-    text, planned = edit_plan(asked.prompt, source.words, facts, strict=strict, adds=asked.adds)
-    if planned is not None and asked.notes:
+    strength, usual = asked.strength, STRENGTH.get(asked.operation, 1.0)
+    begun = (usual if strength is None else strength) < 1
+    text, planned = edit_plan(
+        asked.prompt, source.words, facts, strict=strict, adds=asked.adds, begun=begun
+    )
+    if planned is not None:
         planned = replace(planned, warnings=(*planned.warnings, *asked.notes))
-    return EditPlan(request=replace(asked, prompt=text), planned=planned)
+        own = (f for f in planned.prompt.findings if f.concept == asked.adds)
+        rules = [by_rule(planned.prompt, f) for f in own] if facts.images is not None else []
+        if strength is None:
+            strength = next((rule.strength for rule in rules if rule), None)
+    return EditPlan(request=replace(asked, prompt=text, strength=strength), planned=planned)

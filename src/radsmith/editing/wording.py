@@ -69,20 +69,26 @@ def margins_of(source: Source, sides: tuple[str, str, str, str], canvas: str | N
 
 
 def edit_plan(
-    prompt: str, words: str, facts: ModelFacts, *, strict: bool = False, adds: str = ""
+    prompt: str,
+    words: str,
+    facts: ModelFacts,
+    *,
+    strict: bool = False,
+    adds: str = "",
+    begun: bool = False,
 ) -> tuple[str, Plan | None]:
     """The prompt of an edit and its reading; None where neither prompt nor file says anything.
 
     words: what the file says it shows; it fills in modality and body part the prompt leaves open,
     and what the prompt says against it is a warning of the plan.  adds: concept of a finding that
-    is put into the mask.
+    is put into the mask.  begun: the edit begins from its pixels.
     """
     text = prompt.strip() or words
     if not text:
         return "", None
     reading = read_prompt(text)
     shown = read_prompt(words).prompt if prompt.strip() and words else None
-    planned = plan_of(reading, facts, shown=shown, strict=strict, adds=adds)
+    planned = plan_of(reading, facts, shown=shown, strict=strict, adds=adds, begun=begun)
     if shown is not None and in_context(reading.prompt, shown) != reading.prompt:
         text = render(in_context(reading.prompt, shown))
     return text, planned

@@ -20,15 +20,13 @@ from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
 from radsmith.language.places import by_hand, by_rule, can_place
-from radsmith.language.prompt import Finding, Prompt, filled_in, in_context, render
+from radsmith.language.prompt import USUAL_GRADE, Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
 
 LONGEST_STEM = 80
 WEAK = 50
 """Concepts with fewer training images than this draw a warning."""
-USUAL_GRADE = "severity:moderate"
-"""That of a finding whose grade is not said, where a model learned no other than graded ones."""
 LIMBS = "parametric_limb"
 """The source of images that were made of shapes; other simulated ones are of CT volumes."""
 _WINDOWS = {  # centre and width in HU
@@ -115,12 +113,14 @@ def plan_of(
     strict: bool = False,
     size: tuple[int, int] | None = None,
     adds: str | None = None,
+    begun: bool = False,
 ) -> Plan:
     """As `plan`, of a prompt that was read.
 
     shown: what an image to be edited shows; it fills in the modality and body part that the
     prompt leaves open, and what the prompt says against it is a warning.  adds: of an edit, the
-    finding that it puts into its mask, "" for none; None: nothing is edited.
+    finding that it puts into its mask, "" for none; None: nothing is edited.  begun: the edit
+    begins from its pixels, which show what else there is.
     """
     text = reading.text
     if reading.language:
@@ -139,16 +139,16 @@ def plan_of(
         text=text,
         prompt=prompt,
         canonical=render(prompt),
-        concepts=_drawn(prompt, facts),
+        concepts=_drawn(prompt, facts, adds),
         not_understood=tuple(u.word for u in reading.unknown),
         warnings=(
             *concerns,
             *notes,
             *(
                 f"no grade of “{default_vocabulary()[f.concept].name}” was said; drawn as moderate"
-                for f in _ungraded(prompt, facts)
+                for f in _ungraded(prompt, facts, adds)
             ),
-            *_by_rule(prompt, facts, adds),
+            *_by_rule(prompt, facts, adds, begun=begun),
             *facts.notes,
             *_beyond(size, prompt, facts),
         ),
@@ -231,7 +231,7 @@ def _beyond(size: tuple[int, int] | None, prompt: Prompt, facts: ModelFacts) -> 
             )
 
 
-def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:
+def _drawn(prompt: Prompt, facts: ModelFacts, adds: str | None) -> tuple[str, ...]:
     """Concepts the model can use: a severity only where it was learned with the finding, and where
     none is said of one that was never learned without, `USUAL_GRADE`."""
     findings = [c for c in prompt.concepts if c.startswith("finding:")]
@@ -240,12 +240,13 @@ def _drawn(prompt: Prompt, facts: ModelFacts) -> tuple[str, ...]:
         for c in prompt.concepts
         if not c.startswith("severity:") or any(facts.count(f, c) != 0 for f in findings)
     )
-    return (*kept, USUAL_GRADE) if _ungraded(prompt, facts) else kept
+    return (*kept, USUAL_GRADE) if _ungraded(prompt, facts, adds) else kept
 
 
-def _ungraded(prompt: Prompt, facts: ModelFacts) -> list[Finding]:
+def _ungraded(prompt: Prompt, facts: ModelFacts, adds: str | None) -> list[Finding]:
     """Findings without a severity that the model learned in grades alone; none where a severity of
-    another is said, which the model could not tell apart."""
+    another is said, which the model could not tell apart.  adds: of an edit, the one it adds:
+    others are there in their grade."""
     present = [f for f in prompt.findings if f.present]
     if facts.together is None or any(f.severity for f in present):
         return []
@@ -253,7 +254,8 @@ def _ungraded(prompt: Prompt, facts: ModelFacts) -> list[Finding]:
     return [
         f
         for f in present
-        if facts.count(f.concept, USUAL_GRADE)
+        if adds in (None, f.concept)
+        and facts.count(f.concept, USUAL_GRADE)
         and sum(facts.count(f.concept, grade) or 0 for grade in grades)
         >= (facts.count(f.concept) or 0)
     ]
@@ -331,15 +333,15 @@ def _placed(prompt: Prompt, finding: Finding, facts: ModelFacts) -> Iterator[str
         yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
 
 
-def _by_rule(prompt: Prompt, facts: ModelFacts, adds: str | None) -> Iterator[str]:
-    """Findings that are put in by hand, whatever was learned. adds: as `plan_of` has it."""
+def _by_rule(prompt: Prompt, facts: ModelFacts, adds: str | None, *, begun: bool) -> Iterator[str]:
+    """Findings that are put in by hand, whatever was learned. adds, begun: as `plan_of` has it."""
     drawn = by_hand(prompt)
     if facts.images is None or drawn is None:
         return
     for finding in prompt.findings:
         placed = can_place(prompt, finding)
         edited = adds is not None and finding.concept != adds
-        if by_rule(prompt, finding) is None or (edited and not placed):
+        if by_rule(prompt, finding) is None or (edited and (begun or not placed)):
             continue
         where = "a usual place" if adds is None else "the place to be changed"
         yield (

@@ -14,6 +14,7 @@ from radsmith.language.vocabulary import default_vocabulary
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as fractions of the image."""
 
+SIDES = ("side:right", "side:left")
 _PARTS: dict[str, Box] = {
     "chest": (0.08, 0.10, 0.92, 0.82),
     "brain": (0.22, 0.16, 0.78, 0.84),
@@ -53,6 +54,10 @@ _USUAL: dict[str, Box] = {  # of the part's own box
     "pneumothorax": (0, 0, 1, 0.7),
     "pituitary-tumor": (0.3, 0.3, 0.7, 0.7),
 }
+_IN_LUNGS: dict[str, Box] = {  # of lungs as they are seen, which end where fluid begins
+    "pleural-effusion": (0, 0.45, 1, 1.15),
+}
+_ONE_SIDED = {"middle-lobe": "side:right", "retrocardiac": "side:left"}
 _LOBES = frozenset(("frontal-lobe", "parietal-lobe", "temporal-lobe", "occipital-lobe"))
 """Sites whose boxes are those of an axial slice."""
 
@@ -87,6 +92,11 @@ class Rule:
     narrower: bool = True
     ragged: float = 0.0
     strength: float | None = None
+
+    @property
+    def reach(self) -> float:
+        """How many half axes away something of it can be."""
+        return (1 + self.rim / 2) * (1 + self.ragged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +214,9 @@ def place_of(
     box = _PARTS.get(_slug(prompt.body_part), _ANYWHERE)
     if lungs is not None:
         box = lungs(None)
-    usual = (rule and rule.place) or _USUAL.get(_slug(finding.concept), (0, 0, 1, 1))
+    tables = (_USUAL,) if lungs is None else (_IN_LUNGS, _USUAL)
+    known = next((t[name] for t in tables if (name := _slug(finding.concept)) in t), (0, 0, 1, 1))
+    usual = (rule and rule.place) or known
     inner = _site(prompt, finding) or usual
     if lungs is not None and has_side(prompt, finding):
         box = lungs(finding.side)
@@ -219,6 +231,22 @@ def place_of(
     left, top = (box[i] + inner[i] * (box[i + 2] - box[i]) for i in (0, 1))
     right, bottom = (box[i] + inner[i + 2] * (box[i + 2] - box[i]) for i in (0, 1))
     return left, top, right, bottom
+
+
+def on_sides(
+    prompt: Prompt, finding: Finding, rule: Rule | None, chosen: str | None
+) -> tuple[Finding, ...]:
+    """The finding once for each side on which it is drawn by rule.
+
+    chosen: the side of one that lies on one of two and is not said to; None: on neither.
+    """
+    if rule is None or rule.midline or has_side(prompt, finding):
+        return (finding,)
+    if shows_lungs(prompt) and finding.side == "side:bilateral":
+        return tuple(replace(finding, side=side) for side in SIDES)
+    sites = map(_slug, finding.sites) if shows_lungs(prompt) else ()
+    side = next((_ONE_SIDED[site] for site in sites if site in _ONE_SIDED), chosen)
+    return (finding if side is None else replace(finding, side=side),)
 
 
 def _site(prompt: Prompt, finding: Finding) -> Box | None:

@@ -17,6 +17,8 @@ NORMAL = "finding:normal"
 NOT_ABNORMAL = frozenset(
     (NORMAL, "finding:first-trimester", "finding:second-trimester", "finding:third-trimester")
 )
+USUAL_GRADE = "severity:moderate"
+"""That of a finding whose grade is not said, where a model learned no other than graded ones."""
 OLDEST = 120
 NEWBORN_DAYS = 28
 WHOLE_YEARS = 3

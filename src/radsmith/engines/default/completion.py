@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.enlarging import held, in_tiles
-from radsmith.engines.default.focus import Hole, Shading, placed
+from radsmith.engines.default.focus import Hole, Shade, Shading, placed
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
@@ -31,17 +31,19 @@ from radsmith.engines.default.stages import (
 from radsmith.engines.engine import Ask, Given
 from radsmith.images.image import Array, Mask
 from radsmith.images.letterbox import SIDE, Box, box_of, inside
+from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Settings
 from radsmith.images.regions import Region, around, coarser, joined, padded, scaled
 from radsmith.images.resize import enlarge, resize, shrink
-from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
+from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, USUAL_GRADE
 
 LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
 WHOLE = LOW_SIDE**2
 """Cells of a whole image, which a hole should not cost much more than."""
 KEPT = 0.55
-"""How much of a shade is still drawn at each step where it is in what is begun from."""
+"""How much of a shade is still drawn at each step where it is in what is begun from, at full
+strength; it falls with the square of that."""
 WORTH = 1.25
 """A finer grid is drawn where it is at least so much finer than what is there."""
 
@@ -117,13 +119,18 @@ class Model:
         if NORMAL in self.table and any(c in self.table for c in found):
             against = self.encode((*kept, NORMAL, *style))
         elif absent:
-            against = self.encode((*(c for c in kept if c != NORMAL), *absent, *style))
+            graded = USUAL_GRADE if any(map(self.components.graded, absent)) else ""
+            others = (c for c in kept if c != NORMAL)
+            against = self.encode((*others, *style, graded, *absent))
         return Findings(against=against, shading=Shading(prompt=ask.prompt, box=box, where=where))
 
 
-def plainly(ask: Ask) -> Ask:
-    """Without the findings that are told where to lie: as normal where there are no others."""
-    told = placed(ask.prompt)
+def plainly(ask: Ask, adds: str | None = None) -> Ask:
+    """Without the findings that are told where to lie: as normal where there are no others.
+
+    adds: of an image that shows the others already, the one that it is to show.
+    """
+    told = placed(ask.prompt, adds)
     if ask.prompt is None or not told:
         return ask
     here = [f for f in ask.prompt.findings if f.present and f.concept not in NOT_ABNORMAL]
@@ -207,28 +214,29 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
 
     Without concepts that are asked, they are those of most images of the chosen component.
     Findings are guided to where what is there is to become something else; not where nothing is
-    there, as the known pixels may show them elsewhere.
+    there, as the known pixels may show them elsewhere.  Where the pixels of the hole are not begun
+    from, they decide nothing.
     """
     rng = np.random.default_rng(ask.seed)
     square, hole = _square(given)
-    asked, (height, width) = plainly(ask), given.mask.shape
+    afresh, (height, width) = given.strength == 1 or given.sketched, given.mask.shape
+    asked = plainly(ask, None if afresh else given.adds)
     component = _component(model, square, hole, given, asked, rng)
     usual = tuple(c for c in model.components.usual(component) if c not in ask.absent)
     style = model.components.style(component)
     shown = (*(ask.concepts or usual), *style)
     box = box_of(width / height)
-    around_it = Hole.of(given.mask, given.adds, ask.seed)
+    around_it = Hole.of(given.mask, given.adds, ask.seed, afresh=afresh)
     shading = Shading(prompt=asked.prompt, box=box, where=around_it)
-    shading = replace(shading, lungs=shading.found(square))
-    if given.strength == 1 or given.sketched:
+    if afresh:
         findings = Findings(shading=shading)
     else:
-        begun = _begun(given, shading)
+        lungs = find_lungs(given.pixels) if shading.looks else None
+        shading = replace(shading, lungs=lungs, look=False)
+        given = _begun(given, shading.on(square, dense=True))
+        square, hole = _square(given)
         shading = replace(shading, share=KEPT * given.strength**2)
         findings = replace(model.findings(asked, component, box, around_it), shading=shading)
-        if begun is not given:
-            given = begun
-            square, hole = _square(given)
     work = _Work(
         model=model,
         given=given,
@@ -251,16 +259,14 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     return region, joined(drawn, known, mask), shown
 
 
-def _begun(given: Given, shading: Shading) -> Given:
+def _begun(given: Given, shade: Shade | None) -> Given:
     """With what is drawn by rule in the pixels to begin from, which the finer stages begin from
     too."""
-    height, width = given.mask.shape
-    image = given.pixels * np.float32(2) - np.float32(1)
-    whole = replace(shading, box=(0, 0, SIDE, SIDE))
-    shade = whole.on(resize(image, SIDE, SIDE))
     if shade is None:
         return given
-    found = shade.of_size(width, height).at_once().apply(image) / 2 + np.float32(0.5)
+    height, width = given.mask.shape
+    own = shade.within(box_of(width / height), width, height)
+    found = own.apply(given.pixels * np.float32(2) - np.float32(1)) / 2 + np.float32(0.5)
     pixels = np.where(given.mask, np.clip(found, 0, 1), given.pixels).astype(np.float32)
     return replace(given, pixels=pixels)
 

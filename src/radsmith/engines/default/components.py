@@ -90,6 +90,15 @@ class Components:
         pairs = (FRONTAL, FRONTAL[::-1])
         return [pair for pair in pairs if all(view in self._table for view in pair)]
 
+    def graded(self, concept: str) -> bool:
+        """Whether the images with a finding have a severity, all in all."""
+        if concept not in self._table:
+            return False
+        own = self._counts[:, self._table[concept] - 1]
+        grades = [c for c, kind in enumerate(self._kinds) if kind == "severity"]
+        both = np.minimum(self._counts[:, grades].sum(1), own)
+        return bool(own.sum() and both.sum() >= own.sum())
+
     def seen(
         self, scores: NDArray[np.float64], prior: Prior, known: Array, mask: Array
     ) -> NDArray[np.float64]:

@@ -20,16 +20,19 @@ from radsmith.images.letterbox import SIDE, Box, inside
 from radsmith.images.lungs import Lungs, connected, find_lungs
 from radsmith.images.regions import around
 from radsmith.images.resize import resize
-from radsmith.language.places import Box as Place
 from radsmith.language.places import (
+    SIDES,
+    Rule,
     by_hand,
     by_rule,
     can_place,
     half_axes,
+    on_sides,
     only_there,
     place_of,
     shows_lungs,
 )
+from radsmith.language.places import Box as Place
 from radsmith.language.prompt import Finding, Prompt
 
 _MIDDLE = 0.5
@@ -38,12 +41,15 @@ _BAR, _DARK = -0.95, -0.6
 """Gray of the bars, and below which lungs and the air beside a body are."""
 _GRID = 64
 """Cells on a side in which that air is looked for."""
-_LEVEL, _RISE, _NO_SIDE = 0.1, 0.6, 0.05
+_LEVEL, _RISE = 0.1, 0.6
+_HALF = 0.5
+_BELOW = 0.15
+"""Of the height of lungs, how far below their base fluid reaches that hides it."""
 _SMOOTH = 32
 """A shadow changes what is broader than the image's side over this."""
 _WAVES = 7
 """On a side of an image, of a border that strays."""
-_LEFT_OVER = 0.1
+_LEFT_OVER = 0.2
 """Of a shadow, how much must lie in the lungs that were found; else they are not asked."""
 TOLD_FOR = 12
 """Steps that shares are told for."""
@@ -59,12 +65,11 @@ def in_steps(share: T, count: float) -> T:
 
 @dataclass(frozen=True, kw_only=True)
 class Shade:
-    """What is drawn by rule. share: (height, width), 0-1, of the way that is gone at a step; dense:
-    the same in what an edit begins from.  gray: where to, a quantile of the image.  air: what lies
-    beside a body stays air.  over: it is a shadow, in which what is there can still be seen."""
+    """What is drawn by rule. share: (height, width), 0-1, of the way that is gone.  gray: where to,
+    a quantile of the image.  air: what lies beside a body stays air.  over: it is a shadow, in
+    which what is there can still be seen."""
 
     share: Array
-    dense: Array
     gray: float
     air: bool = False
     over: bool = False
@@ -77,44 +82,54 @@ class Shade:
         """As much of it."""
         return replace(self, share=np.float32(share) * self.share)
 
-    def of_size(self, width: int, height: int) -> Shade:
-        """On another grid."""
-        share, dense = (resize(own, width, height) for own in (self.share, self.dense))
-        return replace(self, share=share, dense=dense)
-
-    def at_once(self) -> Shade:
-        """As it is in what an edit begins from."""
-        return replace(self, share=self.dense)
+    def within(self, box: Box, width: int, height: int) -> Shade:
+        """That of what lies in a box of its square of SIDE, on another grid."""
+        return replace(self, share=resize(inside(self.share, box), width, height))
 
     def apply(self, image: Array) -> Array:
         """The image (height, width) in [-1, 1], a share of the way gone."""
         shown = image[image > _BAR]
         gray = np.quantile(shown, self.gray) if shown.size else np.float32(0)
         way = self.share * (1 - outside_of(image)) if self.air else self.share
-        under = blurred(image, max(image.shape) / _SMOOTH) if self.over else image
-        off = gray - under
+        off = gray - (_broad(image) if self.over else image)
         to_go = np.maximum(off, 0) if self.gray >= _MIDDLE else np.minimum(off, 0)
         return np.asarray(image + way * to_go, np.float32)
 
 
-def placed(prompt: Prompt | None) -> tuple[Finding, ...]:
-    """The findings that are told where to lie, and that nothing but the rule is asked for."""
+def _broad(image: Array) -> Array:
+    """What is broader than the longer side over _SMOOTH."""
+    longer = max(image.shape)
+    height, width = (max(1, round(min(1, SIDE / longer) * n)) for n in image.shape)
+    small = resize(image, width, height)
+    return resize(blurred(small, max(small.shape) / _SMOOTH), *image.shape[::-1])
+
+
+def placed(prompt: Prompt | None, adds: str | None = None) -> tuple[Finding, ...]:
+    """The findings that are told where to lie, and that nothing but the rule is asked for.
+
+    adds: of these only the one of this concept, where others are there already.
+    """
     if prompt is None:
         return ()
-    return tuple(finding for finding in prompt.findings if only_there(prompt, finding))
+    return tuple(
+        finding
+        for finding in prompt.findings
+        if only_there(prompt, finding) and adds in (None, finding.concept)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hole:
     """What is made of an image. place: left, top, right, bottom as fractions of it.  adds: concept
-    of the finding that is put there.  seed: of its border."""
+    of the finding that is put there.  seed: of its border.  afresh: nothing of it is there yet."""
 
     place: Place
     adds: str = ""
     seed: int = 0
+    afresh: bool = True
 
     @classmethod
-    def of(cls, mask: Mask, adds: str, seed: int = 0) -> Hole:
+    def of(cls, mask: Mask, adds: str, seed: int = 0, *, afresh: bool = True) -> Hole:
         """Around all that is True in mask (height, width)."""
         region, (height, width) = around(mask, 0), mask.shape
         rows, columns = (region.top, region.bottom), (region.left, region.right)
@@ -122,7 +137,7 @@ class Hole:
             (first / length, last / length)
             for (first, last), length in ((columns, width), (rows, height))
         )
-        return cls(place=(left, top, right, bottom), adds=adds, seed=seed)
+        return cls(place=(left, top, right, bottom), adds=adds, seed=seed, afresh=afresh)
 
     def holds(self, place: Place) -> bool:
         """Whether the middle of a place lies inside."""
@@ -135,6 +150,7 @@ class Hole:
 class Shading:
     """What is to be drawn by rule in an image that is not begun yet: all that `shade_of` asks.
 
+    lungs: those of the image, where it is known; look: else they are looked for in what is drawn.
     share: of it that is drawn.
     """
 
@@ -142,21 +158,27 @@ class Shading:
     box: Box
     where: np.random.Generator | Hole | None
     lungs: Lungs | None = None
+    look: bool = True
     share: float = 1.0
 
-    def on(self, image: Array) -> Shade | None:
-        """In an image (side, side) in [-1, 1] that is drawn on; its lungs where none were given."""
-        lungs = self.lungs or self.found(image)
-        shade = shade_of(self.prompt, self.box, len(image), self.where, lungs)
-        return shade and shade.weaker(self.share)
+    @property
+    def looks(self) -> bool:
+        """Whether what it draws depends on the lungs of what is drawn."""
+        prompt = self.prompt
+        if not self.look or prompt is None or not shows_lungs(prompt):
+            return False
+        return any(by_rule(prompt, finding) for finding in prompt.findings)
 
-    def found(self, image: Array) -> Lungs | None:
-        """The lungs of a square image in [-1, 1]; None where there are none to be seen."""
-        if self.prompt is None or not shows_lungs(self.prompt):
-            return None
-        left, top, width, height = (round(n * len(image) / SIDE) for n in self.box)
-        content = inside(image, (left, top, width, height))
-        return find_lungs(np.asarray(content / 2 + 0.5, np.float32)) if content.size else None
+    def on(self, image: Array, *, dense: bool = False) -> Shade | None:
+        """In an image (side, side) in [-1, 1].  dense: as in what an edit begins from, not as at a
+        step."""
+        lungs = self.lungs
+        if self.looks:
+            left, top, width, height = (round(n * len(image) / SIDE) for n in self.box)
+            content = inside(image, (left, top, width, height))
+            lungs = find_lungs(np.asarray(content / 2 + 0.5, np.float32)) if content.size else None
+        shade = shade_of(self.prompt, self.box, len(image), self.where, lungs, dense=dense)
+        return shade and shade.weaker(self.share)
 
 
 def shade_of(
@@ -165,58 +187,83 @@ def shade_of(
     side: int,
     where: np.random.Generator | Hole | None,
     lungs: Lungs | None = None,
+    *,
+    dense: bool = False,
 ) -> Shade | None:
     """What is drawn by rule, on (side, side); None where no finding is.
 
     box: of the image in a square of SIDE pixels.  where: a generator chooses the side of a finding
     that names no place, and where in its place it lies; None: in the middle.  Of an edit its hole:
-    only that is drawn whose place is named, and what is added: where it is said to be, or, where
-    that is outside or nothing is said, in the middle of the hole.  lungs: of a chest radiograph,
-    as they were found.
+    what is added is drawn where it is said to be, or, where that is outside or nothing is said, in
+    the middle of the hole; other findings only where nothing of them is there yet and their place
+    is named.  lungs: of a chest radiograph, as they were found.  dense: as `Rule.dense` says.
     """
     drawn = by_hand(prompt) if prompt else None
     hole = where if isinstance(where, Hole) else None
+    chance = where if isinstance(where, np.random.Generator) else None
     if prompt is None or drawn is None:
         return None
-    shade, dense = np.zeros((2, side, side), np.float32)
-    chance = where if isinstance(where, np.random.Generator) else None
+    shade = np.zeros((side, side), np.float32)
     rng = np.random.default_rng(hole.seed) if hole else chance
     x, y, width, height = (n * side / SIDE for n in box)
-    down, across = np.mgrid[:side, :side] + 0.5
     for finding in prompt.findings:
         rule, named = by_rule(prompt, finding), can_place(prompt, finding)
-        if rule is None or (hole and not named and finding.concept != hole.adds):
+        added = hole is not None and finding.concept == hole.adds
+        if rule is None or (hole and not added and not (hole.afresh and named)):
             continue
-        if chance and not (rule.midline or named):
-            finding = replace(finding, side=str(chance.choice(("side:left", "side:right"))))
-        place = place_of(prompt, finding, rule, lungs.box if lungs else None)
-        wide, high = half_axes(rule, place, width, height)
-        if chance and not (rule.fluid or rule.midline):
-            place = _somewhere(place, (wide / width, high / height), chance)
-        if hole and finding.concept == hole.adds and not hole.holds(place):
-            place, whole = hole.place, replace(rule, extent=1 / (1 + rule.rim / 2))
-            most = half_axes(whole, place, width, height)
-            wide, high = min(wide, most[0]), min(high, most[1])
-        left, top, right, bottom = place
-        u = (across - x - (left + right) / 2 * width) / wide
-        v = (down - y - (top + bottom) / 2 * height) / high
-        if rule.ragged and rng is not None:
-            strays = 1 + np.float32(rule.ragged) * _waves(rng, side)
-            u, v = u / strays, v / strays
-        if rule.fluid:
-            within = _fluid(u, v, (left + right) / 2 - 0.5, rule.rim, deep=lungs is not None)
-        else:
-            within = _within(np.hypot(u, v), rule.rim)
-        if rule.core:
-            within = within - _within(np.hypot(u, v) / rule.core, rule.rim)
-        if lungs is not None:
-            within = _confined(within, lungs, (x, y, width, height), fluid=rule.fluid)
-        np.maximum(shade, rule.share * within, out=shade)
-        np.maximum(dense, rule.dense * within, out=dense)
+        chosen = None
+        if chance and not rule.midline and (shows_lungs(prompt) or not named):
+            chosen = str(chance.choice(SIDES))
+        elif hole and shows_lungs(prompt) and not rule.fluid:
+            chosen = SIDES[(hole.place[0] + hole.place[2]) / 2 > _HALF]
+        for own in on_sides(prompt, finding, rule, chosen):
+            place = place_of(prompt, own, rule, lungs.box if lungs else None)
+            wide, high = half_axes(rule, place, width, height)
+            confined = lungs
+            if chance and not (rule.fluid or rule.midline):
+                reach = (rule.reach * wide / width, rule.reach * high / height)
+                place = _somewhere(place, reach, chance)
+            if added and hole is not None and not hole.holds(place):
+                place, whole = hole.place, replace(rule, extent=1 / rule.reach)
+                most = half_axes(whole, place, width, height)
+                wide, high, confined = min(wide, most[0]), min(high, most[1]), None
+            within = _ellipse(
+                rule, own, (side, side), place, (wide, high), (x, y, width, height), rng
+            )
+            if confined is not None:
+                within = _confined(within, confined, (x, y, width, height), fluid=rule.fluid)
+            np.maximum(shade, (rule.dense if dense else rule.share) * within, out=shade)
     if not shade.any():
         return None
     film = prompt.modality == "modality:x-ray"
-    return Shade(share=shade, dense=dense, gray=drawn.gray, air=film, over=film)
+    return Shade(share=shade, gray=drawn.gray, air=film and lungs is None, over=film)
+
+
+def _ellipse(
+    rule: Rule,
+    finding: Finding,
+    shape: tuple[int, int],
+    place: Place,
+    half: tuple[float, float],
+    box: tuple[float, float, float, float],
+    rng: np.random.Generator | None,
+) -> Array:
+    """How surely each pixel is in a finding of these half axes in the middle of its place.
+
+    box: of the image, in which the place is told.  rng: of a border that strays.
+    """
+    (left, top, right, bottom), (x, y, width, height) = place, box
+    down, across = np.mgrid[: shape[0], : shape[1]] + 0.5
+    u = (across - x - (left + right) / 2 * width) / half[0]
+    v = (down - y - (top + bottom) / 2 * height) / half[1]
+    if rule.ragged and rng is not None:
+        strays = 1 + np.float32(rule.ragged) * _waves(rng, shape)
+        u, v = u / strays, v / strays
+    if rule.fluid:
+        return _fluid(u, v, finding.side, rule.rim)
+    far = np.hypot(u, v)
+    within = _within(far, rule.rim)
+    return within - _within(far / rule.core, rule.rim) if rule.core else within
 
 
 def _confined(
@@ -224,20 +271,22 @@ def _confined(
 ) -> Array:
     """A share (side, side) where lungs are, as long as something of it is left.
 
-    box: of the image in it.  fluid: below them too, where it hides their base.
+    box: of the image in it.  fluid: a little below them too, where it hides their base.
     """
     left, top, width, height = map(round, box)
     share = np.zeros_like(within)
     part = inside(share, (left, top, width, height))
     part[:] = lungs.share(part.shape[1], part.shape[0])
     if fluid:
-        np.maximum.accumulate(part, axis=0, out=part)
+        tall = (lungs.box()[3] - lungs.box()[1]) * height
+        for _ in range(round(_BELOW * tall)):
+            np.maximum(part[1:], part[:-1].copy(), out=part[1:])
     found = within * share
     return found if found.sum() > _LEFT_OVER * within.sum() else within
 
 
 def _somewhere(place: Place, half: tuple[float, float], rng: np.random.Generator) -> Place:
-    """The place moved at random, as far as an ellipse of these half axes stays in that of it."""
+    """The place moved at random, about as far as an ellipse of these half axes stays in its own."""
     left, top, right, bottom = place
     spare = (max(0.0, (right - left) / 2 - half[0]), max(0.0, (bottom - top) / 2 - half[1]))
     far, angle = rng.random() ** 0.5, rng.uniform(0, 2 * np.pi)
@@ -245,9 +294,10 @@ def _somewhere(place: Place, half: tuple[float, float], rng: np.random.Generator
     return left + across, top + down, right + across, bottom + down
 
 
-def _waves(rng: np.random.Generator, side: int) -> Array:
-    """Smooth noise of about unit variance, at most 2: (side, side)."""
-    return np.clip(resize(rng.standard_normal((_WAVES, _WAVES), np.float32), side, side), -2, 2)
+def _waves(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+    """Smooth noise, -1 to 1, on a grid of this shape."""
+    rough = rng.standard_normal((_WAVES, _WAVES), np.float32)
+    return np.clip(resize(rough, shape[1], shape[0]), -1, 1)
 
 
 def _within(far: Array, rim: float) -> Array:
@@ -255,13 +305,12 @@ def _within(far: Array, rim: float) -> Array:
     return np.asarray(np.clip((1 + rim / 2 - far) / rim, 0, 1), np.float32)
 
 
-def _fluid(u: Array, v: Array, off: float, rim: float, *, deep: bool) -> Array:
-    """How surely fluid is at u, v in the half axes of its place; it stands higher away from the
-    middle.  off: of its place to the right of the image's middle, about 0 where it has no side.
-    deep: below its place too."""
-    out = np.abs(u) if abs(off) < _NO_SIDE else u * np.sign(off)
+def _fluid(u: Array, v: Array, side: str | None, rim: float) -> Array:
+    """How surely fluid is at u, v in the half axes of its place; it stands higher at the chest's
+    wall, that of its side or both."""
+    out = {"side:left": u, "side:right": -u}.get(side or "", np.abs(u))
     level = _LEVEL - _RISE * np.clip(out, -1, 1) ** 3
-    within = _within(np.abs(u) if deep else np.maximum(np.abs(u), v), rim)
+    within = _within(np.maximum(np.abs(u), v), rim)
     return np.asarray(within * np.clip((v - level) / rim + 0.5, 0, 1), np.float32)
 
 

@@ -146,8 +146,9 @@ class Noise:
 class Findings:
     """How the base draws findings.
 
-    against: (1, slots) table rows of the same image without them, to draw them against; None where
-    there are none.  shading: those that are drawn by rule; None where there are none.
+    against: (1, slots) table rows of the image to be drawn away from: without the findings that are
+    asked for, or with those that are denied; None where there are neither.  shading: what is drawn
+    by rule.
     """
 
     against: NDArray[np.int64] | None = None
@@ -182,18 +183,23 @@ class BaseStage:
         """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
-        shade = findings.shading.on(begin.image) if findings.shading else None
-        if shade is not None:
-            shade = shade.steps(TOLD_FOR / settings.num_steps)
-        guidance = settings.guidance_scale
-        denoise = self._denoiser(component, ids, beside, guidance, findings.against, shade)
-        if begin.sketched:
-            share = in_steps(FAITHFUL, TOLD_FOR / settings.num_steps)
-            denoise = _near_sketch(denoise, begin.image, share)
-        velocity = keeping(velocity_of(denoise), known, noise, mask)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
-        sampler = SAMPLERS[settings.sampler]
-        return sampler(velocity, x, timesteps(settings.num_steps, begin.first))
+        times, sampler = timesteps(settings.num_steps, begin.first), SAMPLERS[settings.sampler]
+
+        def drawn(shade: Shade | None) -> Array:
+            guidance = settings.guidance_scale
+            denoise = self._denoiser(component, ids, beside, guidance, findings.against, shade)
+            if begin.sketched:
+                share = in_steps(FAITHFUL, TOLD_FOR / settings.num_steps)
+                denoise = _near_sketch(denoise, begin.image, share)
+            return sampler(keeping(velocity_of(denoise), known, noise, mask), x, times)
+
+        shading = findings.shading
+        if shading is None:
+            return drawn(None)
+        # where lungs lie is told by the same image without what is to lie in them
+        shade = shading.on(drawn(None) if shading.looks else begin.image)
+        return drawn(shade and shade.steps(TOLD_FOR / settings.num_steps))
 
     def _denoiser(
         self,

@@ -65,6 +65,7 @@ def edit_payload(edit: EditPlan, kept: Kept, mask: str | None) -> dict[str, Any]
         "strength": asked.strength,
         "strict": asked.strict,
         "target": asked.target,
+        "adds": asked.adds,
         "parent": kept.parent,
     }
 
@@ -82,6 +83,7 @@ def edit_of(payload: Mapping[str, Any], parts: Mapping[str, bytes]) -> EditPlan:
         strength=payload["strength"],
         margins=Margins(**margins) if margins else None,
         target=payload["target"],
+        adds=payload.get("adds", ""),
     )
     return EditPlan(request=request, planned=Plan.from_fields(planned) if planned else None)
 
