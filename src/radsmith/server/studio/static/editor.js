@@ -18,6 +18,7 @@ export class Editor {
     this.erasing = false;
     this.mask = new Mask();
     this.used = false; // the mask was sent: it is hidden, and the next stroke begins a new one
+    this.said = true; // the strength is sent: that of a change only once somebody said it
     this.grip = null;
     viewer.hands.brush = (phase, event) => this.#brush(phase, event);
     viewer.hands.frame = (phase, event) => this.#frame(phase, event);
