@@ -128,9 +128,9 @@ def test_what_is_asked_for_beats_what_a_finding_needs():
 
 
 def test_a_rule_is_said_where_it_is_followed():
-    def said(**fields):
+    def said(shows="chest x-ray, left lung nodule", **fields):
         request = EditRequest(**fields)
-        planned = plan_edit(request, source("chest x-ray, left lung nodule"), SHIPPED).planned
+        planned = plan_edit(request, source(shows), SHIPPED).planned
         return sum("drawn by rule" in warning for warning in planned.warnings)
 
     assert said(operation="vary") == 0, "the nodule is in the pixels"
@@ -138,6 +138,9 @@ def test_a_rule_is_said_where_it_is_followed():
     assert said(operation="inpaint", mask=MASK, strength=0.5) == 0
     assert said(operation="change", finding=FindingChange(add="effusion@right")) == 1
     assert said(operation="change", finding=FindingChange(severity="severe")) == 0
+    benign, breast = FindingChange(add="benign mass"), "breast ultrasound, normal"
+    assert said(breast, operation="change", finding=benign) == 1
+    assert said("breast ultrasound, benign mass", operation="inpaint", mask=MASK) == 0
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,17 @@ def test_a_share_is_whole_inside_and_nothing_far_away():
     assert share.min() >= 0 and share.max() <= 1
 
 
+def test_a_place_outside_is_moved_to_the_nearest_lung():
+    lungs = find_lungs(chest())
+    inside = (0.25, 0.4, 0.35, 0.5)
+    assert lungs.inward(inside) == inside
+    left, top, right, bottom = lungs.inward((0.45, 0.4, 0.55, 0.5))
+    assert (right - left, bottom - top) == pytest.approx((0.1, 0.1))
+    assert abs((left + right) / 2 - 0.5) > 0.04
+    found = lungs.inward((0.2, -0.3, 0.4, -0.1))
+    assert (found[1] + found[3]) / 2 == pytest.approx(0.22, abs=0.04)
+
+
 @pytest.mark.parametrize(
     "image",
     [

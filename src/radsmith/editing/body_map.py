@@ -54,7 +54,9 @@ def ellipse_of(
         rule = None
     found = np.zeros(shape, np.bool_)
     for own in sides:
-        found |= _ellipse(place_of(prompt, own, rule, lungs.box if lungs else None), rule, shape)
+        place = place_of(prompt, own, rule, lungs.box if lungs else None)
+        inside = lungs is not None and rule is not None and not rule.fluid
+        found |= _ellipse(lungs.inward(place) if lungs and inside else place, rule, shape)
     return found
 
 

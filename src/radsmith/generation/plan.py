@@ -339,9 +339,9 @@ def _by_rule(prompt: Prompt, facts: ModelFacts, adds: str | None, *, begun: bool
     if facts.images is None or drawn is None:
         return
     for finding in prompt.findings:
-        placed = can_place(prompt, finding)
+        rule, placed = by_rule(prompt, finding), can_place(prompt, finding)
         edited = adds is not None and finding.concept != adds
-        if by_rule(prompt, finding) is None or (edited and (begun or not placed)):
+        if rule is None or (edited and (begun or not placed)) or not (begun or rule.share):
             continue
         where = "a usual place" if adds is None else "the place to be changed"
         yield (

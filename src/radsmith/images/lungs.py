@@ -56,6 +56,17 @@ class Lungs:
         edges = (left, top, right + 1, bottom + 1)
         return tuple(float(edge) / _GRID for edge in edges)  # type: ignore[return-value]
 
+    def inward(self, place: Box) -> Box:
+        """A place moved until its middle lies in a lung, where it does not."""
+        left, top, right, bottom = place
+        middle = np.array([(top + bottom) / 2, (left + right) / 2])
+        cells = (np.argwhere(self.right | self.left) + 0.5) / _GRID
+        far = np.abs(cells - middle).max(1)
+        if far.min() <= 0.5 / _GRID:
+            return place
+        down, across = cells[far.argmin()] - middle
+        return left + across, top + down, right + across, bottom + down
+
     def share(self, width: int, height: int) -> Array:
         """How surely each pixel of the picture in this size is lung, 0-1; their borders wholly."""
         soft = 2 * blurred((self.right | self.left).astype(np.float32), 1.0)

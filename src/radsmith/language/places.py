@@ -66,16 +66,16 @@ _LOBES = frozenset(("frontal-lobe", "parietal-lobe", "temporal-lobe", "occipital
 class Rule:
     """How a finding is put into an image by hand.
 
-    share: of the way to its gray that is gone at each of twelve steps.  dense: of it that is gone
-    in what an edit begins from.  place: where it is put in the part's own box, or its sided half,
-    unless a site is named; None: all of it, or where such a finding usually lies.  extent: of that
-    place that it fills; round: as a circle.  core: share of its half axes within which nothing is
-    drawn.  rim: share of them over which it fades, half of it outside of them.  ragged: by which
-    its border strays.  always: drawn so where no place is named, too, on either side, or, if it is
-    midline, in the middle.  fluid: it lies at the bottom of its place and rises towards the chest's
-    wall.  learned: the model is asked for it as well, wherever that may put it.  narrower: findings
-    that imply it are drawn so, too.  strength: how freely it is redrawn once it is put in, where
-    nobody says; None: as other edits.
+    share: of the way to its gray that is gone at each of twelve steps; 0: in edits alone.  dense:
+    of it that is gone in what an edit begins from.  place: where it is put in the part's own box,
+    or its sided half, unless a site is named; None: all of it, or where such a finding usually
+    lies.  extent: of that place that it fills; round: as a circle.  core: share of its half axes
+    within which nothing is drawn.  rim: share of them over which it fades, half of it outside of
+    them.  ragged: by which its border strays.  always: drawn so where no place is named, too, on
+    either side, or, if it is midline, in the middle.  fluid: it lies at the bottom of its place and
+    rises towards the chest's wall.  learned: the model is asked for it as well, wherever that may
+    put it.  narrower: findings that imply it are drawn so, too.  strength: how freely it is redrawn
+    once it is put in, where nobody says; None: as other edits.
     """
 
     share: float
@@ -179,9 +179,10 @@ BY_HAND = {
         look="a dark oval",
         rules={
             "benign-breast-mass": Rule(
-                share=0.4,
+                share=0.0,
                 dense=0.8,
                 place=(0.2, 0.25, 0.8, 0.6),
+                extent=0.65,
                 rim=0.3,
                 always=True,
                 learned=True,

@@ -223,6 +223,8 @@ def shade_of(
             if chance and not (rule.fluid or rule.midline):
                 reach = (rule.reach * wide / width, rule.reach * high / height)
                 place = _somewhere(place, reach, chance)
+            if lungs is not None and not rule.fluid:
+                place = lungs.inward(place)
             if added and hole is not None and not hole.holds(place):
                 place, whole = hole.place, replace(rule, extent=1 / rule.reach)
                 most = half_axes(whole, place, width, height)
