@@ -339,13 +339,6 @@ def balance(
     times as often its images are drawn.
     Raises InvalidInput for a factor that is not above 0, or a concept that no image has.
     """
-    held: set[str] = set().union(*corpus.concepts) if favour else set()
-    for concept, factor in (favour or {}).items():
-        if concept not in held or not factor > 0:
-            raise InvalidInput(
-                f"favour {concept!r} by {factor}: a factor is above 0, and of a concept that an"
-                ' image of the data has, such as "body_part:knee"'
-            )
     kinds = [
         tuple(sorted(c for c in ids if c.startswith(("modality:", "body_part:", "finding:"))))
         for ids in corpus.concepts
@@ -358,5 +351,11 @@ def balance(
         ]
     )
     for concept, factor in (favour or {}).items():
-        weight[[concept in ids for ids in corpus.concepts]] *= factor
+        own = np.array([concept in ids for ids in corpus.concepts])
+        if not own.any() or not factor > 0:
+            raise InvalidInput(
+                f"favour {concept!r} by {factor}: a factor is above 0, and of a concept that an"
+                ' image of the data has, such as "body_part:knee"'
+            )
+        weight[own] *= factor
     return weight / weight.sum()

@@ -55,8 +55,9 @@ def ellipse_of(
     found = np.zeros(shape, np.bool_)
     for own in sides:
         place = place_of(prompt, own, rule, lungs.box if lungs else None)
-        inside = lungs is not None and rule is not None and not rule.fluid
-        found |= _ellipse(lungs.inward(place) if lungs and inside else place, rule, shape)
+        if lungs and rule and not rule.fluid:
+            place = lungs.inward(place)
+        found |= _ellipse(place, rule, shape)
     return found
 
 

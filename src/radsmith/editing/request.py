@@ -92,6 +92,11 @@ class EditRequest:
         if self.operation == "interpolate" and self.other is None:
             raise InvalidInput("to interpolate, give the image to go to")
 
+    @property
+    def freely(self) -> float:
+        """How freely pixels are redrawn: as asked, or as this operation usually does."""
+        return STRENGTH.get(self.operation, 1.0) if self.strength is None else self.strength
+
     def worded(self, source: Source) -> EditRequest:
         """With the whole prompt, place and label of a finding that is changed.
 
@@ -166,8 +171,7 @@ class EditPlan:
             created=created,
             adds=asked.adds,
         )
-        usual = STRENGTH.get(asked.operation, 1.0)
-        strength = usual if asked.strength is None else asked.strength
+        strength = asked.freely
         if asked.margins is not None and asked.operation == "outpaint":
             return outpaint(source, asked.margins, task)
         if asked.other is not None and asked.operation == "interpolate":
@@ -188,15 +192,19 @@ def plan_edit(request: EditRequest, source: Source, facts: ModelFacts) -> EditPl
     """
     asked = request.worded(source)
     strict = asked.strict and asked.operation != "extend"
-    strength, usual = asked.strength, STRENGTH.get(asked.operation, 1.0)
-    begun = (usual if strength is None else strength) < 1
     text, planned = edit_plan(
-        asked.prompt, source.words, facts, strict=strict, adds=asked.adds, begun=begun
+        asked.prompt,
+        source.words,
+        facts,
+        strict=strict,
+        adds=asked.adds,
+        begun=asked.freely < 1,
     )
+    strength = asked.strength
     if planned is not None:
         planned = replace(planned, warnings=(*planned.warnings, *asked.notes))
-        own = (f for f in planned.prompt.findings if f.concept == asked.adds)
-        rules = [by_rule(planned.prompt, f) for f in own] if facts.images is not None else []
-        if strength is None:
+        if strength is None and facts.images is not None:  # else nothing is drawn by rule
+            added = (f for f in planned.prompt.findings if f.concept == asked.adds)
+            rules = (by_rule(planned.prompt, finding) for finding in added)
             strength = next((rule.strength for rule in rules if rule), None)
     return EditPlan(request=replace(asked, prompt=text, strength=strength), planned=planned)

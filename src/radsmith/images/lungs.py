@@ -78,12 +78,9 @@ def find_lungs(image: Array) -> Lungs | None:
     are not found."""
     domes = _domes()
     seen = resize(np.asarray(image, np.float32), _COARSE, _COARSE).ravel()
-    among = domes.lungs + domes.around
-    size, lungs = among.sum(1), domes.lungs.sum(1)
-    mean = among @ seen / size
-    spread = np.sqrt(np.maximum(among @ seen**2 / size - mean**2, 1e-6))
-    inside, share = domes.lungs @ seen / lungs, lungs / size
-    alike = (mean - inside) / spread * np.sqrt(share / (1 - share))
+    mean = domes.among @ seen / domes.size
+    spread = np.sqrt(np.maximum(domes.among @ seen**2 / domes.size - mean**2, 1e-6))
+    alike = (mean - domes.lungs @ seen / domes.lung) / spread * domes.weight
     best = int(alike.round(4).argmax())  # the same on every machine
     if alike[best] < _LEAST_LIKE:
         return None
@@ -96,11 +93,15 @@ def find_lungs(image: Array) -> Lungs | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Domes:
-    """All places and sizes that are tried. lungs, around: (number, cells), 1 inside."""
+    """All places and sizes that are tried. lungs, among: (number, cells), 1 inside, those of lungs
+    and those around too; lung, size: how many; weight: of the difference between the two."""
 
     boxes: list[Box]
     lungs: Array
-    around: Array
+    among: Array
+    lung: Array
+    size: Array
+    weight: Array
 
 
 @cache
@@ -111,16 +112,17 @@ def _domes() -> _Domes:
         if min(x - wide / 2, y - high / 2) > -_CUT_OFF
         and max(x + wide / 2, y + high / 2) < 1 + _CUT_OFF
     ]
-    lungs, around = [], []
+    found, near_them = [], []
     for box in boxes:
         across, down = _within(box, _COARSE)
         dome = np.logical_or(*_pair(across, down))
         near = (abs(across - 0.5) < 0.62) & (down > -0.06) & (down < 1.18)
-        lungs.append((dome & near).ravel())
-        around.append((near & ~dome).ravel())
-    return _Domes(
-        boxes=boxes, lungs=np.array(lungs, np.float32), around=np.array(around, np.float32)
-    )
+        found.append((dome & near).ravel())
+        near_them.append(near.ravel())
+    lungs, among = np.array(found, np.float32), np.array(near_them, np.float32)
+    lung, size = lungs.sum(1), among.sum(1)
+    weight = np.sqrt(lung / size / (1 - lung / size))
+    return _Domes(boxes=boxes, lungs=lungs, among=among, lung=lung, size=size, weight=weight)
 
 
 def _within(box: Box, side: int) -> tuple[Array, Array]:
@@ -150,9 +152,7 @@ def _grown(image: Array, box: Box) -> tuple[Mask, Mask]:
     smooth = blurred(image, 0.7)
     across, down = _within(box, _GRID)
     column = smooth[(abs(across - 0.51) < 0.05) & (down > 0) & (down < 1)]
-    edge = np.zeros_like(image, bool)
-    edge[:, [0, -1]] = True
-    beside = connected(edge, smooth < _BESIDE)
+    beside = from_the_sides(smooth < _BESIDE)
     found = []
     for dome, own in zip(_pair(across, down), (across < 0.5, across >= 0.5), strict=True):
         gray = np.median(smooth[dome]) if dome.any() else np.float32(0)
@@ -160,6 +160,13 @@ def _grown(image: Array, box: Box) -> tuple[Mask, Mask]:
         near = own & (abs(across - 0.5) < 0.6) & (down > -0.3) & (down < 1.8)
         found.append(connected(dome, dark & near & ~beside))
     return found[0], found[1]
+
+
+def from_the_sides(allowed: Mask) -> Mask:
+    """What can be reached from the left or right edge through what is allowed."""
+    edges = np.zeros_like(allowed)
+    edges[:, [0, -1]] = True
+    return connected(edges, allowed)
 
 
 def connected(seeds: Mask, allowed: Mask) -> Mask:

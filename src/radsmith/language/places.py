@@ -123,8 +123,10 @@ _TUMOUR = Rule(
     always=True,
     learned=True,
 )
+_NODULE = Rule(share=0.55, dense=0.65, extent=0.3, always=True, round=True, rim=0.8, strength=0.4)
+_CHEST = ("modality:x-ray", "body_part:chest")
 BY_HAND = {
-    ("modality:x-ray", "body_part:chest"): Drawn(
+    _CHEST: Drawn(
         gray=0.75,
         look="an opacity",
         rules={
@@ -139,25 +141,8 @@ BY_HAND = {
             "atelectasis": Rule(share=0.3, dense=0.6, extent=0.7, always=True, ragged=0.2),
             "tuberculosis": Rule(share=0.3, dense=0.5, extent=0.8, ragged=0.5),
             "active-tuberculosis": Rule(share=0.3, dense=0.5, extent=0.8, ragged=0.5),
-            "lung-mass": Rule(
-                share=0.45,
-                dense=0.6,
-                extent=0.5,
-                always=True,
-                round=True,
-                rim=0.8,
-                ragged=0.15,
-                strength=0.4,
-            ),
-            "lung-nodule": Rule(
-                share=0.55,
-                dense=0.65,
-                extent=0.3,
-                always=True,
-                round=True,
-                rim=0.8,
-                strength=0.4,
-            ),
+            "lung-mass": replace(_NODULE, share=0.45, dense=0.6, extent=0.5, ragged=0.15),
+            "lung-nodule": _NODULE,
         },
     ),
     ("modality:mri", "body_part:brain"): Drawn(
@@ -196,8 +181,7 @@ brain take up contrast agent, a mass of the breast gives no echo."""
 
 def shows_lungs(prompt: Prompt) -> bool:
     """Whether it is a chest radiograph from the front."""
-    kind = (prompt.modality, prompt.body_part)
-    return kind == ("modality:x-ray", "body_part:chest") and "view:lateral" not in prompt.views
+    return by_hand(prompt) is BY_HAND[_CHEST]
 
 
 def place_of(

@@ -17,7 +17,7 @@ import numpy as np
 from radsmith.images.blur import blurred
 from radsmith.images.image import Array, Mask
 from radsmith.images.letterbox import SIDE, Box, inside
-from radsmith.images.lungs import Lungs, connected, find_lungs
+from radsmith.images.lungs import Lungs, find_lungs, from_the_sides
 from radsmith.images.regions import around
 from radsmith.images.resize import resize
 from radsmith.language.places import (
@@ -321,8 +321,5 @@ def outside_of(image: Array) -> Array:
     dark, and reached from the left or right edge through what is dark."""
     height, width = image.shape
     rows, columns = min(_GRID, height), min(_GRID, width)
-    dark = resize(np.asarray(image, np.float32), columns, rows) < _DARK
-    edges = np.zeros_like(dark)
-    edges[:, [0, -1]] = True
-    found = connected(edges, dark)
+    found = from_the_sides(resize(np.asarray(image, np.float32), columns, rows) < _DARK)
     return np.clip(resize(found.astype(np.float32), width, height), 0, 1)
