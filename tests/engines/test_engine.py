@@ -146,7 +146,7 @@ def test_a_finding_is_guided_to_where_what_is_there_becomes_it(
         settings=Settings(num_steps=2),
     )
     usual = engine.fill(given, ask).pixels
-    monkeypatch.setattr(stages, "FINDING_GUIDANCE", 1.0)
+    monkeypatch.setattr(stages, "FINDING_GUIDANCE", 0.0)
     assert np.array_equal(engine.fill(given, ask).pixels, usual) != guided
 
 

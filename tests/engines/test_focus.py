@@ -6,6 +6,7 @@ import pytest
 from radsmith.editing.body_map import ellipse_of
 from radsmith.engines.choice import load_engine
 from radsmith.engines.default.completion import plainly
+from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.focus import Hole, Shade, Shading, outside_of, placed, shade_of
 from radsmith.engines.default.stages import FINDING_GUIDANCE, BaseStage
@@ -15,7 +16,7 @@ from radsmith.images.letterbox import box_of, inside
 from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Settings
 from radsmith.images.resize import shrink
-from radsmith.language.places import BY_HAND, by_rule, can_place, place_of, rule_of
+from radsmith.language.places import BY_HAND, by_hand, by_rule, can_place, place_of, rule_of
 from radsmith.language.reading import read_prompt
 from radsmith.language.vocabulary import default_vocabulary
 from tests.images.test_lungs import chest
@@ -363,6 +364,36 @@ def asked(engine, text, seed=3):
     return plan(text, engine.facts).ask(seed, Settings())
 
 
+def slice_of_a_chest(left=0.3):
+    """Two dark lungs in a bright body with black air around it."""
+    y, x = (np.mgrid[:96, :96] + 0.5) / 96
+    image = np.where(np.hypot((x - 0.5) / 0.45, (y - 0.5) / 0.35) < 1, 0.6, -1.0)
+    for middle in (left, left + 0.4):
+        image[np.hypot((x - middle) / 0.13, (y - 0.5) / 0.2) < 1] = -0.7
+    return image.astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["nodule", "mass"])
+def test_a_nodule_of_ct_lies_in_a_lung_of_the_slice(name):
+    image = slice_of_a_chest()
+    lungs = image == np.float32(-0.7)
+    for side, own in (("right", lungs[:, :48]), ("left", lungs[:, 48:])):
+        prompt, finding = read(f"chest CT, axial, {side} lung {name}")
+        assert can_place(prompt, finding) and placed(prompt)
+        for seed in range(5):
+            where = np.random.default_rng(seed)
+            shading = Shading(prompt=prompt, box=box_of(1.0), where=where)
+            shade = shading.on(image).share
+            half = shade[:, :48] if side == "right" else shade[:, 48:]
+            assert shade.max() > 0.5 and half.sum() > 0.99 * shade.sum()
+            assert (half * own).sum() > 0.7 * half.sum()
+    prompt, _ = read(f"chest CT, axial, lung {name}")
+    assert placed(prompt), "of a slice the model learned of no nodules"
+    prompt, finding = read(f"chest CT, axial, upper lobe lung {name}")
+    assert not can_place(prompt, finding), "a lobe is a level of a slice, not a place in it"
+    assert by_hand(read(f"chest CT, sagittal, lung {name}")[0]) is None
+
+
 def test_the_network_is_guided_away_from_the_same_image_without_findings(engine):
     class Network:
         def run(self, _, feed):
@@ -375,16 +406,19 @@ def test_the_network_is_guided_away_from_the_same_image_without_findings(engine)
     beside = Conditional(engine._model.prior, np.zeros(1024, np.float32), np.ones(1024, np.float32))
     x = np.zeros((32, 32), np.float32)
 
-    def drawn(ids, healthy=None, shade=None):
-        return stage._denoiser(0, ids, beside, 1.0, healthy, shade)(x, 0.5)
+    def drawn(ids, against=(), shade=None):
+        return stage._denoiser(0, ids, beside, 1.0, against, shade)(x, 0.5)
 
-    without = drawn(plain)
+    shown = drawn(ids)
     error = engine._model.prior.error(np.array([0.5], np.float32), np.array([0]))[0]
-    guided = drawn(ids, plain)
-    assert guided == pytest.approx(without + error * FINDING_GUIDANCE * 3, abs=1e-4)
+    healthy, other = (plain, 0.5), (np.array([[4] + [0] * 15]), 1.0)
+    guided = drawn(ids, [healthy])
+    assert guided == pytest.approx(shown + error * FINDING_GUIDANCE * 0.5 * 3, abs=1e-4)
+    further = drawn(ids, [healthy, other])
+    assert further == pytest.approx(guided + error * FINDING_GUIDANCE * 1.0 * 1, abs=1e-4)
     shade = np.zeros((32, 32), np.float32)
     shade[:, 16:] = 0.5
-    both = drawn(ids, plain, dark(shade))
+    both = drawn(ids, [healthy], dark(shade))
     assert both == pytest.approx(dark(shade).apply(guided), abs=1e-5)
 
 
@@ -400,21 +434,65 @@ def test_what_is_told_where_to_lie_is_asked_of_the_model_as_normal(engine):
         assert plainly(own) is own
 
 
+def told(engine, text):
+    """What an image is drawn away from, as sets of concepts, and how much."""
+    model, ask = engine._model, asked(engine, text)
+    component = int(np.argmax(model.components.scores(ask.concepts, ask.absent, None)))
+    found = model.findings(ask, component, box_of(1.0), np.random.default_rng(0))
+    style = set(model.components.style(component))
+    rows = [({c for c, row in model.table.items() if row in ids[0]}, n) for ids, n in found.against]
+    assert all(style <= named for named, _ in rows)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("text", "finding", "others"),
+    [
+        ("breast ultrasound, benign mass", "benign-breast-mass", ["malignant-breast-mass"]),
+        ("brain MRI, glioma", "glioma", ["meningioma", "pituitary-tumor"]),
+        ("chest x-ray, viral pneumonia", "viral-pneumonia", ["bacterial-pneumonia"]),
+    ],
+)
+def test_a_finding_is_drawn_away_from_what_it_is_taken_for(engine, text, finding, others):
+    healthy, alike = told(engine, text)
+    assert "finding:normal" in healthy[0] and healthy[1] < alike[1]
+    assert {f"finding:{name}" for name in others} <= alike[0]
+    assert not {f"finding:{finding}", "finding:normal"} & alike[0]
+
+
+def test_what_is_denied_beside_a_finding_is_drawn_away_from_too(engine):
+    (healthy, _), (alike, _) = told(engine, "chest x-ray, cardiomegaly, no pneumonia")
+    assert "finding:normal" in healthy and "finding:pneumonia" in alike
+    assert "finding:cardiomegaly" not in healthy | alike
+    ((healthy, share),) = told(engine, "chest x-ray, cardiomegaly")
+    assert "finding:normal" in healthy and share == 1
+
+
+def test_nothing_is_its_own_other():
+    """Nor is what it implies, what implies it, or what few images showed."""
+    table = {"finding:brain-tumor": 1, "finding:glioma": 2, "finding:meningioma": 3}
+    counts = np.array([[160, 60, 39]])
+    arrays = {"component_counts": counts, "component_images": [160], "component_aspect": [1]}
+    few = Components(table, arrays)
+    assert few.alike(["finding:glioma", "finding:brain-tumor"]) == ()
+    assert few.alike(["finding:brain-tumor"]) == ()
+    assert few.alike(["finding:meningioma"]) == ("finding:glioma", "finding:brain-tumor")
+    assert few.alike(["finding:glioma", "finding:meningioma"]) == ()
+    assert few.alike(["finding:of-my-own"]) == few.alike([]) == ()
+
+
 def test_findings_have_a_healthy_twin_and_nothing_else_has(engine):
     model = engine._model
     ask = asked(engine, "chest x-ray, adult, pneumonia")
     component = int(np.argmax(model.components.scores(ask.concepts, (), None)))
     found = model.findings(ask, component, box_of(1.0), np.random.default_rng(0))
-    named = {c for c, row in model.table.items() if row in found.against[0]}
+    ((named, _),) = told(engine, "chest x-ray, adult, pneumonia")
     assert "finding:normal" in named
     assert "finding:pneumonia" not in named
     assert {"body_part:chest", "age_group:adult"} <= named
     assert found.shading.on(np.zeros((32, 32), np.float32)) is None
     for text in ("chest x-ray, normal", "knee x-ray", "chest x-ray without gout"):
-        found = model.findings(
-            asked(engine, text), component, box_of(1.0), Hole(place=(0, 0, 1, 1))
-        )
-        assert found.against is None
+        assert told(engine, text) == []
 
 
 def test_what_is_there_already_is_not_drawn_again(engine):
@@ -437,29 +515,21 @@ def test_what_is_denied_is_drawn_away_from_as_it_was_learned(engine):
     assert model.components.graded("finding:osteoarthritis")
     assert not model.components.graded("finding:pneumonia")
     assert not model.components.graded("finding:nothing")
-    ask = asked(engine, "knee x-ray, no osteoarthritis")
-    found = model.findings(ask, 0, box_of(1.0), np.random.default_rng(0))
-    named = {c for c, row in model.table.items() if row in found.against[0]}
+    ((named, _),) = told(engine, "knee x-ray, no osteoarthritis")
     assert {"finding:osteoarthritis", "severity:moderate"} <= named
-    ask = asked(engine, "chest x-ray, no pneumonia, effusion, mass, nodule, atelectasis, fracture")
-    found = model.findings(ask, 0, box_of(1.0), np.random.default_rng(0))
-    style = set(model.components.style(0))
-    assert style <= {c for c, row in model.table.items() if row in found.against[0]}
+    many = "chest x-ray, no pneumonia, no mass, no nodule, no effusion, no fracture"
+    assert len(told(engine, many)) == 1
 
 
 def test_what_is_denied_changes_what_is_drawn(engine, monkeypatch):
     ask = asked(engine, "chest x-ray, child, no pneumonia")
     guided = engine.generate(ask)
-    monkeypatch.setattr("radsmith.engines.default.stages.FINDING_GUIDANCE", 1.0)
+    monkeypatch.setattr("radsmith.engines.default.stages.FINDING_GUIDANCE", 0.0)
     assert 0.002 < np.abs(guided - engine.generate(ask)).mean() < 0.2
 
 
 def test_what_is_denied_is_drawn_away_from(engine):
-    model = engine._model
-    ask = asked(engine, "chest x-ray, adult, no pneumonia")
-    component = int(np.argmax(model.components.scores(ask.concepts, ask.absent, None)))
-    found = model.findings(ask, component, box_of(1.0), np.random.default_rng(0))
-    named = {c for c, row in model.table.items() if row in found.against[0]}
+    ((named, _),) = told(engine, "chest x-ray, adult, no pneumonia")
     assert {"finding:pneumonia", "body_part:chest", "age_group:adult"} <= named
     assert "finding:normal" not in named
 

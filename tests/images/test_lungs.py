@@ -37,6 +37,36 @@ def test_each_lung_is_found_on_its_side(across, top, wide, high):
     assert both[2] == pytest.approx(left[2], abs=0.03)
 
 
+@pytest.mark.parametrize("tissue", [0.45, 0.9])
+@pytest.mark.parametrize(("across", "size"), [(0.5, 1.0), (0.44, 0.7)])
+def test_lungs_of_a_slice_are_the_air_that_the_body_encloses(tissue, across, size):
+    """In a window for lungs and in one for the mediastinum, with a table and an airway."""
+    y, x = (np.mgrid[:200, :200] + 0.5) / 200
+
+    def within(middle, wide, high, down=0.5):
+        return np.hypot((x - middle) / (wide * size), (y - down) / (high * size)) < 1
+
+    image = np.where(within(across, 0.42, 0.32), tissue, 0.0)
+    image[(abs(x - across) < 0.4) & (abs(y - 0.93) < 0.02)] = 0.8
+    lungs = [within(across + off * size, 0.13, 0.2) for off in (-0.2, 0.2)]
+    image[lungs[0] | lungs[1]] = tissue / 4
+    image[within(across, 0.025, 0.025)] = 0
+    found = find_lungs(image.astype(np.float32), sliced=True)
+    for side, lung, own in zip(("right", "left"), lungs, (found.right, found.left), strict=True):
+        rows, columns = (np.nonzero(lung.any(axis))[0] / 200 for axis in (1, 0))
+        wanted = (columns[0], rows[0], columns[-1], rows[-1])
+        assert np.abs(np.subtract(found.box(f"side:{side}"), wanted)).max() < 0.04
+        assert not own[30:34, round(64 * across)].any(), "the airway is none"
+
+
+def test_a_slice_with_one_lung_or_none_has_no_two():
+    flat = np.full((50, 60), 0.5, np.float32)
+    for image in (flat, 0 * flat, np.eye(64, dtype=np.float32)):
+        assert find_lungs(image, sliced=True) is None
+    flat[20:30, 10:20] = 0
+    assert find_lungs(flat, sliced=True) is None
+
+
 def test_air_beside_the_body_is_no_lung():
     lungs = find_lungs(chest(wide=0.6))
     assert not (lungs.right | lungs.left)[:, :6].any()

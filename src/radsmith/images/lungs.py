@@ -1,9 +1,10 @@
-"""Where the lungs are in a frontal chest radiograph, by what such a picture looks like.
+"""Where the lungs are in a frontal chest radiograph or a CT slice, by what such pictures look like.
 
 Two dark domes beside a bright column and above a bright abdomen are looked for at every place and
 size (normalised correlation); from there each lung is what is dark and connected. No learning, and
 no claim to a border to the pixel: it tells where a finding of the lungs can lie. Where lungs are
-white, cut off or upside down they are not found.
+white, cut off or upside down they are not found. In a slice of CT they are the air that the body
+encloses.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _LEAST_LIKE = 0.35
 """Correlation below which it is no chest from the front."""
 _AREA = (0.015, 0.32)
 """Least and greatest share of the picture that one lung is."""
+_LEAST_AIR = 0.01
+"""Share of a slice below which air in one half of a body is no lung."""
 _BESIDE = 0.2
 """Intensity below which it may be air beside the body."""
 
@@ -73,9 +76,16 @@ class Lungs:
         return np.clip(resize(soft, width, height), 0, 1)
 
 
-def find_lungs(image: Array) -> Lungs | None:
-    """The lungs of a frontal chest radiograph (height, width) in 0-1, air dark; None where they
-    are not found."""
+def find_lungs(image: Array, *, sliced: bool = False) -> Lungs | None:
+    """The lungs of a chest (height, width) in 0-1, air dark, the patient's right at the viewer's
+    left; None where they are not found.
+
+    sliced: it is a slice of CT, axial or coronal, not a frontal radiograph.
+    """
+    return _enclosed(image) if sliced else _like_domes(image)
+
+
+def _like_domes(image: Array) -> Lungs | None:
     domes = _domes()
     seen = resize(np.asarray(image, np.float32), _COARSE, _COARSE).ravel()
     mean = domes.among @ seen / domes.size
@@ -89,6 +99,41 @@ def find_lungs(image: Array) -> Lungs | None:
     if min(areas) < _AREA[0] or max(areas) > _AREA[1]:
         return None
     return Lungs(right=found[0], left=found[1])
+
+
+def _enclosed(image: Array) -> Lungs | None:
+    smooth = blurred(resize(np.asarray(image, np.float32), _GRID, _GRID), 0.5)
+    air = smooth < _between(smooth)
+    beside = from_the_sides(air)
+    if not air.any() or beside.all():
+        return None
+    columns = np.nonzero((~beside).any(0))[0]
+    middle = round((columns[0] + columns[-1] + 1) / 2)
+    right = np.arange(_GRID)[None, :] < middle
+    found = [_largest(air & ~beside & half) for half in (right, ~right)]
+    if min(lung.mean() for lung in found) < _LEAST_AIR:
+        return None
+    return Lungs(right=found[0], left=found[1])
+
+
+def _between(image: Array) -> float:
+    """The gray that parts an image's dark from its bright best (Otsu's)."""
+    levels = np.linspace(image.min(), image.max(), 65)[1:-1]
+    below = np.array([(image < level).mean() for level in levels])
+    dark = np.array([image[image < level].sum() / image.size for level in levels])
+    apart = (image.mean() * below - dark) ** 2 / np.maximum(below * (1 - below), 1e-9)
+    return float(levels[apart.argmax()])
+
+
+def _largest(found: Mask) -> Mask:
+    """The largest of its connected parts."""
+    best, left = np.zeros_like(found), found.copy()
+    while left.sum() > best.sum():
+        seed = np.zeros_like(found)
+        seed.flat[left.argmax()] = True
+        part = connected(seed, left)
+        best, left = max(best, part, key=np.sum), left & ~part
+    return best
 
 
 @dataclass(frozen=True, kw_only=True)

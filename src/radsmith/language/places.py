@@ -74,8 +74,9 @@ class Rule:
     them.  ragged: by which its border strays.  always: drawn so where no place is named, too, on
     either side, or, if it is midline, in the middle.  fluid: it lies at the bottom of its place and
     rises towards the chest's wall.  learned: the model is asked for it as well, wherever that may
-    put it.  narrower: findings that imply it are drawn so, too.  strength: how freely it is redrawn
-    once it is put in, where nobody says; None: as other edits.
+    put it; alone: it never is; else where no place is named.  narrower: findings that imply it are
+    drawn so, too.  strength: how freely it is redrawn once it is put in, where nobody says; None:
+    as other edits.
     """
 
     share: float
@@ -89,6 +90,7 @@ class Rule:
     midline: bool = False
     fluid: bool = False
     learned: bool = False
+    alone: bool = False
     narrower: bool = True
     ragged: float = 0.0
     strength: float | None = None
@@ -122,9 +124,22 @@ _TUMOUR = Rule(
     rim=0.4,
     always=True,
     learned=True,
+    strength=0.5,
 )
 _NODULE = Rule(share=0.55, dense=0.65, extent=0.3, always=True, round=True, rim=0.8, strength=0.4)
+_CT_NODULE = Rule(
+    share=0.85,
+    dense=0.97,
+    extent=0.24,
+    round=True,
+    rim=0.25,
+    ragged=0.15,
+    always=True,
+    alone=True,
+    strength=0.5,
+)
 _CHEST = ("modality:x-ray", "body_part:chest")
+_CHEST_CT = ("modality:ct", "body_part:chest")
 BY_HAND = {
     _CHEST: Drawn(
         gray=0.75,
@@ -144,6 +159,11 @@ BY_HAND = {
             "lung-mass": replace(_NODULE, share=0.45, dense=0.6, extent=0.5, ragged=0.15),
             "lung-nodule": _NODULE,
         },
+    ),
+    _CHEST_CT: Drawn(
+        gray=0.8,
+        look="a round opacity",
+        rules={"lung-nodule": _CT_NODULE, "lung-mass": replace(_CT_NODULE, extent=0.45)},
     ),
     ("modality:mri", "body_part:brain"): Drawn(
         gray=0.97,
@@ -171,17 +191,23 @@ BY_HAND = {
                 rim=0.3,
                 always=True,
                 learned=True,
+                strength=0.5,
             ),
         },
     ),
 }
-"""By modality and body part: opacities of a chest radiograph are where air was, tumours of the
-brain take up contrast agent, a mass of the breast gives no echo."""
+"""By modality and body part: opacities of a chest are where air was, tumours of the brain take up
+contrast agent, a mass of the breast gives no echo."""
 
 
 def shows_lungs(prompt: Prompt) -> bool:
-    """Whether it is a chest radiograph from the front."""
-    return by_hand(prompt) is BY_HAND[_CHEST]
+    """Whether it is a chest radiograph from the front, or a slice of a chest with both lungs."""
+    return by_hand(prompt) in (BY_HAND[_CHEST], BY_HAND[_CHEST_CT])
+
+
+def sliced(prompt: Prompt) -> bool:
+    """Whether it is a slice of a body, as CT is: a lobe is then a level, not a place in it."""
+    return prompt.modality == _CHEST_CT[0]
 
 
 def place_of(
@@ -236,8 +262,10 @@ def on_sides(
 
 def _site(prompt: Prompt, finding: Finding) -> Box | None:
     """That of a site that is named and lies so in this view."""
-    sliced = {"view:sagittal", "view:coronal"} & set(prompt.views)
-    named = (s for s in map(_slug, finding.sites) if not (sliced and s in _LOBES))
+    if sliced(prompt):
+        return None
+    turned = {"view:sagittal", "view:coronal"} & set(prompt.views)
+    named = (s for s in map(_slug, finding.sites) if not (turned and s in _LOBES))
     return next((_SITES[s] for s in named if s in _SITES), None)
 
 
@@ -254,7 +282,7 @@ def half_axes(rule: Rule | None, place: Box, width: float, height: float) -> tup
 
 def by_hand(prompt: Prompt) -> Drawn | None:
     """The findings that may be put in by hand, from the front or in a slice; None of others."""
-    if "view:lateral" in prompt.views:
+    if "view:lateral" in prompt.views or (sliced(prompt) and "view:sagittal" in prompt.views):
         return None
     return BY_HAND.get((prompt.modality or "", prompt.body_part or ""))
 
@@ -288,7 +316,9 @@ def can_place(prompt: Prompt, finding: Finding) -> bool:
 def only_there(prompt: Prompt, finding: Finding) -> bool:
     """Whether it is drawn where it is said to be and the model is not asked for it."""
     rule = by_rule(prompt, finding)
-    return rule is not None and not rule.learned and can_place(prompt, finding)
+    if rule is None or rule.learned:
+        return False
+    return rule.alone or can_place(prompt, finding)
 
 
 def has_side(prompt: Prompt, finding: Finding) -> bool:

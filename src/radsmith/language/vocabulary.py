@@ -169,6 +169,19 @@ class Vocabulary:
             waiting += [b for b in self[current].broader if b not in found]
         return tuple(found)
 
+    def kin(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """The concepts that imply directly what the narrowest of the ids do, but for those and what
+        implies them: of "benign breast mass" "malignant breast mass"."""
+        given = [i for i in ids if i in self.concepts]
+        wider = {b for i in given for b in self.implied(self[i].broader)}
+        own = {i for i in given if i not in wider}
+        families = {b for i in own for b in self[i].broader}
+        return tuple(
+            i
+            for i, concept in self.concepts.items()
+            if families & set(concept.broader) and not own & set(self.implied((i,)))
+        )
+
     def resolve(self, concept_id: str, context: Iterable[str]) -> str:
         """What a concept means next to others: "effusion" of the chest is pleural."""
         within = self[concept_id].within

@@ -62,7 +62,8 @@ class Recipe:
     """What a run needs to know besides the data. minutes: wall-clock limit of this call.
 
     temperature, favour: which images are drawn how often, as `balance` says.
-    decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
+    decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays. With
+    a discriminator both rates fall, over so many steps from the one in which it was new.
     squared_steps: of a finer stage's first phase.  pretrained_critic: whether the discriminator
     of its second also looks through an ImageNet network.  drawn: coarse images that the stages
     before draw, to learn on beside real ones; needs `pretrained_critic`.  half: bfloat16, None:
@@ -225,6 +226,9 @@ def adversarial_step(
     """
     critic, critic_optimizer = run.critic, run.critic_optimizer
     assert critic is not None and critic_optimizer is not None
+    left = _decayed(recipe, run.step - run.critic_from)
+    _set_rate(critic_optimizer, recipe.critic_rate * left)
+    _set_rate(run.optimizer, recipe.adversarial_rate * left)
     asked = ask(FINER[recipe.stage], batch, rng, run.device, whole=False)
     weights = recipe.weights
     with _half(run):
@@ -277,18 +281,26 @@ def _descend(loss: Tensor, network: nn.Module, optimizer: Optimizer) -> float:
 
 
 def rate(run: Run, recipe: Recipe) -> float:
-    """The learning rate of this step."""
+    """The learning rate of this step, by squared error."""
     warm = min(1.0, (run.step - run.warm_from + 1) / recipe.warmup)
+    return recipe.learning_rate * warm * _decayed(recipe, run.step)
+
+
+def _decayed(recipe: Recipe, steps: int) -> float:
+    """What is left of a rate after so many steps, 1 to 0.05."""
     if not recipe.decay_steps:
-        return recipe.learning_rate * warm
-    done = min(1.0, run.step / recipe.decay_steps)
-    return recipe.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * done))
+        return 1.0
+    return 0.525 + 0.475 * math.cos(math.pi * min(1.0, steps / recipe.decay_steps))
+
+
+def _set_rate(optimizer: Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def step(run: Run, recipe: Recipe, loss: Tensor) -> float:
     """One update of network and average; the loss, NaN where the update was left out."""
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate(run, recipe)
+    _set_rate(run.optimizer, rate(run, recipe))
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)

@@ -31,7 +31,6 @@ from radsmith.engines.default.stages import (
 from radsmith.engines.engine import Ask, Given
 from radsmith.images.image import Array, Mask
 from radsmith.images.letterbox import SIDE, Box, box_of, inside
-from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Settings
 from radsmith.images.regions import Region, around, coarser, joined, padded, scaled
 from radsmith.images.resize import enlarge, resize, shrink
@@ -44,6 +43,8 @@ WHOLE = LOW_SIDE**2
 KEPT = 0.55
 """How much of a shade is still drawn at each step where it is in what is begun from, at full
 strength; it falls with the square of that."""
+BESIDE_OTHERS = 0.5
+"""How much an image is drawn away from the normal one where it is from another with findings."""
 WORTH = 1.25
 """A finer grid is drawn where it is at least so much finer than what is there."""
 
@@ -112,17 +113,25 @@ class Model:
         component: that was chosen.  box: of the image in the square.  where: the hole of an edit,
         or what chooses sides that nobody names.
         """
-        found = [c for c in ask.concepts if c.startswith("finding:") and c not in NOT_ABNORMAL]
-        absent = [c for c in ask.absent if c.startswith("finding:") and c in self.table]
-        style, against = self.components.style(component), None
-        kept = (c for c in ask.concepts if c not in found and not c.startswith("severity:"))
-        if NORMAL in self.table and any(c in self.table for c in found):
-            against = self.encode((*kept, NORMAL, *style))
-        elif absent:
-            graded = USUAL_GRADE if any(map(self.components.graded, absent)) else ""
-            others = (c for c in kept if c != NORMAL)
-            against = self.encode((*others, *style, graded, *absent))
-        return Findings(against=against, shading=Shading(prompt=ask.prompt, box=box, where=where))
+        style = self.components.style(component)
+        shown = [c for c in ask.concepts if not c.startswith(("finding:", "severity:"))]
+        own = [c for c in ask.concepts if c in NOT_ABNORMAL and c != NORMAL]
+        found = [c for c in ask.concepts if _abnormal(c) and c in self.table]
+        absent = [c for c in ask.absent if _abnormal(c) and c in self.table]
+        graded = (USUAL_GRADE,) if any(map(self.components.graded, absent)) else ()
+        others = (*graded, *absent) or self.components.alike(found)
+        against = []
+        if found and NORMAL in self.table:
+            share = BESIDE_OTHERS if others else 1.0
+            against.append((self.encode((*shown, *own, *style, NORMAL)), share))
+        if others:
+            against.append((self.encode((*shown, *own, *style, *others)), 1.0))
+        shading = Shading(prompt=ask.prompt, box=box, where=where)
+        return Findings(against=tuple(against), shading=shading)
+
+
+def _abnormal(concept: str) -> bool:
+    return concept.startswith("finding:") and concept not in NOT_ABNORMAL
 
 
 def plainly(ask: Ask, adds: str | None = None) -> Ask:
@@ -231,7 +240,7 @@ def complete(model: Model, given: Given, ask: Ask) -> tuple[Region, Array, tuple
     if afresh:
         findings = Findings(shading=shading)
     else:
-        lungs = find_lungs(given.pixels) if shading.looks else None
+        lungs = shading.lungs_in(given.pixels) if shading.looks else None
         shading = replace(shading, lungs=lungs, look=False)
         given = _begun(given, shading.on(square, dense=True))
         square, hole = _square(given)

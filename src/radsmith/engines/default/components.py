@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from radsmith.engines.default.evidence import log_evidence
 from radsmith.engines.default.prior import Prior
 from radsmith.images.image import Array
+from radsmith.language.prompt import NORMAL
+from radsmith.language.vocabulary import default_vocabulary
 
 CLOSE = 8.0
 """Components this many nats below the best by concepts are not compared with known pixels."""
@@ -21,7 +23,10 @@ NEARLY = 0.2
 """What an image seen from the front counts where the other direction of the rays is asked for: of a
 knee it looks the same, of a chest almost."""
 DECISIVE = ("modality", "body_part")
-"""Kinds that count double: a knee is no chest, however well its side and sex fit."""
+"""Kinds that count double, as normal does: a knee is no chest, however well its side and sex fit,
+and what is normal comes from normal images before it comes from those of the same technique."""
+LEARNED, ALIKE = 40, 2
+"""Images that a finding must have to be drawn away from, and how many of those are at most."""
 
 
 class Components:
@@ -42,6 +47,7 @@ class Components:
         self._kinds = [
             c.partition(":")[0] for c in sorted(self._table, key=self._table.__getitem__)
         ]
+        self._normal = self._table.get(NORMAL, 0) - 1
         self._said = {kind: self._labelled(kind) for kind in set(self._kinds)}
 
     def _labelled(self, kind: str) -> NDArray[np.float64]:
@@ -76,7 +82,8 @@ class Components:
             if c in alike:
                 own = np.minimum(own + NEARLY * self._counts[:, alike[c]], said)
             match = np.log((own + 0.5 * share) / (said + 0.5))
-            score = score + (2 if kind in DECISIVE else 1) * match
+            decisive = kind in DECISIVE or self._normal == c
+            score = score + (2 if decisive else 1) * match
         for c in (self._table[a] - 1 for a in absent if a in self._table):
             without = self._images - self._counts[:, c]
             share = 1 - total[c] / self._images.sum()
@@ -98,6 +105,16 @@ class Components:
         grades = [c for c, kind in enumerate(self._kinds) if kind == "severity"]
         both = np.minimum(self._counts[:, grades].sum(1), own)
         return bool(own.sum() and both.sum() >= own.sum())
+
+    def alike(self, findings: Sequence[str]) -> tuple[str, ...]:
+        """What the narrowest of some findings are most easily taken for, with all it implies: the
+        commonest others of the same broader ones, as "malignant" is to "benign"."""
+        vocabulary, total = default_vocabulary(), self._counts.sum(0)
+        images = {
+            c: total[self._table[c] - 1] for c in vocabulary.kin(findings) if c in self._table
+        }
+        learned = [c for c in images if images[c] >= LEARNED]
+        return vocabulary.implied(sorted(learned, key=images.__getitem__, reverse=True)[:ALIKE])
 
     def seen(
         self, scores: NDArray[np.float64], prior: Prior, known: Array, mask: Array

@@ -31,6 +31,7 @@ from radsmith.language.places import (
     only_there,
     place_of,
     shows_lungs,
+    sliced,
 )
 from radsmith.language.places import Box as Place
 from radsmith.language.prompt import Finding, Prompt
@@ -169,6 +170,12 @@ class Shading:
             return False
         return any(by_rule(prompt, finding) for finding in prompt.findings)
 
+    def lungs_in(self, picture: Array) -> Lungs | None:
+        """Those of a picture (height, width) in 0-1, where it shows lungs."""
+        if self.prompt is None or not shows_lungs(self.prompt):
+            return None
+        return find_lungs(picture, sliced=sliced(self.prompt))
+
     def on(self, image: Array, *, dense: bool = False) -> Shade | None:
         """In an image (side, side) in [-1, 1].  dense: as in what an edit begins from, not as at a
         step."""
@@ -176,7 +183,8 @@ class Shading:
         if self.looks:
             left, top, width, height = (round(n * len(image) / SIDE) for n in self.box)
             content = inside(image, (left, top, width, height))
-            lungs = find_lungs(np.asarray(content / 2 + 0.5, np.float32)) if content.size else None
+            picture = np.asarray(content / 2 + 0.5, np.float32)
+            lungs = self.lungs_in(picture) if content.size else None
         shade = shade_of(self.prompt, self.box, len(image), self.where, lungs, dense=dense)
         return shade and shade.weaker(self.share)
 

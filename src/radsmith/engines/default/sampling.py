@@ -6,7 +6,7 @@ wrapped into a velocity, never special-cased.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -46,17 +46,21 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
     if scale == 1:
         return conditional
 
-    return towards(conditional, unconditional, np.float32(scale))
+    return away_from(conditional, [(unconditional, scale - 1)])
 
 
-def towards(one: Denoiser, other: Denoiser, share: np.float32) -> Denoiser:
-    """From `other` the share of the way to `one`, beyond it above 1."""
+def away_from(denoise: Denoiser, others: Sequence[tuple[Denoiser, float]]) -> Denoiser:
+    """On from each of the others, past what `denoise` finds: so many times the way between them."""
+    if not others:
+        return denoise
 
-    def denoise(x: Array, t: float) -> Array:
-        base = other(x, t)
-        return np.asarray(base + share * (one(x, t) - base), np.float32)
+    def further(x: Array, t: float) -> Array:
+        image = found = denoise(x, t)
+        for other, times in others:
+            image = image + np.float32(times) * (found - other(x, t))
+        return np.asarray(image, np.float32)
 
-    return denoise
+    return further
 
 
 def keeping(velocity: Velocity, known: Array, noise: Array, mask: Array) -> Velocity:

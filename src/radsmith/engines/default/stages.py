@@ -6,7 +6,7 @@ The base draws in a few steps; each finer stage makes an image finer in one call
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,10 @@ from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.sampling import (
     SAMPLERS,
     Denoiser,
+    away_from,
     guided,
     keeping,
     timesteps,
-    towards,
     velocity_of,
 )
 from radsmith.images.blur import blurred
@@ -146,18 +146,18 @@ class Noise:
 class Findings:
     """How the base draws findings.
 
-    against: (1, slots) table rows of the image to be drawn away from: without the findings that are
-    asked for, or with those that are denied; None where there are neither.  shading: what is drawn
-    by rule.
+    against: (1, slots) table rows of images to be drawn away from: without the findings that are
+    asked for, with those that are denied, or with what they are most easily taken for; each with
+    its share of FINDING_GUIDANCE.  shading: what is drawn by rule.
     """
 
-    against: NDArray[np.int64] | None = None
+    against: tuple[tuple[NDArray[np.int64], float], ...] = ()
     shading: Shading | None = None
 
 
 NO_FINDINGS = Findings()
-FINDING_GUIDANCE = 3.0
-"""How many times what the network knows of a finding is added to what it knows of none."""
+FINDING_GUIDANCE = 2.0
+"""How many times what the network knows of a finding beyond another image is added to it."""
 
 
 class BaseStage:
@@ -207,7 +207,7 @@ class BaseStage:
         ids: NDArray[np.int64],
         beside: Conditional,
         guidance_scale: float,
-        against: NDArray[np.int64] | None,
+        against: Sequence[tuple[NDArray[np.int64], float]],
         shade: Shade | None,
     ) -> Denoiser:
         """Posterior mean plus the network's correction, guided; the mean is solved once a step."""
@@ -225,9 +225,8 @@ class BaseStage:
                 feed = {"image": seen, "t": at, "numbers": numbers, "concepts": concepts}
                 return lambda x, t: np.asarray(self._session.run(None, feed)[0][0, 0])
 
-            shown = correction(ids)
-            if against is not None:
-                shown = towards(shown, correction(against), np.float32(FINDING_GUIDANCE))
+            others = [(correction(rows), FINDING_GUIDANCE * share) for rows, share in against]
+            shown = away_from(correction(ids), others)
             found = guided(shown, correction(np.zeros_like(ids)), guidance_scale)(x, t)
             image = mean + self._prior.error(at, which)[0] * found
             return image if shade is None else shade.apply(image)
