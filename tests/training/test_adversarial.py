@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from radsmith.engines.default.stages import FINER, FinerStep, finer_mean
 from radsmith.errors import InvalidInput
 from radsmith.images.resize import enlarge, shrink
+from radsmith.training import loop
 from radsmith.training.adversarial import (
     Residual,
     Weights,
@@ -208,6 +209,25 @@ def test_a_run_killed_while_saving_ends_where_it_would_have(tmp_path):
     assert ends[0].keys() == ends[1].keys()
     assert any(name.startswith("critic_optimizer.exp_avg.") for name in ends[0])
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_both_rates_fall_from_where_the_discriminator_was_new(tmp_path, monkeypatch):
+    make_data(tmp_path)
+    config, seen, descend = tmp_path / "config.toml", [], loop._descend
+
+    def watched(loss, network, optimizer):
+        seen.append(optimizer.param_groups[0]["lr"])
+        return descend(loss, network, optimizer)
+
+    monkeypatch.setattr(loop, "_descend", watched)
+    text = CONFIG.format(data=tmp_path, state=tmp_path / "state", steps=8)
+    config.write_text(text.replace("warmup = 1", "warmup = 0") + "decay_steps = 4\n")
+    run(config)
+    recipe = loop.Recipe(stage="octave")
+    for full, rates in ((recipe.critic_rate, seen[::2]), (recipe.adversarial_rate, seen[1::2])):
+        assert len(rates) == 6 and rates[0] == full, "two steps were by squared error"
+        assert rates[2] == pytest.approx(0.525 * full)
+        assert rates[4:] == pytest.approx([0.05 * full] * 2)
 
 
 def test_a_recipe_with_an_unknown_word_is_refused(tmp_path):
