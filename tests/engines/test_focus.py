@@ -1,5 +1,7 @@
 """Findings are drawn against the same image without them; opacities are put where they are said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -364,9 +366,9 @@ def asked(engine, text, seed=3):
     return plan(text, engine.facts).ask(seed, Settings())
 
 
-def slice_of_a_chest(left=0.3):
+def slice_of_a_chest(side=96, left=0.3):
     """Two dark lungs in a bright body with black air around it."""
-    y, x = (np.mgrid[:96, :96] + 0.5) / 96
+    y, x = (np.mgrid[:side, :side] + 0.5) / side
     image = np.where(np.hypot((x - 0.5) / 0.45, (y - 0.5) / 0.35) < 1, 0.6, -1.0)
     for middle in (left, left + 0.4):
         image[np.hypot((x - middle) / 0.13, (y - 0.5) / 0.2) < 1] = -0.7
@@ -389,9 +391,65 @@ def test_a_nodule_of_ct_lies_in_a_lung_of_the_slice(name):
             assert (half * own).sum() > 0.7 * half.sum()
     prompt, _ = read(f"chest CT, axial, lung {name}")
     assert placed(prompt), "of a slice the model learned of no nodules"
-    prompt, finding = read(f"chest CT, axial, upper lobe lung {name}")
-    assert not can_place(prompt, finding), "a lobe is a level of a slice, not a place in it"
     assert by_hand(read(f"chest CT, sagittal, lung {name}")[0]) is None
+
+
+def test_a_lobe_is_a_level_of_an_axial_slice_of_a_chest_and_of_nothing_else():
+    prompt, finding = read("chest CT, axial, upper lobe nodule")
+    assert not can_place(prompt, finding)
+    for text in (
+        "chest CT, coronal, right upper lobe nodule",
+        "brain CT, axial, frontal lobe hemorrhage",
+        "femur CT, distal fracture",
+    ):
+        prompt, finding = read(text)
+        bare = replace(finding, sites=())
+        assert place_of(prompt, finding) != place_of(prompt, bare), text
+
+
+def test_what_nothing_else_draws_is_put_into_the_hole_of_an_edit():
+    """Erased pixels of CT with a nodule, of which the model is not asked."""
+    prompt, _ = read("chest CT, axial, lung nodule")
+    mask = np.zeros((64, 64), bool)
+    mask[36:52, 8:26] = True
+    whole = Shading(prompt=prompt, box=box_of(1.0), where=Hole.of(mask, "", afresh=True))
+    share = whole.on(slice_of_a_chest(64)).share
+    assert share[mask].max() > 0.5 and share[~mask].sum() < 0.1 * share.sum()
+    begun = replace(whole, where=Hole.of(mask, "", afresh=False))
+    assert begun.on(slice_of_a_chest(64)) is None
+
+
+def test_a_nodule_is_in_what_is_inpainted_in_ct(engine):
+    pixels = np.clip(slice_of_a_chest() / 2 + 0.5, 0, 1)
+    mask = np.zeros(pixels.shape, np.bool_)
+    mask[34:64, 20:40] = True
+    given = Given(pixels=pixels, mask=mask)
+    drawn = [
+        engine.fill(given, asked(engine, f"chest CT, axial, {state}")).pixels[mask]
+        for state in ("lung nodule", "normal")
+    ]
+    assert (drawn[0] - drawn[1]).max() > 0.1
+
+
+def test_what_a_finding_taken_out_implies_is_taken_out_too(engine):
+    ask = plainly(asked(engine, "chest CT, axial, benign lung nodule, emphysema"))
+    assert "finding:emphysema" in ask.concepts
+    assert not {"finding:lung-nodule", "finding:benign-lung-nodule"} & set(ask.concepts)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("chest CT, axial, left upper lobe lung nodule", "site is recorded, not drawn"),
+        ("chest CT, axial, bilateral lung nodules", None),
+        ("chest x-ray, left upper lobe lung nodule", None),
+        ("chest x-ray, bilateral lung nodules", None),
+        ("chest CT, axial, upper lobe lung nodule", "where it lies is recorded, not drawn"),
+    ],
+)
+def test_what_is_not_drawn_of_a_place_is_said(engine, text, said):
+    told = " ".join(plan(text, engine.facts).warnings)
+    assert said in told if said else "recorded, not drawn" not in told
 
 
 def test_the_network_is_guided_away_from_the_same_image_without_findings(engine):
@@ -468,17 +526,83 @@ def test_what_is_denied_beside_a_finding_is_drawn_away_from_too(engine):
     assert "finding:normal" in healthy and share == 1
 
 
-def test_nothing_is_its_own_other():
-    """Nor is what it implies, what implies it, or what few images showed."""
-    table = {"finding:brain-tumor": 1, "finding:glioma": 2, "finding:meningioma": 3}
-    counts = np.array([[160, 60, 39]])
-    arrays = {"component_counts": counts, "component_images": [160], "component_aspect": [1]}
-    few = Components(table, arrays)
-    assert few.alike(["finding:glioma", "finding:brain-tumor"]) == ()
-    assert few.alike(["finding:brain-tumor"]) == ()
-    assert few.alike(["finding:meningioma"]) == ("finding:glioma", "finding:brain-tumor")
-    assert few.alike(["finding:glioma", "finding:meningioma"]) == ()
-    assert few.alike(["finding:of-my-own"]) == few.alike([]) == ()
+def components_of(rows, *, table):
+    """Components of 100 images each; rows: how many of them show each concept of the table."""
+    return Components(
+        {c: i for i, c in enumerate(table, 1)},
+        {
+            "component_counts": np.array(rows),
+            "component_images": np.full(len(rows), 100),
+            "component_aspect": np.ones(len(rows)),
+        },
+    )
+
+
+def test_kin_are_others_that_the_kind_of_image_was_learned_with():
+    """Not what a finding implies, what implies it, or what hardly anything showed there."""
+    table = ["modality:mri", "modality:ct"]
+    table += [f"finding:{name}" for name in ("brain-tumor", "glioma", "meningioma")]
+    components = components_of([[100, 0, 100, 60, 39], [0, 100, 90, 45, 45]], table=table)
+
+    def kin(*names, modality="mri"):
+        found = components.kin([f"finding:{n}" for n in names], [f"modality:{modality}"])
+        return {c.partition(":")[2] for c in found}
+
+    assert kin("glioma", "brain-tumor", modality="ct") == {"meningioma", "brain-tumor"}
+    assert kin("glioma", "brain-tumor") == set(), "39 are too few"
+    assert kin("meningioma", "brain-tumor") == set(), "to be told from others, too"
+    assert kin("brain-tumor") == kin("of-my-own") == kin() == set()
+    assert kin("glioma", "meningioma", modality="ct") == set()
+
+
+NORMALS = ["modality:x-ray", "body_part:hand", "body_part:knee", "finding:normal"]
+NORMALS += ["view:ap", "view:lateral", "style:one", "style:two"]
+
+
+def test_normal_comes_before_style_but_not_before_the_body_part_or_view():
+    components = components_of(
+        [
+            [100, 100, 0, 0, 100, 0, 100, 0],  # hands: nothing is said of them
+            [100, 0, 100, 100, 100, 0, 100, 0],  # normal knees
+            [100, 0, 100, 2, 100, 0, 0, 100],  # knees of the other style, mostly ill
+            [100, 0, 100, 0, 0, 100, 0, 100],  # ill knees from the side
+        ],
+        table=NORMALS,
+    )
+
+    def best(*concepts):
+        scores = components.scores(("modality:x-ray", "finding:normal", *concepts), (), None)
+        return int(scores.argmax())
+
+    assert best("body_part:hand") == best("body_part:hand", "view:ap") == 0
+    assert best("body_part:knee") == best("body_part:knee", "style:two") == 1
+    assert best("body_part:knee", "view:lateral") == 3
+
+
+def test_what_is_drawn_is_of_the_kind_that_was_asked_whatever_else_is_said(engine):
+    """What most simulated or rare parts lack is normals, children and many findings."""
+    components, facts = engine._model.components, engine.facts
+    kinds = [pair.split() for pair in facts.together if pair.startswith("modality:")]
+    drawn = 0
+    for modality, part in kinds:
+        own = components._mostly((modality, part), ("modality", "body_part"))
+        for said in ((), ("finding:normal",), ("finding:normal", "age_group:child", "sex:female")):
+            scores = components.scores((modality, part, *said), ("finding:pneumonia",), 1.0)
+            weight = np.exp(scores - scores.max())
+            assert not own.any() or weight[~own].sum() == 0
+            drawn += own.any()
+    assert drawn > 90
+
+
+def test_what_few_images_showed_is_not_drawn_away_from(engine):
+    healthy, alike = told(engine, "breast ultrasound, benign mass, no breast cyst")
+    assert healthy[1] == 0.5 and "finding:malignant-breast-mass" in alike[0]
+    assert "finding:breast-cyst" not in alike[0]
+    _, alike = told(engine, "chest x-ray, viral pneumonia, no bacterial pneumonia")
+    assert {"finding:bacterial-pneumonia", "finding:covid-19-pneumonia"} <= alike[0]
+    assert "finding:viral-pneumonia" not in alike[0]
+    ((_, share),) = told(engine, "chest CT, COVID-19")
+    assert share == 1, "of other pneumonias no CT was seen"
 
 
 def test_findings_have_a_healthy_twin_and_nothing_else_has(engine):

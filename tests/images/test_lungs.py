@@ -51,7 +51,7 @@ def test_lungs_of_a_slice_are_the_air_that_the_body_encloses(tissue, across, siz
     lungs = [within(across + off * size, 0.13, 0.2) for off in (-0.2, 0.2)]
     image[lungs[0] | lungs[1]] = tissue / 4
     image[within(across, 0.025, 0.025)] = 0
-    found = find_lungs(image.astype(np.float32), sliced=True)
+    found = find_lungs(image.astype(np.float32), ct=True)
     for side, lung, own in zip(("right", "left"), lungs, (found.right, found.left), strict=True):
         rows, columns = (np.nonzero(lung.any(axis))[0] / 200 for axis in (1, 0))
         wanted = (columns[0], rows[0], columns[-1], rows[-1])
@@ -59,12 +59,28 @@ def test_lungs_of_a_slice_are_the_air_that_the_body_encloses(tissue, across, siz
         assert not own[30:34, round(64 * across)].any(), "the airway is none"
 
 
-def test_a_slice_with_one_lung_or_none_has_no_two():
+def test_a_slice_may_show_one_lung_or_none():
     flat = np.full((50, 60), 0.5, np.float32)
-    for image in (flat, 0 * flat, np.eye(64, dtype=np.float32)):
-        assert find_lungs(image, sliced=True) is None
+    for image in (flat, 0 * flat, np.eye(64, dtype=np.float32), flat[:1, :1]):
+        assert find_lungs(image, ct=True) is None
     flat[20:30, 10:20] = 0
-    assert find_lungs(flat, sliced=True) is None
+    lungs = find_lungs(flat, ct=True)
+    assert lungs.right.any() and not lungs.left.any()
+    for side in ("side:right", "side:left", None):
+        assert lungs.box(side) == pytest.approx((1 / 6, 0.4, 1 / 3, 0.6), abs=0.03)
+
+
+@pytest.mark.parametrize("frame", ["all round", "left and right"])
+def test_air_between_a_frame_and_the_body_is_no_lung(frame):
+    y, x = (np.mgrid[:128, :128] + 0.5) / 128
+    image = np.where(np.hypot((x - 0.5) / 0.4, (y - 0.5) / 0.3) < 1, 0.6, 0.0)
+    for middle in (0.32, 0.68):
+        image[np.hypot((x - middle) / 0.12, (y - 0.5) / 0.18) < 1] = 0.1
+    image[:, :5] = image[:, -5:] = 1
+    if frame == "all round":
+        image[:5] = image[-5:] = 1
+    lungs = find_lungs(image.astype(np.float32), ct=True)
+    assert np.abs(np.subtract(lungs.box(), (0.2, 0.32, 0.8, 0.68))).max() < 0.04
 
 
 def test_air_beside_the_body_is_no_lung():

@@ -221,7 +221,7 @@ def test_both_rates_fall_from_where_the_discriminator_was_new(tmp_path, monkeypa
 
     monkeypatch.setattr(loop, "_descend", watched)
     text = CONFIG.format(data=tmp_path, state=tmp_path / "state", steps=8)
-    config.write_text(text.replace("warmup = 1", "warmup = 0") + "decay_steps = 4\n")
+    config.write_text(text.replace("warmup = 1", "warmup = 0") + "adversarial_decay_steps = 4\n")
     run(config)
     recipe = loop.Recipe(stage="octave")
     for full, rates in ((recipe.critic_rate, seen[::2]), (recipe.adversarial_rate, seen[1::2])):

@@ -43,7 +43,7 @@ def ellipse_of(
     By its sites and side where they are named; of a paired body part there is no further side.
     What is drawn there by rule has its rim inside, and all of its place where it is fluid; of two
     lungs, where no side is named, it lies in the right one.
-    removed: wherever it may lie.  lungs: of a chest radiograph, as they were found.
+    removed: wherever it may lie.  lungs: of a chest, as they were found.
     """
     rule = by_rule(prompt, finding)
     one = rule is not None and not rule.fluid and shows_lungs(prompt)

@@ -33,7 +33,7 @@ from radsmith.generation.plan import Plan
 from radsmith.images.image import Mask
 from radsmith.images.lungs import find_lungs
 from radsmith.images.provenance import Request, Settings
-from radsmith.language.places import by_rule, rule_of, shows_lungs, sliced
+from radsmith.language.places import by_rule, in_ct, rule_of, shows_lungs
 from radsmith.language.prompt import Prompt
 
 OPERATIONS: Final = ("inpaint", "outpaint", "vary", "change", "interpolate", "extend")
@@ -113,7 +113,7 @@ class EditRequest:
             if shows_lungs(wanted.prompt):
                 levels = Levels.of(source, np.ones(source.shape, np.bool_))
                 picture = levels.intensity(source.image.pixels)
-                lungs = find_lungs(picture, sliced=sliced(wanted.prompt))
+                lungs = find_lungs(picture, ct=in_ct(wanted.prompt))
                 of_lungs = rule_of(wanted.prompt, replace(wanted.finding, present=True))
                 notes += (NO_LUNGS,) if of_lungs and not lungs else ()
             mask = ellipse_of(

@@ -19,7 +19,7 @@ from radsmith.images.letterbox import SIDE
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.places import by_hand, by_rule, can_place
+from radsmith.language.places import by_hand, by_rule, can_place, on_sides, tells_site
 from radsmith.language.prompt import USUAL_GRADE, Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
@@ -327,8 +327,12 @@ def simulated_notes(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
 
 def _placed(prompt: Prompt, finding: Finding, facts: ModelFacts) -> Iterator[str]:
     name = default_vocabulary()[finding.concept].name
-    if (finding.side or finding.sites) and not can_place(prompt, finding):
+    rule = by_rule(prompt, finding)
+    there = can_place(prompt, finding) or len(on_sides(prompt, finding, rule, None)) > 1
+    if (finding.side or finding.sites) and not there:
         yield f"the model does not place “{name}” here: where it lies is recorded, not drawn"
+    elif finding.sites and rule and not tells_site(prompt, finding):
+        yield f"“{name}” is drawn on its side; its site is recorded, not drawn"
     if finding.severity and not facts.count(finding.concept, finding.severity):
         yield f"the model does not grade “{name}”: its severity is recorded, not drawn"
 
@@ -340,8 +344,10 @@ def _by_rule(prompt: Prompt, facts: ModelFacts, adds: str | None, *, begun: bool
         return
     for finding in prompt.findings:
         rule, placed = by_rule(prompt, finding), can_place(prompt, finding)
+        if rule is None or not (begun or rule.share):
+            continue
         edited = adds is not None and finding.concept != adds
-        if rule is None or (edited and (begun or not placed)) or not (begun or rule.share):
+        if edited and (begun or not (placed or rule.alone)):
             continue
         where = "a usual place" if adds is None else "the place to be changed"
         yield (

@@ -37,6 +37,10 @@ _AREA = (0.015, 0.32)
 """Least and greatest share of the picture that one lung is."""
 _LEAST_AIR = 0.01
 """Share of a slice below which air in one half of a body is no lung."""
+_TO_TISSUE = 1.15
+"""How much brighter than what parts air from tissue best lungs may be: they hold vessels."""
+_ROUND_THE_BODY = 0.8
+"""Share of a slice, across and down, that air takes in a frame: it is no lung then."""
 _BESIDE = 0.2
 """Intensity below which it may be air beside the body."""
 
@@ -44,15 +48,15 @@ _BESIDE = 0.2
 @dataclass(frozen=True, kw_only=True)
 class Lungs:
     """The patient's right lung, at the viewer's left, and the left one: (64, 64), over the whole
-    picture, True inside."""
+    picture, True inside; of a slice one may be empty."""
 
     right: Mask
     left: Mask
 
     def box(self, side: str | None = None) -> Box:
-        """Of the lung of a side ("side:right", "side:left"), or of both."""
+        """Of the lung of a side ("side:right", "side:left"); of both where none is said or seen."""
         one = {"side:right": self.right, "side:left": self.left}.get(side or "")
-        found = self.right | self.left if one is None else one
+        found = self.right | self.left if one is None or not one.any() else one
         (left, right), (top, bottom) = (
             np.quantile(places, (0.02, 0.98)) for places in np.nonzero(found)[::-1]
         )
@@ -76,13 +80,13 @@ class Lungs:
         return np.clip(resize(soft, width, height), 0, 1)
 
 
-def find_lungs(image: Array, *, sliced: bool = False) -> Lungs | None:
+def find_lungs(image: Array, *, ct: bool = False) -> Lungs | None:
     """The lungs of a chest (height, width) in 0-1, air dark, the patient's right at the viewer's
     left; None where they are not found.
 
-    sliced: it is a slice of CT, axial or coronal, not a frontal radiograph.
+    ct: it is a slice of CT, axial or coronal, not a frontal radiograph. One lung is enough there.
     """
-    return _enclosed(image) if sliced else _like_domes(image)
+    return _enclosed(image) if ct else _like_domes(image)
 
 
 def _like_domes(image: Array) -> Lungs | None:
@@ -103,17 +107,20 @@ def _like_domes(image: Array) -> Lungs | None:
 
 def _enclosed(image: Array) -> Lungs | None:
     smooth = blurred(resize(np.asarray(image, np.float32), _GRID, _GRID), 0.5)
-    air = smooth < _between(smooth)
+    air = smooth < min(_TO_TISSUE * _between(smooth), float(smooth.max()))
     beside = from_the_sides(air)
-    if not air.any() or beside.all():
+    within = air & ~beside
+    around = _largest(within)
+    if min(around.any(0).sum(), around.any(1).sum()) > _ROUND_THE_BODY * _GRID:
+        beside, within = beside | around, within & ~around
+    if beside.all() or not within.any():
         return None
     columns = np.nonzero((~beside).any(0))[0]
     middle = round((columns[0] + columns[-1] + 1) / 2)
     right = np.arange(_GRID)[None, :] < middle
-    found = [_largest(air & ~beside & half) for half in (right, ~right)]
-    if min(lung.mean() for lung in found) < _LEAST_AIR:
-        return None
-    return Lungs(right=found[0], left=found[1])
+    found = [_largest(within & half) for half in (right, ~right)]
+    one, other = (np.where(lung.mean() < _LEAST_AIR, False, lung) for lung in found)
+    return Lungs(right=one, left=other) if (one | other).any() else None
 
 
 def _between(image: Array) -> float:

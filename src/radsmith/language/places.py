@@ -60,6 +60,8 @@ _IN_LUNGS: dict[str, Box] = {  # of lungs as they are seen, which end where flui
 _ONE_SIDED = {"middle-lobe": "side:right", "retrocardiac": "side:left"}
 _LOBES = frozenset(("frontal-lobe", "parietal-lobe", "temporal-lobe", "occipital-lobe"))
 """Sites whose boxes are those of an axial slice."""
+_LEVELS = frozenset(("apex", "upper-lobe", "middle-lobe", "lower-lobe", "costophrenic-angle"))
+"""Sites that are levels of the body: no place in an axial slice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +76,9 @@ class Rule:
     them.  ragged: by which its border strays.  always: drawn so where no place is named, too, on
     either side, or, if it is midline, in the middle.  fluid: it lies at the bottom of its place and
     rises towards the chest's wall.  learned: the model is asked for it as well, wherever that may
-    put it; alone: it never is; else where no place is named.  narrower: findings that imply it are
-    drawn so, too.  strength: how freely it is redrawn once it is put in, where nobody says; None:
-    as other edits.
+    put it; alone: it is never asked; neither: it is where no place is named.  narrower: findings
+    that imply it are drawn so, too.  strength: how freely it is redrawn once it is put in, where
+    nobody says; None: as other edits.
     """
 
     share: float
@@ -130,10 +132,10 @@ _NODULE = Rule(share=0.55, dense=0.65, extent=0.3, always=True, round=True, rim=
 _CT_NODULE = Rule(
     share=0.85,
     dense=0.97,
-    extent=0.24,
+    extent=0.3,
     round=True,
     rim=0.25,
-    ragged=0.15,
+    ragged=0.1,
     always=True,
     alone=True,
     strength=0.5,
@@ -163,7 +165,7 @@ BY_HAND = {
     _CHEST_CT: Drawn(
         gray=0.8,
         look="a round opacity",
-        rules={"lung-nodule": _CT_NODULE, "lung-mass": replace(_CT_NODULE, extent=0.45)},
+        rules={"lung-nodule": _CT_NODULE, "lung-mass": replace(_CT_NODULE, extent=0.5)},
     ),
     ("modality:mri", "body_part:brain"): Drawn(
         gray=0.97,
@@ -205,8 +207,8 @@ def shows_lungs(prompt: Prompt) -> bool:
     return by_hand(prompt) in (BY_HAND[_CHEST], BY_HAND[_CHEST_CT])
 
 
-def sliced(prompt: Prompt) -> bool:
-    """Whether it is a slice of a body, as CT is: a lobe is then a level, not a place in it."""
+def in_ct(prompt: Prompt) -> bool:
+    """Whether it is a slice of CT, not a radiograph."""
     return prompt.modality == _CHEST_CT[0]
 
 
@@ -262,10 +264,9 @@ def on_sides(
 
 def _site(prompt: Prompt, finding: Finding) -> Box | None:
     """That of a site that is named and lies so in this view."""
-    if sliced(prompt):
-        return None
     turned = {"view:sagittal", "view:coronal"} & set(prompt.views)
-    named = (s for s in map(_slug, finding.sites) if not (turned and s in _LOBES))
+    levels = _LOBES if turned else _LEVELS if in_ct(prompt) else frozenset()
+    named = (s for s in map(_slug, finding.sites) if s not in levels)
     return next((_SITES[s] for s in named if s in _SITES), None)
 
 
@@ -282,7 +283,7 @@ def half_axes(rule: Rule | None, place: Box, width: float, height: float) -> tup
 
 def by_hand(prompt: Prompt) -> Drawn | None:
     """The findings that may be put in by hand, from the front or in a slice; None of others."""
-    if "view:lateral" in prompt.views or (sliced(prompt) and "view:sagittal" in prompt.views):
+    if "view:lateral" in prompt.views or (in_ct(prompt) and "view:sagittal" in prompt.views):
         return None
     return BY_HAND.get((prompt.modality or "", prompt.body_part or ""))
 
@@ -319,6 +320,11 @@ def only_there(prompt: Prompt, finding: Finding) -> bool:
     if rule is None or rule.learned:
         return False
     return rule.alone or can_place(prompt, finding)
+
+
+def tells_site(prompt: Prompt, finding: Finding) -> bool:
+    """Whether one of its sites is a place in this view."""
+    return _site(prompt, finding) is not None
 
 
 def has_side(prompt: Prompt, finding: Finding) -> bool:

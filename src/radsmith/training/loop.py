@@ -62,10 +62,10 @@ class Recipe:
     """What a run needs to know besides the data. minutes: wall-clock limit of this call.
 
     temperature, favour: which images are drawn how often, as `balance` says.
-    decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays. With
-    a discriminator both rates fall, over so many steps from the one in which it was new.
-    squared_steps: of a finer stage's first phase.  pretrained_critic: whether the discriminator
-    of its second also looks through an ImageNet network.  drawn: coarse images that the stages
+    decay_steps: the learning rate falls to a twentieth over these, by a cosine; 0: it stays.
+    squared_steps: of a finer stage's first phase.  adversarial_decay_steps: as decay_steps, of both
+    rates of its second, from the step in which the discriminator was new.  pretrained_critic:
+    whether that also looks through an ImageNet network.  drawn: coarse images that the stages
     before draw, to learn on beside real ones; needs `pretrained_critic`.  half: bfloat16, None:
     what a measurement at the start shows to be faster.
     """
@@ -87,6 +87,7 @@ class Recipe:
     adversarial_rate: float = 2e-4
     critic_rate: float = 4e-4
     critic_warmup: int = 100
+    adversarial_decay_steps: int = 0
     adversarial_average: float = 0.998
     pretrained_critic: bool = False
     drawn: int = 0
@@ -226,7 +227,7 @@ def adversarial_step(
     """
     critic, critic_optimizer = run.critic, run.critic_optimizer
     assert critic is not None and critic_optimizer is not None
-    left = _decayed(recipe, run.step - run.critic_from)
+    left = _decayed(recipe.adversarial_decay_steps, run.step - run.critic_from)
     _set_rate(critic_optimizer, recipe.critic_rate * left)
     _set_rate(run.optimizer, recipe.adversarial_rate * left)
     asked = ask(FINER[recipe.stage], batch, rng, run.device, whole=False)
@@ -283,14 +284,12 @@ def _descend(loss: Tensor, network: nn.Module, optimizer: Optimizer) -> float:
 def rate(run: Run, recipe: Recipe) -> float:
     """The learning rate of this step, by squared error."""
     warm = min(1.0, (run.step - run.warm_from + 1) / recipe.warmup)
-    return recipe.learning_rate * warm * _decayed(recipe, run.step)
+    return recipe.learning_rate * warm * _decayed(recipe.decay_steps, run.step)
 
 
-def _decayed(recipe: Recipe, steps: int) -> float:
-    """What is left of a rate after so many steps, 1 to 0.05."""
-    if not recipe.decay_steps:
-        return 1.0
-    return 0.525 + 0.475 * math.cos(math.pi * min(1.0, steps / recipe.decay_steps))
+def _decayed(over: int, steps: int) -> float:
+    """What is left of a rate that falls over so many steps after some of them, 1 to 0.05."""
+    return 0.525 + 0.475 * math.cos(math.pi * min(1.0, steps / over)) if over else 1.0
 
 
 def _set_rate(optimizer: Optimizer, rate: float) -> None:

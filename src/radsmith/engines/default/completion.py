@@ -35,6 +35,7 @@ from radsmith.images.provenance import Settings
 from radsmith.images.regions import Region, around, coarser, joined, padded, scaled
 from radsmith.images.resize import enlarge, resize, shrink
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, USUAL_GRADE
+from radsmith.language.vocabulary import default_vocabulary
 
 LARGEST_MARGIN, SPARE = 8, 220
 """Cells around a hole that are looked at with it: so many on each side, and in all."""
@@ -44,7 +45,7 @@ KEPT = 0.55
 """How much of a shade is still drawn at each step where it is in what is begun from, at full
 strength; it falls with the square of that."""
 BESIDE_OTHERS = 0.5
-"""How much an image is drawn away from the normal one where it is from another with findings."""
+"""Share of the guidance away from the normal image where there is one with other findings, too."""
 WORTH = 1.25
 """A finer grid is drawn where it is at least so much finer than what is there."""
 
@@ -117,9 +118,10 @@ class Model:
         shown = [c for c in ask.concepts if not c.startswith(("finding:", "severity:"))]
         own = [c for c in ask.concepts if c in NOT_ABNORMAL and c != NORMAL]
         found = [c for c in ask.concepts if _abnormal(c) and c in self.table]
-        absent = [c for c in ask.absent if _abnormal(c) and c in self.table]
+        absent = self.components.learned(list(filter(_abnormal, ask.absent)), shown)
         graded = (USUAL_GRADE,) if any(map(self.components.graded, absent)) else ()
-        others = (*graded, *absent) or self.components.alike(found)
+        implied = (c for c in default_vocabulary().implied(absent) if c not in found)
+        others = (*graded, *implied, *self.components.kin(found, shown))
         against = []
         if found and NORMAL in self.table:
             share = BESIDE_OTHERS if others else 1.0
@@ -144,7 +146,9 @@ def plainly(ask: Ask, adds: str | None = None) -> Ask:
         return ask
     here = [f for f in ask.prompt.findings if f.present and f.concept not in NOT_ABNORMAL]
     if len(told) < len(here):
-        gone = {finding.concept for finding in told}
+        vocabulary = default_vocabulary()
+        rest = vocabulary.implied(finding.concept for finding in here if finding not in told)
+        gone = set(vocabulary.implied(finding.concept for finding in told)) - set(rest)
         return replace(ask, concepts=tuple(c for c in ask.concepts if c not in gone))
     kept = (c for c in ask.concepts if not c.startswith(("finding:", "severity:")))
     return replace(ask, concepts=(*kept, NORMAL))

@@ -14,7 +14,7 @@ from radsmith.engines.default.evidence import log_evidence
 from radsmith.engines.default.prior import Prior
 from radsmith.images.image import Array
 from radsmith.language.prompt import NORMAL
-from radsmith.language.vocabulary import default_vocabulary
+from radsmith.language.vocabulary import shipped_vocabulary
 
 CLOSE = 8.0
 """Components this many nats below the best by concepts are not compared with known pixels."""
@@ -23,10 +23,11 @@ NEARLY = 0.2
 """What an image seen from the front counts where the other direction of the rays is asked for: of a
 knee it looks the same, of a chest almost."""
 DECISIVE = ("modality", "body_part")
-"""Kinds that count double, as normal does: a knee is no chest, however well its side and sex fit,
-and what is normal comes from normal images before it comes from those of the same technique."""
-LEARNED, ALIKE = 40, 2
-"""Images that a finding must have to be drawn away from, and how many of those are at most."""
+"""Kinds that count double: a knee is no chest, however well its side and sex fit."""
+LEARNED = 40
+"""Images of the asked kind that a finding needs for its kin to be told from it, or to be denied."""
+MOST_KIN = 2
+"""Kin that an image is drawn away from, at most."""
 
 
 class Components:
@@ -62,9 +63,12 @@ class Components:
     ) -> NDArray[np.float64]:
         """Log weight of each component: how well its training images match the words.
 
+        Where most images of some components are of the asked modality and body part, it is one of
+        these: a healthy hand is no healthy knee where no hand was said to be healthy.
         A component whose images say nothing of a kind (sex, side …) is neutral to it.  One in which
         an absent concept is common is as unlikely as one that lacks a wanted one.
-        aspect: width over height, None where it is open.
+        Normal counts double where some images of the asked modality, body part and view are: it
+        comes before technique and style.  aspect: width over height, None where it is open.
         """
         columns = [self._table[c] - 1 for c in concepts if c in self._table]
         total = self._counts.sum(0)
@@ -82,15 +86,16 @@ class Components:
             if c in alike:
                 own = np.minimum(own + NEARLY * self._counts[:, alike[c]], said)
             match = np.log((own + 0.5 * share) / (said + 0.5))
-            decisive = kind in DECISIVE or self._normal == c
-            score = score + (2 if decisive else 1) * match
+            twice = kind in DECISIVE or (c == self._normal and self._has_normal(concepts))
+            score = score + (2 if twice else 1) * match
         for c in (self._table[a] - 1 for a in absent if a in self._table):
             without = self._images - self._counts[:, c]
             share = 1 - total[c] / self._images.sum()
             score = score + np.log((without + 0.5 * share) / (self._images + 0.5))
         if aspect is not None:
             score = score - 4 * np.abs(np.log(self._aspect) - np.log(aspect))
-        return score
+        of_the_kind = self._mostly(concepts, DECISIVE)
+        return np.where(of_the_kind, score, -np.inf) if of_the_kind.any() else score
 
     def _frontal(self) -> list[tuple[str, str]]:
         """Each view from the front with the other, where both are known."""
@@ -106,15 +111,32 @@ class Components:
         both = np.minimum(self._counts[:, grades].sum(1), own)
         return bool(own.sum() and both.sum() >= own.sum())
 
-    def alike(self, findings: Sequence[str]) -> tuple[str, ...]:
-        """What the narrowest of some findings are most easily taken for, with all it implies: the
-        commonest others of the same broader ones, as "malignant" is to "benign"."""
-        vocabulary, total = default_vocabulary(), self._counts.sum(0)
-        images = {
-            c: total[self._table[c] - 1] for c in vocabulary.kin(findings) if c in self._table
-        }
-        learned = [c for c in images if images[c] >= LEARNED]
-        return vocabulary.implied(sorted(learned, key=images.__getitem__, reverse=True)[:ALIKE])
+    def _mostly(self, concepts: Sequence[str], kinds: Sequence[str]) -> NDArray[np.bool_]:
+        """The components most of whose images have all of the concepts that are of these kinds."""
+        asked = [self._table[c] - 1 for c in concepts if c in self._table]
+        columns = [c for c in asked if self._kinds[c] in kinds]
+        return np.asarray((self._counts[:, columns] > self._images[:, None] / 2).all(1))
+
+    def _has_normal(self, concepts: Sequence[str]) -> bool:
+        own = self._mostly(concepts, (*DECISIVE, "view"))
+        return bool(self._counts[own, self._normal].any())
+
+    def learned(self, findings: Sequence[str], concepts: Sequence[str]) -> tuple[str, ...]:
+        """Of these findings those with LEARNED images of the asked modality and body part, the
+        commonest first."""
+        total = self._counts[self._mostly(concepts, DECISIVE)].sum(0)
+        images = {c: float(total[self._table[c] - 1]) for c in findings if c in self._table}
+        enough = [c for c in images if images[c] >= LEARNED]
+        return tuple(sorted(enough, key=images.__getitem__, reverse=True))
+
+    def kin(self, findings: Sequence[str], concepts: Sequence[str]) -> tuple[str, ...]:
+        """What findings are most easily taken for in an image of these concepts, with all that it
+        implies: their commonest kin, as "malignant" is to "benign"; none of findings that were
+        themselves hardly learned, or that did not ship."""
+        vocabulary = shipped_vocabulary()
+        known = self.learned(findings, concepts)
+        others = self.learned(vocabulary.kin(known), concepts)
+        return vocabulary.implied([c for c in others if c not in findings][:MOST_KIN])
 
     def seen(
         self, scores: NDArray[np.float64], prior: Prior, known: Array, mask: Array

@@ -3,8 +3,8 @@
 The model learned of too few placed findings to place any itself. What is known is put in by hand:
 within a soft ellipse at the usual place the image is drawn on towards one of its own grays at each
 step (air towards soft tissue in a chest), and the networks make of it what goes with the rest. In a
-chest radiograph the place is one in the lungs as they are found there, and what is put in lies over
-what is there, as shadows do: ribs stay to be seen.
+chest the place is one in the lungs as they are found there, and in a radiograph what is put in lies
+over what is there, as shadows do: ribs stay to be seen.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from radsmith.language.places import (
     by_rule,
     can_place,
     half_axes,
+    in_ct,
     on_sides,
     only_there,
     place_of,
     shows_lungs,
-    sliced,
 )
 from radsmith.language.places import Box as Place
 from radsmith.language.prompt import Finding, Prompt
@@ -140,6 +140,10 @@ class Hole:
         )
         return cls(place=(left, top, right, bottom), adds=adds, seed=seed, afresh=afresh)
 
+    def asks(self, finding: Finding, *, alone: bool) -> bool:
+        """Whether the finding is to be put into it: it is added, or nothing else draws it."""
+        return finding.concept == self.adds or (self.afresh and alone)
+
     def holds(self, place: Place) -> bool:
         """Whether the middle of a place lies inside."""
         left, top, right, bottom = self.place
@@ -174,7 +178,7 @@ class Shading:
         """Those of a picture (height, width) in 0-1, where it shows lungs."""
         if self.prompt is None or not shows_lungs(self.prompt):
             return None
-        return find_lungs(picture, sliced=sliced(self.prompt))
+        return find_lungs(picture, ct=in_ct(self.prompt))
 
     def on(self, image: Array, *, dense: bool = False) -> Shade | None:
         """In an image (side, side) in [-1, 1].  dense: as in what an edit begins from, not as at a
@@ -204,7 +208,7 @@ def shade_of(
     that names no place, and where in its place it lies; None: in the middle.  Of an edit its hole:
     what is added is drawn where it is said to be, or, where that is outside or nothing is said, in
     the middle of the hole; other findings only where nothing of them is there yet and their place
-    is named.  lungs: of a chest radiograph, as they were found.  dense: as `Rule.dense` says.
+    is named.  lungs: of a chest, as they were found.  dense: as `Rule.dense` says.
     """
     drawn = by_hand(prompt) if prompt else None
     hole = where if isinstance(where, Hole) else None
@@ -216,8 +220,10 @@ def shade_of(
     x, y, width, height = (n * side / SIDE for n in box)
     for finding in prompt.findings:
         rule, named = by_rule(prompt, finding), can_place(prompt, finding)
-        added = hole is not None and finding.concept == hole.adds
-        if rule is None or (hole and not added and not (hole.afresh and named)):
+        if rule is None:
+            continue
+        added = hole is not None and hole.asks(finding, alone=rule.alone and not named)
+        if hole and not added and not (hole.afresh and named):
             continue
         chosen = None
         if chance and not rule.midline and (shows_lungs(prompt) or not named):
@@ -228,7 +234,7 @@ def shade_of(
             place = place_of(prompt, own, rule, lungs.box if lungs else None)
             wide, high = half_axes(rule, place, width, height)
             confined = lungs
-            if chance and not (rule.fluid or rule.midline):
+            if chance and not (rule.fluid or rule.midline or (lungs is None and rule.alone)):
                 reach = (rule.reach * wide / width, rule.reach * high / height)
                 place = _somewhere(place, reach, chance)
             if lungs is not None and not rule.fluid:

@@ -157,7 +157,7 @@ class Findings:
 
 NO_FINDINGS = Findings()
 FINDING_GUIDANCE = 2.0
-"""How many times what the network knows of a finding beyond another image is added to it."""
+"""How many times the way from an image that is drawn away from is gone beyond what is asked."""
 
 
 class BaseStage:
