@@ -2,6 +2,7 @@
 
 DATA holds train.csv, its shards and boxes.csv. A linear model of a chest's half minus its mirrored
 other half learns the side from images whose boxes all lie on one; it never saw a generated image.
+Of slices of CT there are no boxes: there the half that is whiter counts alone.
 Prints Markdown for docs/benchmarks.md.  usage: placement.py DATA [PAIRS]
 """
 
@@ -31,7 +32,8 @@ FINDINGS = (
     *("pleural effusion", "pneumonia", "lung mass", "lung nodule", "atelectasis", "consolidation"),
     "tuberculosis",
 )
-SIDE, FOLDS, MIDDLE = 32, 5, 0.03
+IN_CT = ("lung nodule", "lung mass")
+SIDE, FOLDS, MIDDLE, HALF = 32, 5, 0.03, 0.5
 
 
 def halves_apart(square: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -80,12 +82,13 @@ def main() -> None:
     print("| finding | AUROC of the side asked | pairs right | difference in the asked half |")
     print("|---|---|---|---|")
     model, engine = fitted(features, left), load_engine()
-    for finding in FINDINGS:
+    film, ct = "chest x-ray, PA view, adult", "chest CT, axial slice"
+    for kind, finding in [*((film, f) for f in FINDINGS), *((ct, f) for f in IN_CT)]:
         said, whiter = [], []
         for seed in range(pairs):
             drawn = []
             for side in ("right", "left"):
-                text = f"chest x-ray, PA view, adult, {side} {finding}"
+                text = f"{kind}, {side} {finding}"
                 image, _ = make(
                     engine, plan(text, engine.facts), Request(prompt=text, seed=seed), ""
                 )
@@ -95,11 +98,11 @@ def main() -> None:
             own = np.clip(change[:, :128], 0, None).sum() + np.clip(-change[:, 128:], 0, None).sum()
             whiter.append(own / max(float(np.abs(change).sum()), 1e-9))
         right, other = np.array(said).T
-        figure = auroc(np.concatenate([right, other]), np.arange(2 * pairs) < pairs)
-        print(
-            f"| {finding} | {figure:.2f} | {np.mean(right > other):.2f} | {np.mean(whiter):.2f} |",
-            flush=True,
-        )
+        of_all = np.concatenate([right, other])
+        figure = f"{auroc(of_all, np.arange(2 * pairs) < pairs):.2f}" if kind == film else "-"
+        correct = right > other if kind == film else np.array(whiter) > HALF
+        name = finding if kind == film else f"{finding}, CT"
+        print(f"| {name} | {figure} | {np.mean(correct):.2f} | {np.mean(whiter):.2f} |", flush=True)
 
 
 if __name__ == "__main__":
