@@ -119,7 +119,11 @@ def test_lungs_that_are_not_found_are_said_and_a_mask_needs_none():
 
 
 def test_what_is_asked_for_beats_what_a_finding_needs():
-    for strength, finding, wanted in ((0.7, "nodule", 0.7), (None, "effusion", 0.85)):
+    for strength, finding, wanted in (
+        (0.7, "nodule", 0.7),
+        (None, "effusion", 0.5),
+        (None, "cardiomegaly", 0.85),
+    ):
         engine = Listening()
         change = FindingChange(add=finding)
         request = EditRequest(operation="change", finding=change, strength=strength)

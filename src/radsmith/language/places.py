@@ -78,7 +78,7 @@ class Rule:
     rises towards the chest's wall.  learned: the model is asked for it as well, wherever that may
     put it; alone: it is never asked; neither: it is where no place is named.  narrower: findings
     that imply it are drawn so, too.  strength: how freely it is redrawn once it is put in, where
-    nobody says; None: as other edits.
+    nobody says: where freer, the networks take it away again or cover it with grain.
     """
 
     share: float
@@ -95,7 +95,7 @@ class Rule:
     alone: bool = False
     narrower: bool = True
     ragged: float = 0.0
-    strength: float | None = None
+    strength: float = 0.5
 
     @property
     def reach(self) -> float:
@@ -126,9 +126,17 @@ _TUMOUR = Rule(
     rim=0.4,
     always=True,
     learned=True,
-    strength=0.5,
 )
 _NODULE = Rule(share=0.55, dense=0.65, extent=0.3, always=True, round=True, rim=0.8, strength=0.4)
+_BREAST_MASS = Rule(
+    share=0.0,
+    dense=0.8,
+    place=(0.2, 0.25, 0.8, 0.6),
+    extent=0.65,
+    rim=0.3,
+    always=True,
+    learned=True,
+)
 _CT_NODULE = Rule(
     share=0.85,
     dense=0.97,
@@ -138,7 +146,6 @@ _CT_NODULE = Rule(
     ragged=0.1,
     always=True,
     alone=True,
-    strength=0.5,
 )
 _CHEST = ("modality:x-ray", "body_part:chest")
 _CHEST_CT = ("modality:ct", "body_part:chest")
@@ -148,16 +155,16 @@ BY_HAND = {
         look="an opacity",
         rules={
             "pleural-effusion": Rule(share=0.65, dense=0.95, always=True, fluid=True),
-            "pneumonia": Rule(share=0.3, dense=0.55, ragged=0.35),
-            "bacterial-pneumonia": Rule(share=0.3, dense=0.6, ragged=0.35),
-            "viral-pneumonia": Rule(share=0.2, dense=0.4, ragged=0.5),
-            "covid-19-pneumonia": Rule(share=0.2, dense=0.4, ragged=0.5),
-            "consolidation": Rule(share=0.36, dense=0.75, always=True, ragged=0.35),
-            "lung-opacity": Rule(share=0.3, dense=0.55, always=True, ragged=0.35),
-            "infiltration": Rule(share=0.22, dense=0.45, ragged=0.5),
-            "atelectasis": Rule(share=0.3, dense=0.6, extent=0.7, always=True, ragged=0.2),
-            "tuberculosis": Rule(share=0.3, dense=0.5, extent=0.8, ragged=0.5),
-            "active-tuberculosis": Rule(share=0.3, dense=0.5, extent=0.8, ragged=0.5),
+            "pneumonia": Rule(share=0.3, dense=0.7, ragged=0.35),
+            "bacterial-pneumonia": Rule(share=0.3, dense=0.7, ragged=0.35),
+            "viral-pneumonia": Rule(share=0.2, dense=0.55, ragged=0.5),
+            "covid-19-pneumonia": Rule(share=0.2, dense=0.55, ragged=0.5),
+            "consolidation": Rule(share=0.36, dense=0.85, always=True, ragged=0.35),
+            "lung-opacity": Rule(share=0.3, dense=0.7, always=True, ragged=0.35),
+            "infiltration": Rule(share=0.22, dense=0.55, ragged=0.5),
+            "atelectasis": Rule(share=0.3, dense=0.75, extent=0.7, always=True, ragged=0.2),
+            "tuberculosis": Rule(share=0.3, dense=0.7, extent=0.8, ragged=0.5),
+            "active-tuberculosis": Rule(share=0.3, dense=0.7, extent=0.8, ragged=0.5),
             "lung-mass": replace(_NODULE, share=0.45, dense=0.6, extent=0.5, ragged=0.15),
             "lung-nodule": _NODULE,
         },
@@ -183,17 +190,11 @@ BY_HAND = {
     ),
     ("modality:ultrasound", "body_part:breast"): Drawn(
         gray=0.12,
-        look="a dark oval",
+        look="a dark mass",
         rules={
-            "benign-breast-mass": Rule(
-                share=0.0,
-                dense=0.8,
-                place=(0.2, 0.25, 0.8, 0.6),
-                extent=0.65,
-                rim=0.3,
-                always=True,
-                learned=True,
-                strength=0.5,
+            "benign-breast-mass": _BREAST_MASS,
+            "malignant-breast-mass": replace(
+                _BREAST_MASS, dense=0.95, place=(0.3, 0.2, 0.7, 0.65), rim=0.5, ragged=0.35
             ),
         },
     ),
