@@ -437,6 +437,16 @@ def test_what_a_finding_taken_out_implies_is_taken_out_too(engine):
     assert not {"finding:lung-nodule", "finding:benign-lung-nodule"} & set(ask.concepts)
 
 
+def test_a_denied_word_of_a_models_own_needs_no_vocabulary(engine, monkeypatch):
+    """It is known while the model reads, not to whoever hands its engine an ask."""
+    model, own = engine._model, "finding:something-of-my-own"
+    ask = replace(asked(engine, "chest x-ray, no pneumonia"), absent=(own, "finding:pneumonia"))
+    monkeypatch.setattr(Components, "learned", lambda self, findings, shown: tuple(findings))
+    monkeypatch.setitem(model.table, own, 1)
+    ((rows, share),) = model.findings(ask, 0, box_of(1.0), None).against
+    assert share == 1 and model.table["finding:pneumonia"] in rows[0]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -120,7 +120,7 @@ class Model:
         found = [c for c in ask.concepts if _abnormal(c) and c in self.table]
         absent = self.components.learned(list(filter(_abnormal, ask.absent)), shown)
         graded = (USUAL_GRADE,) if any(map(self.components.graded, absent)) else ()
-        implied = (c for c in default_vocabulary().implied(absent) if c not in found)
+        implied = (c for c in _with_implied(absent) if c not in found)
         others = (*graded, *implied, *self.components.kin(found, shown))
         against = []
         if found and NORMAL in self.table:
@@ -136,6 +136,13 @@ def _abnormal(concept: str) -> bool:
     return concept.startswith("finding:") and concept not in NOT_ABNORMAL
 
 
+def _with_implied(concepts: Sequence[str]) -> tuple[str, ...]:
+    """The concepts and what those that the vocabulary has imply: a model may have own ones."""
+    vocabulary = default_vocabulary()
+    known = vocabulary.implied(c for c in concepts if c in vocabulary.concepts)
+    return tuple(dict.fromkeys((*concepts, *known)))
+
+
 def plainly(ask: Ask, adds: str | None = None) -> Ask:
     """Without the findings that are told where to lie: as normal where there are no others.
 
@@ -146,9 +153,8 @@ def plainly(ask: Ask, adds: str | None = None) -> Ask:
         return ask
     here = [f for f in ask.prompt.findings if f.present and f.concept not in NOT_ABNORMAL]
     if len(told) < len(here):
-        vocabulary = default_vocabulary()
-        rest = vocabulary.implied(finding.concept for finding in here if finding not in told)
-        gone = set(vocabulary.implied(finding.concept for finding in told)) - set(rest)
+        rest = _with_implied([finding.concept for finding in here if finding not in told])
+        gone = set(_with_implied([finding.concept for finding in told])) - set(rest)
         return replace(ask, concepts=tuple(c for c in ask.concepts if c not in gone))
     kept = (c for c in ask.concepts if not c.startswith(("finding:", "severity:")))
     return replace(ask, concepts=(*kept, NORMAL))
