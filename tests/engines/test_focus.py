@@ -7,10 +7,17 @@ import pytest
 
 from radsmith.editing.body_map import ellipse_of
 from radsmith.engines.choice import load_engine
-from radsmith.engines.default.completion import plainly
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
-from radsmith.engines.default.focus import Hole, Shade, Shading, outside_of, placed, shade_of
+from radsmith.engines.default.focus import (
+    Hole,
+    Shade,
+    Shading,
+    outside_of,
+    placed,
+    plainly,
+    shade_of,
+)
 from radsmith.engines.default.stages import FINDING_GUIDANCE, BaseStage
 from radsmith.engines.engine import Given
 from radsmith.generation.plan import plan

@@ -247,7 +247,7 @@ def concepts_of(row: dict[str, str]) -> tuple[str, ...]:
         ids.append(SEX[row["sex"].lower()])
     if row["laterality"] in SIDE:
         ids = [c for c in ids if not c.startswith("side:")] + [SIDE[row["laterality"]]]
-    return _with_implied(_one_side(ids))
+    return default_vocabulary().with_implied(_one_side(ids))
 
 
 def findings_of(phrase: str, modality: str, body_part: str) -> tuple[str, ...]:
@@ -298,12 +298,3 @@ def _one_side(ids: list[str]) -> list[str]:
     if len(sides) < 2:
         return ids
     return [c for c in ids if c not in sides] + ["side:bilateral"]
-
-
-def _with_implied(ids: list[str]) -> tuple[str, ...]:
-    vocabulary = default_vocabulary()
-    whole: dict[str, None] = {}
-    for concept in ids:
-        known = concept in vocabulary.concepts
-        whole |= dict.fromkeys(vocabulary.implied([concept]) if known else (concept,))
-    return tuple(whole)

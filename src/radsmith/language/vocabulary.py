@@ -169,6 +169,13 @@ class Vocabulary:
             waiting += [b for b in self[current].broader if b not in found]
         return tuple(found)
 
+    def with_implied(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Each id with what it implies after it; one that is not in the vocabulary as it is."""
+        whole: dict[str, None] = {}
+        for i in ids:
+            whole |= dict.fromkeys(self.implied((i,)) if i in self.concepts else (i,))
+        return tuple(whole)
+
     def kin(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The concepts that imply directly what the narrowest of the ids do, but for those and what
         implies them: of "benign breast mass" "malignant breast mass"."""

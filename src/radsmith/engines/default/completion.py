@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.enlarging import held, in_tiles
-from radsmith.engines.default.focus import Hole, Shade, Shading, placed
+from radsmith.engines.default.focus import Hole, Shade, Shading, plainly
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
@@ -120,8 +120,12 @@ class Model:
         found = [c for c in ask.concepts if _abnormal(c) and c in self.table]
         absent = self.components.learned(list(filter(_abnormal, ask.absent)), shown)
         graded = (USUAL_GRADE,) if any(map(self.components.graded, absent)) else ()
-        implied = (c for c in _with_implied(absent) if c not in found)
-        others = (*graded, *implied, *self.components.kin(found, shown))
+        denied = (*absent, *default_vocabulary().with_implied(absent))
+        others = (
+            *graded,
+            *(c for c in denied if c not in found),
+            *self.components.kin(found, shown),
+        )
         against = []
         if found and NORMAL in self.table:
             share = BESIDE_OTHERS if others else 1.0
@@ -134,30 +138,6 @@ class Model:
 
 def _abnormal(concept: str) -> bool:
     return concept.startswith("finding:") and concept not in NOT_ABNORMAL
-
-
-def _with_implied(concepts: Sequence[str]) -> tuple[str, ...]:
-    """The concepts and what those that the vocabulary has imply: a model may have own ones."""
-    vocabulary = default_vocabulary()
-    known = vocabulary.implied(c for c in concepts if c in vocabulary.concepts)
-    return tuple(dict.fromkeys((*concepts, *known)))
-
-
-def plainly(ask: Ask, adds: str | None = None) -> Ask:
-    """Without the findings that are told where to lie: as normal where there are no others.
-
-    adds: of an image that shows the others already, the one that it is to show.
-    """
-    told = placed(ask.prompt, adds)
-    if ask.prompt is None or not told:
-        return ask
-    here = [f for f in ask.prompt.findings if f.present and f.concept not in NOT_ABNORMAL]
-    if len(told) < len(here):
-        rest = _with_implied([finding.concept for finding in here if finding not in told])
-        gone = set(_with_implied([finding.concept for finding in told])) - set(rest)
-        return replace(ask, concepts=tuple(c for c in ask.concepts if c not in gone))
-    kept = (c for c in ask.concepts if not c.startswith(("finding:", "severity:")))
-    return replace(ask, concepts=(*kept, NORMAL))
 
 
 def _at(known: Array, mask: Array, side: int) -> tuple[Array, Array]:

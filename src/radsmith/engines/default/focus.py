@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from radsmith.engines.engine import Ask
 from radsmith.images.blur import blurred
 from radsmith.images.image import Array, Mask
 from radsmith.images.letterbox import SIDE, Box, inside
@@ -34,7 +35,8 @@ from radsmith.language.places import (
     shows_lungs,
 )
 from radsmith.language.places import Box as Place
-from radsmith.language.prompt import Finding, Prompt
+from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt
+from radsmith.language.vocabulary import default_vocabulary
 
 _MIDDLE = 0.5
 """Quantile from which on a gray is one that is drawn brighter to."""
@@ -117,6 +119,24 @@ def placed(prompt: Prompt | None, adds: str | None = None) -> tuple[Finding, ...
         for finding in prompt.findings
         if only_there(prompt, finding) and adds in (None, finding.concept)
     )
+
+
+def plainly(ask: Ask, adds: str | None = None) -> Ask:
+    """Without the findings that are told where to lie: as normal where there are no others.
+
+    adds: of an image that shows the others already, the one that it is to show.
+    """
+    told = placed(ask.prompt, adds)
+    if ask.prompt is None or not told:
+        return ask
+    here = [f for f in ask.prompt.findings if f.present and f.concept not in NOT_ABNORMAL]
+    if len(told) < len(here):
+        vocabulary = default_vocabulary()
+        rest = vocabulary.with_implied(finding.concept for finding in here if finding not in told)
+        gone = set(vocabulary.with_implied(f.concept for f in told)) - set(rest)
+        return replace(ask, concepts=tuple(c for c in ask.concepts if c not in gone))
+    kept = (c for c in ask.concepts if not c.startswith(("finding:", "severity:")))
+    return replace(ask, concepts=(*kept, NORMAL))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.compute.one_thread import one_thread
-from radsmith.engines.default.completion import Model, complete, plainly
+from radsmith.engines.default.completion import Model, complete
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.enlarging import larger
+from radsmith.engines.default.focus import plainly
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
