@@ -113,8 +113,10 @@ class Engine(FakeEngine):
         super().__init__()
         known = dict(self.facts.images) | {SICK: sick, "age_group:child": 300}
         known |= {"age_group:adult": 500, "sex:female": 400, "sex:male": 400}
-        pairs = dict(self.facts.together) | {f"{CHEST} {NORMAL}": 300, f"{CHEST} {SICK}": sick}
-        self.facts = ModelFacts(name="fake", digest="0" * 64, images=known, together=pairs)
+        own = dict.fromkeys((f"{CHEST} {SICK}", f"{XRAY} {CHEST} {SICK}"), sick)
+        own |= dict.fromkeys((f"{CHEST} {NORMAL}", f"{XRAY} {CHEST} {NORMAL}"), 300)
+        together = dict(self.facts.together) | own
+        self.facts = ModelFacts(name="fake", digest="0" * 64, images=known, together=together)
 
 
 def use(monkeypatch, engine, judge=None):
@@ -216,7 +218,10 @@ def test_an_image_counts_for_every_class_it_belongs_to():
             row["findings"] = "viral pneumonia"
     data = Labelled(rows=data.rows, concepts=[concepts_of(row) for row in data.rows])
     facts = Engine().facts
-    viral = {"finding:viral-pneumonia": 100}, {f"{CHEST} finding:viral-pneumonia": 100}
+    viral = (
+        {"finding:viral-pneumonia": 100},
+        {f"{kind} finding:viral-pneumonia": 100 for kind in (CHEST, f"{XRAY} {CHEST}")},
+    )
     facts = ModelFacts(
         name="", digest="", images=facts.images | viral[0], together=facts.together | viral[1]
     )

@@ -1,5 +1,7 @@
 """Laws of the seam: any engine gives gray of the size asked and leaves known pixels alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -162,3 +164,20 @@ def test_sizes_are_the_engine_s_own():
     check_size((1024, 512), (64, 1024))
     with pytest.raises(InvalidInput, match="64-256"):
         check_size((1024, 512), (64, 256))
+
+
+def test_images_of_a_kind_with_a_finding_are_counted_and_of_older_models_bounded():
+    ct, film, chest, nodule = "modality:ct", "modality:x-ray", "body_part:chest", "finding:nodule"
+    older = replace(
+        EMPTY,
+        images={ct: 50, film: 900, chest: 950, nodule: 160},
+        together={f"{ct} {chest}": 50, f"{film} {chest}": 900, f"{chest} {nodule}": 160},
+    )
+    assert older.count(ct, chest, nodule) == 50, "no more than there are of the kind"
+    assert older.count(film, chest, nodule) == 160
+    counted = {f"{ct} {chest} {nodule}": 30, f"{film} {chest} {nodule}": 130}
+    newer = replace(older, together={**older.together, **counted})
+    assert newer.count(ct, chest, nodule) == 30 and newer.count(film, chest, nodule) == 130
+    assert newer.count(film, chest, "finding:mass") == 0
+    assert newer.count(chest, nodule) == 160 and newer.count(nodule) == 160
+    assert replace(older, images=None, together=None).count(ct, chest, nodule) is None

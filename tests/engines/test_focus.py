@@ -511,7 +511,7 @@ def test_what_is_told_where_to_lie_is_asked_of_the_model_as_normal(engine):
 
 def told(engine, text):
     """What an image is drawn away from, as sets of concepts, and how much."""
-    model, ask = engine._model, asked(engine, text)
+    model, ask = engine._model, plainly(asked(engine, text))
     component = int(np.argmax(model.components.scores(ask.concepts, ask.absent, None)))
     found = model.findings(ask, component, box_of(1.0), np.random.default_rng(0))
     style = set(model.components.style(component))
@@ -543,6 +543,25 @@ def test_what_is_denied_beside_a_finding_is_drawn_away_from_too(engine):
     assert "finding:normal" in healthy and share == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "findings"),
+    [
+        ("breast ultrasound, normal", ["breast-mass", "benign-breast-mass"]),
+        ("knee x-ray, normal", ["osteoarthritis"]),
+        ("brain MRI, normal", []),
+        ("brain MRI, normal, no glioma", ["glioma", "brain-tumor"]),
+        ("chest x-ray, right pleural effusion", []),
+        ("breast ultrasound", []),
+    ],
+)
+def test_a_normal_image_is_drawn_away_from_what_is_commonest_beside_it(engine, text, findings):
+    """Where that differs from it by what it shows alone, and nothing is put in by rule."""
+    against = told(engine, text)
+    shown = {c for named, _ in against for c in named if c.startswith("finding:")}
+    assert shown == {f"finding:{name}" for name in findings}
+    assert all(share == 1 for _, share in against)
+
+
 def components_of(rows, *, table):
     """Components of 100 images each; rows: how many of them show each concept of the table."""
     return Components(
@@ -572,6 +591,27 @@ def test_kin_are_others_that_the_kind_of_image_was_learned_with():
     assert kin("glioma", "meningioma", modality="ct") == set()
 
 
+def test_what_is_commonest_beside_a_component_is_of_its_source_and_technique():
+    table = ["modality:mri", "body_part:brain", "technique:flair", "style:one", "style:two"]
+    table += ["finding:glioma", "finding:brain-tumor", "finding:meningioma", "finding:infarct"]
+    components = components_of(
+        [
+            [100, 100, 0, 100, 0, 0, 0, 0, 0],
+            [100, 100, 0, 100, 0, 30, 39, 0, 80],
+            [100, 100, 0, 90, 10, 30, 90, 39, 0],
+            [100, 100, 90, 100, 0, 0, 100, 100, 0],  # another technique
+            [100, 100, 0, 0, 100, 0, 100, 100, 0],  # another source
+        ],
+        table=table,
+    )
+
+    def names(component):
+        return [c.partition(":")[2] for c in components.commonest_beside(component)]
+
+    assert names(0) == names(2) == ["brain-tumor", "infarct"], "glioma is the third"
+    assert names(3) == ["brain-tumor", "meningioma"]
+
+
 NORMALS = ["modality:x-ray", "body_part:hand", "body_part:knee", "finding:normal"]
 NORMALS += ["view:ap", "view:lateral", "style:one", "style:two"]
 
@@ -599,7 +639,8 @@ def test_normal_comes_before_style_but_not_before_the_body_part_or_view():
 def test_what_is_drawn_is_of_the_kind_that_was_asked_whatever_else_is_said(engine):
     """What most simulated or rare parts lack is normals, children and many findings."""
     components, facts = engine._model.components, engine.facts
-    kinds = [pair.split() for pair in facts.together if pair.startswith("modality:")]
+    held = [key.split() for key in facts.together if key.startswith("modality:")]
+    kinds = [ids for ids in held if len(ids) == 2]
     drawn = 0
     for modality, part in kinds:
         own = components._mostly((modality, part), ("modality", "body_part"))

@@ -13,7 +13,7 @@ from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.evaluation.copies import check_copies, near_copies, nearest, variants
 from radsmith.evaluation.features import onnx_space, pixel_space
-from radsmith.evaluation.fidelity import FidelityOptions, evaluate
+from radsmith.evaluation.fidelity import FidelityOptions, evaluate, mean_of_told
 from radsmith.evaluation.judge import Judge, Judgement
 from radsmith.evaluation.metrics import auroc
 from radsmith.evaluation.probe import PROMPTS, probe
@@ -49,12 +49,12 @@ def picture(concepts, rng):
 class FakeEngine:
     def __init__(self, copied=None):
         pairs = {(XRAY, CHEST): 500, (XRAY, KNEE): 500, (CHEST, SICK): 200}
-        pairs |= {(KNEE, LEFT): 200, (KNEE, RIGHT): 200}
+        pairs |= {(KNEE, LEFT): 200, (KNEE, RIGHT): 200, (XRAY, CHEST, SICK): 150}
         self.facts = ModelFacts(
             name="fake",
             digest="0",
             images={XRAY: 1000, CHEST: 500, KNEE: 500, SICK: 200, NORMAL: 300},
-            together={f"{a} {b}": n for (a, b), n in pairs.items()},
+            together={" ".join(ids): n for ids, n in pairs.items()},
         )
         self.copied = copied
 
@@ -134,8 +134,31 @@ def test_a_model_that_draws_as_nature_does_is_as_near_as_real_images(honest):
 def test_findings_and_sides_are_scored_by_prompt(honest):
     (finding,) = honest.report["findings"]
     assert finding["finding"] == SICK and finding["auroc"] == 1 == finding["negation_right"]
+    assert finding["training_images"] == 150, "of chest radiographs, not of all chests"
+    assert finding["auroc_real"] == 1, "on the real chest radiographs of this run"
+    assert honest.report["findings_mean"] == {"n": 1, "of": 1, "auroc": 1, "negation_right": 1}
     (sides,) = honest.report["sides"]
     assert sides["right"] == 1
+
+
+def test_what_is_too_rare_in_the_kind_is_left_out_and_what_the_judge_cannot_tell_is_not_counted():
+    class Blind(FakeJudge):
+        def judge(self, images):
+            judged = super().judge(images)
+            flat = np.full(len(images), 0.5)
+            return replace(judged, probability={**judged.probability, SICK: flat})
+
+    options, spaces = FidelityOptions(per_finding=3), {"pixels": pixel_space}
+    rare = FakeEngine()
+    rare.facts = replace(rare.facts, together={**rare.facts.together, f"{XRAY} {CHEST} {SICK}": 99})
+    report = evaluate(rare, real_set(120, 1), None, spaces, FakeJudge(), options).report
+    assert report["findings"] == []
+    report = evaluate(FakeEngine(), real_set(120, 1), None, spaces, Blind(), options).report
+    (finding,) = report["findings"]
+    assert finding["auroc_real"] == 0.5
+    few = [{"auroc_real": None, "auroc": 1.0, "negation_right": 1.0}]
+    for entries in (report["findings"], few):
+        assert mean_of_told(entries) == {"n": 0, "of": 1, "auroc": None, "negation_right": None}
 
 
 def test_a_model_that_ignores_the_prompt_is_found_out():

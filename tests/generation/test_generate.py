@@ -286,6 +286,17 @@ def test_what_no_machine_ever_took_is_said_where_it_is_most_of_what_was_learned(
         plan("femur x-ray", facts, strict=True)
 
 
+def test_what_was_learned_in_another_modality_is_not_taken_for_learned():
+    facts = load_facts()
+    assert not any("training images" in w for w in plan("chest CT, lung cancer", facts).warnings)
+    told = " ".join(plan("chest CT, bacterial pneumonia", facts).warnings)
+    assert "“bacterial pneumonia in chest CT” was never learned" in told
+    told = " ".join(plan("knee MRI, osteoarthritis", facts).warnings)
+    assert "“knee MRI”: 16" in told
+    assert "osteoarthritis in" not in told, "what holds for all of the kind is said once"
+    assert "“glioma of the knee” was never" in " ".join(plan("knee MRI, glioma", facts).warnings)
+
+
 def test_a_grade_is_drawn_only_where_it_was_learned():
     facts = load_facts()
     assert "severity:severe" in plan("knee x-ray, severe osteoarthritis", facts).concepts

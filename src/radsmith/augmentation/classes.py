@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from radsmith.datasets.corpus import TOGETHER
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
 from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
@@ -28,8 +29,6 @@ _KINDS = {
     "technique": ("technique:",), "findings": ("finding:", "severity:"), "laterality": ("side:",),
     "age_group": ("age_group:",),
 }  # fmt: skip
-_PAIRS = (("modality:", "body_part:"), ("body_part:", "finding:"), ("finding:", "severity:"),
-          ("body_part:", "side:"))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +89,15 @@ def classes_of(
 
 
 def learned_images(concepts: Sequence[str], facts: ModelFacts) -> int | None:
-    """Training images of the rarest of these concepts and of their pairs; None: nobody knows.
+    """Training images of the rarest of these concepts and of those that are counted together;
+    None: nobody knows.
 
     An upper bound for all of them together, of which models keep no count.
     """
     counts = [facts.count(c) for c in concepts]
-    for kinds in _PAIRS:
-        first, second = ([c for c in concepts if c.startswith(kind)] for kind in kinds)
-        counts += [facts.count(*pair) for pair in product(first, second)]
+    for kinds in TOGETHER:
+        own = ([c for c in concepts if c.startswith(kind)] for kind in kinds)
+        counts += [facts.count(*ids) for ids in product(*own)]
     known = [n for n in counts if n is not None]
     return min(known) if known else None
 

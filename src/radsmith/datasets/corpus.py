@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,12 +42,15 @@ LEFT_S = 3600.0
 NEEDED = frozenset(("key", "shard", "modality", "body_part", "source", "patient_id"))
 """Columns that a manifest must have; others that are missing say nothing."""
 Row = dict[str, str]
-PAIRS = (
-    ("modality:", "body_part:"),
+KIND = ("modality:", "body_part:")
+TOGETHER = (
+    KIND,
     ("body_part:", "finding:"),
+    (*KIND, "finding:"),
     ("finding:", "severity:"),
     ("body_part:", "side:"),
 )
+"""Kinds of concepts whose training images are counted together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +106,15 @@ class Corpus:
         return Counter(c for ids, out in zip(self.concepts, left_out, strict=True) if not out
                        for c in ids)  # fmt: skip
 
-    def counts_together(self, pairs: Sequence[tuple[str, str]] = PAIRS) -> Counter[str]:
-        """Real training images per pair of modality and body part, body part and finding or side,
-        finding and severity; keys are the two ids joined by a space."""
+    def counts_together(self, of: Sequence[Sequence[str]] = TOGETHER) -> Counter[str]:
+        """Real training images with concepts of these kinds together; keys are the ids joined by
+        spaces."""
         found: Counter[str] = Counter()
         for ids, out in zip(self.concepts, self.held_out | self.synthetic, strict=True):
             if not out:
-                for kinds in pairs:
-                    first, second = ([c for c in ids if c.startswith(k)] for k in kinds)
-                    found.update(f"{a} {b}" for a in first for b in second)
+                for kinds in of:
+                    own = ([c for c in ids if c.startswith(kind)] for kind in kinds)
+                    found.update(map(" ".join, product(*own)))
         return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,18 +19,23 @@ from radsmith.language.prompt import Prompt, in_words
 SMALLEST, LARGEST = 64, 1024
 
 
+def counts_threes(together: Iterable[str]) -> bool:
+    """Whether some of the ids joined by spaces are three."""
+    return any(key.count(" ") > 1 for key in together)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
     """What a model says of itself: name, digest, and what it was trained on.
 
-    images: training images per concept id.  together: the same for two ids joined by a space,
-    of modality and body part, body part and finding, finding and severity.  Both are None where
-    nobody knows what the model was trained on.  engine: its kind.  sides: the least and the most
-    pixels a side of an image may have.  learned_side: longer side of its largest training images,
-    None where nobody knows.  large: of pairs of modality and body part, how many were nearly so
-    large (`corpus.LARGE`); None where nobody knows.  notes: what people should know of every image
-    it makes.  simulated: of pairs of modality and body part, how many training images of which
-    simulated source there were, and of how many patients.
+    images: training images per concept id.  together: the same for ids joined by spaces, of
+    modality and body part, these two and finding, body part and finding or side, finding and
+    severity.  Both are None where nobody knows what the model was trained on.  engine: its kind.
+    sides: the least and the most pixels a side of an image may have.  learned_side: longer side of
+    its largest training images, None where nobody knows.  large: of pairs of modality and body
+    part, how many were nearly so large (`corpus.LARGE`); None where nobody knows.  notes: what
+    people should know of every image it makes.  simulated: of pairs of modality and body part, how
+    many training images of which simulated source there were, and of how many patients.
     """
 
     name: str
@@ -44,9 +50,22 @@ class ModelFacts:
     simulated: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
     def count(self, *concepts: str) -> int | None:
-        """Training images with this concept, or with these two; None where nobody knows."""
+        """Training images with this concept, or with these; None where nobody knows.
+
+        Of a modality, a body part and a finding older models know but an upper bound.
+        """
         held = self.images if len(concepts) == 1 else self.together
-        return None if held is None else held.get(" ".join(concepts), 0)
+        if held is None:
+            return None
+        modality, *rest = concepts
+        if len(rest) > 1 and not self.in_threes:
+            return min(held.get(f"{modality} {rest[0]}", 0), held.get(" ".join(rest), 0))
+        return held.get(" ".join(concepts), 0)
+
+    @cached_property
+    def in_threes(self) -> bool:
+        """Whether images were counted by modality, body part and finding together."""
+        return counts_threes(self.together or {})
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelFacts:

@@ -34,9 +34,9 @@ from radsmith.images.provenance import Request, Settings
 from radsmith.images.stored import Stored
 from radsmith.language.prompt import (
     NORMAL,
-    NOT_ABNORMAL,
     Finding,
     Prompt,
+    is_abnormal,
     prompt_of,
     render,
     settled,
@@ -45,6 +45,9 @@ from radsmith.language.vocabulary import default_vocabulary
 
 LEARNED_FINDING = 100
 """Findings with at least as many training images are tested one by one."""
+TOLD, FEWEST = 0.7, 5
+"""A finding is told by the judge where its AUROC on real images of the kind is at least so much, of
+at least so many with it and without: what it does not tell there it cannot be asked of ours."""
 PAIRS_COMPARED = 40
 PLANTED = 200
 Progress = Callable[[str, int], None]
@@ -152,6 +155,7 @@ def evaluate(
             patients=[*one.patients, *two.patients],
         )
     report["findings"] = _findings(engine, judge, real, options, progress)
+    report["findings_mean"] = mean_of_told(report["findings"])
     report["sides"] = _sides(engine, judge, list(chosen), options, progress)
     closest: list[tuple[str, str, NDArray[np.floating], NDArray[np.floating], float]] = []
     if training is not None:
@@ -252,16 +256,17 @@ def _likeness(images: Images, seed: int) -> float:
 def _findings(
     engine: Engine, judge: Judge, real: RealSet, options: FidelityOptions, progress: Progress
 ) -> list[dict[str, Any]]:
-    """Per learned finding: the judge's AUROC on prompted images, and whether "no" means no."""
+    """Per finding learned in images of the kind: the judge's AUROC on prompted images and on real
+    ones of the kind, and whether "no" means no."""
     entries = []
-    accuracy = judge.facts.get("accuracy", {}).get("findings", {})
     for kind, index in kinds_of(real.concepts).items():
-        named = {c for i in index for c in real.concepts[i] if c.startswith("finding:")}
-        for finding in sorted(named):
-            count = engine.facts.count(kind[1], finding)
-            weak = count is not None and count < LEARNED_FINDING
-            if finding in NOT_ABNORMAL or weak or not judge.knows(finding):
-                continue
+        named = {c for i in index for c in real.concepts[i] if is_abnormal(c) and judge.knows(c)}
+        counts = {finding: engine.facts.count(*kind, finding) for finding in sorted(named)}
+        learned = [f for f, n in counts.items() if n is None or n >= LEARNED_FINDING]
+        on_real = judge.judge([real.images[i] for i in index]).probability if learned else {}
+        for finding in learned:
+            has = np.array([finding in real.concepts[i] for i in index])
+            enough = min(has.sum(), (~has).sum()) >= FEWEST
             rows = [i for i in index if finding in real.concepts[i]]
             plain = [
                 prompt_of(real.concepts[rows[k % len(rows)]]) for k in range(options.per_finding)
@@ -284,14 +289,24 @@ def _findings(
                 {
                     "kind": kind_name(kind),
                     "finding": finding,
-                    "training_images": count,
+                    "training_images": counts[finding],
                     "n": options.per_finding,
                     "auroc": round(auroc(scores, positive), 4),
-                    "auroc_real": accuracy.get(finding, {}).get("auroc"),
+                    "auroc_real": round(auroc(on_real[finding], has), 4) if enough else None,
                     "negation_right": round(float(np.mean(made[0] > made[2])), 4),
                 }
             )
     return entries
+
+
+def mean_of_told(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the findings that the judge tells on real images; n: how many these are."""
+    told = [e for e in entries if e["auroc_real"] is not None and e["auroc_real"] >= TOLD]
+    means = {
+        name: round(float(np.mean([e[name] for e in told])), 4) if told else None
+        for name in ("auroc", "negation_right")
+    }
+    return {"n": len(told), "of": len(entries)} | means
 
 
 def _with(prompt: Prompt, finding: Finding) -> Prompt:

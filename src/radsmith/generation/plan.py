@@ -267,6 +267,7 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
         return
     vocabulary = default_vocabulary()
     told: set[str] = set()
+    learned: str | None = None
     present = [f for f in prompt.findings if f.present]
     said = [prompt.modality, prompt.body_part, *prompt.views, *prompt.techniques]
     said += [*(f.concept for f in present), prompt.age_group, prompt.sex]
@@ -284,16 +285,21 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
             told.add(concept)
     if prompt.body_part and prompt.modality and not {prompt.body_part, prompt.modality} & told:
         count = facts.together.get(f"{prompt.modality} {prompt.body_part}", 0)
-        if count < WEAK:
+        if count >= WEAK:
+            learned = prompt.modality
+        else:
             part, modality = vocabulary[prompt.body_part], vocabulary[prompt.modality]
             yield _weak(f"{part.name} {modality.name}", count)
     yield from simulated_notes(prompt, facts)
     for finding in present:
         if prompt.body_part and not {prompt.body_part, finding.concept} & told:
-            count = facts.together.get(f"{prompt.body_part} {finding.concept}", 0)
+            where = vocabulary[prompt.body_part].name
+            among, ids = f"of the {where}", [prompt.body_part]
+            if learned:
+                among, ids = f"in {where} {vocabulary[learned].name}", [learned, *ids]
+            count = facts.count(*ids, finding.concept) or 0
             if count < WEAK:
-                name = vocabulary[finding.concept].name
-                yield _weak(f"{name} of the {vocabulary[prompt.body_part].name}", count)
+                yield _weak(f"{vocabulary[finding.concept].name} {among}", count)
     for finding in present:
         yield from _placed(prompt, finding, facts)
 

@@ -25,6 +25,11 @@ WHOLE_YEARS = 3
 """From this age on months do not count."""
 
 
+def is_abnormal(concept: str) -> bool:
+    """Whether the id is of a finding that a normal image lacks."""
+    return concept.startswith("finding:") and concept not in NOT_ABNORMAL
+
+
 @dataclass(frozen=True, kw_only=True, order=True)
 class Finding:
     """A finding that is present, or said to be absent. All members are concept ids or None.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from radsmith.engines.engine import ModelFacts
 from radsmith.errors import InvalidInput
@@ -160,10 +159,9 @@ def learned_findings(facts: ModelFacts) -> Mapping[str, Sequence[str]]:
     """
     vocabulary = default_vocabulary()
     found: dict[str, list[tuple[int, str]]] = {}
-    together: Mapping[str, Any] = facts.together or {}
-    for key, count in together.items():
+    for key in facts.together or {}:
         part, _, concept = key.partition(" ")
-        if part.startswith("body_part:") and concept.startswith("finding:") and count >= WEAK:
+        if part.startswith("body_part:") and concept.startswith("finding:"):
             name = NORMAL if concept == NORMAL_ID else vocabulary[concept].name
             for modality in (
                 "modality:x-ray",
@@ -171,7 +169,8 @@ def learned_findings(facts: ModelFacts) -> Mapping[str, Sequence[str]]:
                 "modality:mri",
                 "modality:ultrasound",
             ):
-                if together.get(f"{modality} {part}"):
+                count = facts.count(modality, part, concept) or 0
+                if count >= WEAK:
                     group = f"{vocabulary[part].name} {vocabulary[modality].name}"
                     found.setdefault(group, []).append((count, name))
     return {group: [name for _, name in sorted(of, reverse=True)] for group, of in found.items()}

@@ -20,7 +20,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import save
 from torch import nn
 
-from radsmith.datasets.corpus import PAIRS, Corpus
+from radsmith.datasets.corpus import KIND, Corpus
 from radsmith.datasets.labels import SIMULATED
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import FINER
@@ -110,7 +110,7 @@ def simulated_images(corpus: Corpus) -> dict[str, dict[str, list[int]]]:
     ):
         if source not in SIMULATED or out:
             continue
-        pair = " ".join(next(c for c in ids if c.startswith(kind)) for kind in PAIRS[0])
+        pair = " ".join(next(c for c in ids if c.startswith(kind)) for kind in KIND)
         found.setdefault(pair, {}).setdefault(source, []).append(patient)
     return {
         pair: {source: [len(own), len(set(own))] for source, own in sorted(sources.items())}

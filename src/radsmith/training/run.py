@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save, save_file
 from torch import nn
 
-from radsmith.datasets.corpus import LARGE, PAIRS, Corpus, balance, load_corpus
+from radsmith.datasets.corpus import KIND, LARGE, Corpus, balance, load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import LATER, SHARP
@@ -126,7 +126,7 @@ def _large(material: Material, config: dict[str, Any], state: Path) -> Material 
     except InvalidInput as error:
         print(json.dumps({"stage": SHARP, "left_out": str(error)}), flush=True)
         return None
-    kinds = dict(sorted(corpus.counts_together(PAIRS[:1]).items()))
+    kinds = dict(sorted(corpus.counts_together([KIND]).items()))
     facts = {"learned_side": LARGE.side, "images_large": kinds}
     write_atomically(state / "large.json", json.dumps(facts).encode())
     return Material(corpus, material.table, material.prior, np.zeros(len(corpus), np.int64))

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from torch import nn
 
-from radsmith.datasets.corpus import Corpus
+from radsmith.datasets.corpus import KIND, TOGETHER, Corpus
 from radsmith.engines.default.onnx_engine import ModelFiles
 from radsmith.engines.default.prior import Prior
+from radsmith.engines.engine import counts_threes
 from radsmith.engines.model_files import PRIOR, SUFFIX
 from radsmith.errors import InvalidInput
 from radsmith.language.vocabulary import (
@@ -130,7 +131,9 @@ def parts_of(tuning: Tuning, material: Material, run: Run) -> dict[str, bytes]:
     for name in ("component_images", "component_aspect"):
         arrays[name] = np.concatenate([material.files.arrays[name], added[name]])
     new = [c for c in table if c not in config["table"]]
-    together = Counter(config["images_together"]) + corpus.counts_together()
+    before = config["images_together"]
+    of = [kinds for kinds in TOGETHER if len(kinds) <= len(KIND) or counts_threes(before)]
+    together = Counter(before) + corpus.counts_together(of)
     trained = int((~corpus.held_out).sum())
     tuned = {
         "base": {"name": config["name"], "digest": config["digest"]},

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from radsmith.engines.default.components import Components
 from radsmith.engines.default.conditional import Conditional
 from radsmith.engines.default.enlarging import held, in_tiles
-from radsmith.engines.default.focus import Hole, Shade, Shading, plainly
+from radsmith.engines.default.focus import Hole, Shade, Shading, placed, plainly
 from radsmith.engines.default.letterbox import on_grid
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import (
@@ -34,7 +34,7 @@ from radsmith.images.letterbox import SIDE, Box, box_of, inside
 from radsmith.images.provenance import Settings
 from radsmith.images.regions import Region, around, coarser, joined, padded, scaled
 from radsmith.images.resize import enlarge, resize, shrink
-from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, USUAL_GRADE
+from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, USUAL_GRADE, is_abnormal
 from radsmith.language.vocabulary import default_vocabulary
 
 LARGEST_MARGIN, SPARE = 8, 220
@@ -117,8 +117,10 @@ class Model:
         style = self.components.style(component)
         shown = [c for c in ask.concepts if not c.startswith(("finding:", "severity:"))]
         own = [c for c in ask.concepts if c in NOT_ABNORMAL and c != NORMAL]
-        found = [c for c in ask.concepts if _abnormal(c) and c in self.table]
-        absent = self.components.learned(list(filter(_abnormal, ask.absent)), shown)
+        found = [c for c in ask.concepts if is_abnormal(c) and c in self.table]
+        absent = self.components.learned(list(filter(is_abnormal, ask.absent)), shown)
+        if NORMAL in ask.concepts and not placed(ask.prompt):
+            absent = tuple(dict.fromkeys((*absent, *self.components.commonest_beside(component))))
         graded = (USUAL_GRADE,) if any(map(self.components.graded, absent)) else ()
         denied = (*absent, *default_vocabulary().with_implied(absent))
         others = (
@@ -134,10 +136,6 @@ class Model:
             against.append((self.encode((*shown, *own, *style, *others)), 1.0))
         shading = Shading(prompt=ask.prompt, box=box, where=where)
         return Findings(against=tuple(against), shading=shading)
-
-
-def _abnormal(concept: str) -> bool:
-    return concept.startswith("finding:") and concept not in NOT_ABNORMAL
 
 
 def _at(known: Array, mask: Array, side: int) -> tuple[Array, Array]:

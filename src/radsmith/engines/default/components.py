@@ -5,7 +5,7 @@ Knows how many training images of each component had each concept; nothing of ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from radsmith.engines.default.evidence import log_evidence
 from radsmith.engines.default.prior import Prior
 from radsmith.images.image import Array
-from radsmith.language.prompt import NORMAL
+from radsmith.language.prompt import NORMAL, is_abnormal
 from radsmith.language.vocabulary import shipped_vocabulary
 
 CLOSE = 8.0
@@ -27,7 +27,9 @@ DECISIVE = ("modality", "body_part")
 LEARNED = 40
 """Images of the asked kind that a finding needs for its kin to be told from it, or to be denied."""
 MOST_KIN = 2
-"""Kin that an image is drawn away from, at most."""
+"""Kin that an image is drawn away from, at most, and findings that a normal one is."""
+TOLD_BY = ("style", *DECISIVE, "technique")
+"""Kinds in which images must agree for what differs between them to be a finding."""
 
 
 class Components:
@@ -124,7 +126,23 @@ class Components:
     def learned(self, findings: Sequence[str], concepts: Sequence[str]) -> tuple[str, ...]:
         """Of these findings those with LEARNED images of the asked modality and body part, the
         commonest first."""
-        total = self._counts[self._mostly(concepts, DECISIVE)].sum(0)
+        return self._commonest(findings, self._mostly(concepts, DECISIVE))
+
+    def commonest_beside(self, component: int) -> tuple[str, ...]:
+        """The commonest findings, with all that they imply, that LEARNED images show which are of
+        the same source and technique as most of a component: what a normal one of these is not.
+
+        Images of another source or technique differ in more than what they show.
+        """
+        own = [c for c, kind in enumerate(self._kinds) if kind in TOLD_BY]
+        shown = self._counts[:, own] > self._images[:, None] / 2
+        alike = np.asarray((shown == shown[component]).all(1))
+        found = self._commonest(filter(is_abnormal, self._table), alike)
+        return shipped_vocabulary().with_implied(found[:MOST_KIN])
+
+    def _commonest(self, findings: Iterable[str], components: NDArray[np.bool_]) -> tuple[str, ...]:
+        """Of these findings those with LEARNED images in the components, the commonest first."""
+        total = self._counts[components].sum(0)
         images = {c: float(total[self._table[c] - 1]) for c in findings if c in self._table}
         enough = [c for c in images if images[c] >= LEARNED]
         return tuple(sorted(enough, key=images.__getitem__, reverse=True))

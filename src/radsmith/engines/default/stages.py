@@ -156,7 +156,7 @@ class Findings:
 
 
 NO_FINDINGS = Findings()
-FINDING_GUIDANCE = 2.0
+FINDING_GUIDANCE = 3.0
 """How many times the way from an image that is drawn away from is gone beyond what is asked."""
 
 
