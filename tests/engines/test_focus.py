@@ -166,7 +166,29 @@ def test_borders_stray_but_not_beyond_the_region_of_a_change(name):
         share = shade_of(prompt, box_of(1.0), 64, hole, dense=True).share
         assert np.isfinite(share).all() and share[~mask].max() < 0.05
         shapes.append(share)
-    assert bool(np.ptp(shapes, 0).max() > 0.05) == bool(OPACITIES[name].ragged)
+    rule = OPACITIES[name]
+    assert bool(np.ptp(shapes, 0).max() > 0.05) == bool(rule.ragged or rule.varied)
+
+
+def test_no_two_masses_are_alike_and_a_hollow_one_has_an_uneven_wall():
+    """Each within the half axes of its rule, and the same of one seed on every grid."""
+    for text in ("brain MRI, axial, right glioma", "chest x-ray, left nodule"):
+        prompt, finding = read(text)
+        rule, shapes = by_rule(prompt, finding), []
+        for seed in range(8):
+            rng = (np.random.default_rng(seed) for _ in range(2))
+            fine, coarse = (shade_of(prompt, box_of(1.0), n, where).share
+                            for n, where in zip((128, 32), rng, strict=True))  # fmt: skip
+            assert np.corrcoef(shrink(fine, 4).ravel(), coarse.ravel())[0, 1] > 0.9
+            shapes.append(fine > 0.5 * rule.share)
+        sizes = [int(shape.sum()) for shape in shapes]
+        assert max(sizes) > 1.15 * min(sizes)
+        walls = []
+        for shape in shapes if rule.core else ():
+            down, across = (round(float(at.mean())) for at in np.nonzero(shape))
+            assert not shape[down, across]
+            walls.append(shape[down, :across].sum() / shape[down, across:].sum())
+        assert not rule.core or max(walls) > 1.4 * min(walls)
 
 
 def test_a_finding_without_a_side_lies_in_a_lung_and_one_of_both_in_both():

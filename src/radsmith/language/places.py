@@ -73,7 +73,8 @@ class Rule:
     or its sided half, unless a site is named; None: all of it, or where such a finding usually
     lies.  extent: of that place that it fills; round: as a circle.  core: share of its half axes
     within which nothing is drawn.  rim: share of them over which it fades, half of it outside of
-    them.  ragged: by which its border strays.  always: drawn so where no place is named, too, on
+    them.  ragged: by which its border strays.  varied: by
+    which its half axes are shorter at most, each by chance.  always: drawn so where no place is named, too, on
     either side, or, if it is midline, in the middle.  fluid: it lies at the bottom of its place and
     rises towards the chest's wall.  learned: the model is asked for it as well, wherever that may
     put it; alone: it is never asked; neither: it is where no place is named.  narrower: findings
@@ -95,6 +96,7 @@ class Rule:
     alone: bool = False
     narrower: bool = True
     ragged: float = 0.0
+    varied: float = 0.0
     strength: float = 0.5
 
     @property
@@ -124,16 +126,22 @@ _TUMOUR = Rule(
     round=True,
     core=0.5,
     rim=0.4,
+    ragged=0.25,
+    varied=0.25,
     always=True,
     learned=True,
 )
-_NODULE = Rule(share=0.55, dense=0.65, extent=0.3, always=True, round=True, rim=0.8, strength=0.4)
+_NODULE = Rule(
+    share=0.55, dense=0.65, extent=0.3, always=True, round=True, rim=0.8, varied=0.25, strength=0.4
+)
 _BREAST_MASS = Rule(
     share=0.0,
     dense=0.8,
     place=(0.2, 0.25, 0.8, 0.6),
     extent=0.65,
     rim=0.3,
+    ragged=0.1,
+    varied=0.25,
     always=True,
     learned=True,
 )
@@ -143,7 +151,8 @@ _CT_NODULE = Rule(
     extent=0.3,
     round=True,
     rim=0.25,
-    ragged=0.1,
+    ragged=0.15,
+    varied=0.25,
     always=True,
     alone=True,
 )

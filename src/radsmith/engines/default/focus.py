@@ -52,6 +52,8 @@ _SMOOTH = 32
 """A shadow changes what is broader than the image's side over this."""
 _WAVES = 7
 """On a side of an image, of a border that strays."""
+_OFF = 0.12
+"""Half axes by which the core of what is hollow lies aside, at most."""
 _LEFT_OVER = 0.2
 """Of a shadow, how much must lie in the lungs that were found; else they are not asked."""
 TOLD_FOR = 12
@@ -286,20 +288,30 @@ def _ellipse(
 ) -> Array:
     """How surely each pixel is in a finding of these half axes in the middle of its place.
 
-    box: of the image, in which the place is told.  rng: of a border that strays.
+    box: of the image, in which the place is told.  rng: of what differs from one to the other.
     """
     (left, top, right, bottom), (x, y, width, height) = place, box
     down, across = np.mgrid[: shape[0], : shape[1]] + 0.5
     u = (across - x - (left + right) / 2 * width) / half[0]
     v = (down - y - (top + bottom) / 2 * height) / half[1]
+    if rule.varied and rng is not None:
+        angle = rng.uniform(0, np.pi) if rule.round else 0.0
+        long, short = 1 - rule.varied * rng.random(2)
+        along, aside = np.cos(angle), np.sin(angle)
+        u, v = (along * u + aside * v) / long, (along * v - aside * u) / short
     if rule.ragged and rng is not None:
         strays = 1 + np.float32(rule.ragged) * _waves(rng, shape)
         u, v = u / strays, v / strays
     if rule.fluid:
         return _fluid(u, v, finding.side, rule.rim)
-    far = np.hypot(u, v)
-    within = _within(far, rule.rim)
-    return within - _within(far / rule.core, rule.rim) if rule.core else within
+    within = _within(np.hypot(u, v), rule.rim)
+    if not rule.core:
+        return within
+    core: float | Array = rule.core
+    if rule.ragged and rng is not None:  # a wall that is thick here and thin there
+        x, y = _OFF * rng.uniform(-1, 1, 2)
+        u, v, core = u - x, v - y, core * (1 + 2 * np.float32(rule.ragged) * _waves(rng, shape))
+    return np.asarray(within * (1 - _within(np.hypot(u, v) / core, rule.rim)), np.float32)
 
 
 def _confined(
