@@ -572,7 +572,9 @@ def test_what_is_denied_beside_a_finding_is_drawn_away_from_too(engine):
         ("knee x-ray, normal", ["osteoarthritis"]),
         ("brain MRI, normal", []),
         ("brain MRI, normal, no glioma", ["glioma", "brain-tumor"]),
-        ("chest x-ray, right pleural effusion", []),
+        ("chest CT, normal", ["lung-cancer", "lung-nodule"]),
+        ("chest CT, left nodule", []),
+        ("shoulder x-ray, normal", []),
         ("breast ultrasound", []),
     ],
 )
@@ -616,13 +618,15 @@ def test_kin_are_others_that_the_kind_of_image_was_learned_with():
 def test_what_is_commonest_beside_a_component_is_of_its_source_and_technique():
     table = ["modality:mri", "body_part:brain", "technique:flair", "style:one", "style:two"]
     table += ["finding:glioma", "finding:brain-tumor", "finding:meningioma", "finding:infarct"]
+    table += ["finding:normal"]
     components = components_of(
         [
-            [100, 100, 0, 100, 0, 0, 0, 0, 0],
-            [100, 100, 0, 100, 0, 30, 39, 0, 80],
-            [100, 100, 0, 90, 10, 30, 90, 39, 0],
-            [100, 100, 90, 100, 0, 0, 100, 100, 0],  # another technique
-            [100, 100, 0, 0, 100, 0, 100, 100, 0],  # another source
+            [100, 100, 0, 100, 0, 0, 0, 0, 0, 39],
+            [100, 100, 0, 100, 0, 30, 39, 0, 80, 1],
+            [100, 100, 0, 90, 10, 30, 90, 39, 0, 0],
+            [100, 100, 90, 100, 0, 0, 100, 100, 0, 50],  # another technique
+            [100, 100, 0, 0, 100, 0, 100, 100, 0, 39],  # another source, with too few normal ones
+            [100, 100, 0, 50, 50, 0, 100, 0, 0, 90],  # of two
         ],
         table=table,
     )
@@ -632,6 +636,7 @@ def test_what_is_commonest_beside_a_component_is_of_its_source_and_technique():
 
     assert names(0) == names(2) == ["brain-tumor", "infarct"], "glioma is the third"
     assert names(3) == ["brain-tumor", "meningioma"]
+    assert names(4) == names(5) == []
 
 
 NORMALS = ["modality:x-ray", "body_part:hand", "body_part:knee", "finding:normal"]

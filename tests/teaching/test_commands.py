@@ -59,7 +59,7 @@ def test_from_prompts_by_experts_to_results(tmp_path, ids):
     )  # fmt: skip
     assert "basics: 4 questions (4 finding)" in made.stdout
     assert "4 questions wait for experts: radsmith review new STUDY" in made.stdout
-    assert "“pneumothorax (chest)”: learned from 25 training images" in made.stderr
+    assert "“pneumothorax (chest x-ray)”: learned from 25 training images" in made.stderr
     assert "6 of 25" in made.stderr and "No trial of learning radiology" in made.stderr
     assert "which finding is not asked of “knee x-ray" in made.stderr
     told = json.loads(teach("list", "--json", "--data", data).stdout)

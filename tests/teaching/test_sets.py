@@ -151,7 +151,7 @@ def test_what_was_drawn(drawn):
     columns = np.nonzero(mask_of(where.region).any(axis=0))[0]
     assert columns.max() < 70  # the patient's right is at the viewer's left
     told = about(drawn)
-    assert [one["name"] for one in told["weak"]] == ["pneumothorax (chest)"]
+    assert [one["name"] for one in told["weak"]] == ["pneumothorax (chest x-ray)"]
     assert "6 of 25" in told["evidence"] and "24 of 25" in told["evidence"]
     assert told["no_trial"].startswith("No trial")
     weak = [item for item in drawn.items if weak_of(drawn, item)]
@@ -164,8 +164,9 @@ def test_images_that_radsmith_made_need_no_list(drawn, tmp_path):
     made = new_set(tmp_path / "data", images=drawn.folder / "images")
     assert "finding" in kinds(made) and kinds(made)["side"] == 2  # of opacities
     known = {one.name: one.images for one in made.classes}
+    kind, finding = ("modality:x-ray", "body_part:chest"), "finding:pneumothorax"
     facts = radsmith.load_model().facts
-    assert known["pneumothorax (chest)"] == facts.count("body_part:chest", "finding:pneumothorax")
+    assert known["pneumothorax (chest x-ray)"] == facts.count(*kind, finding)
 
 
 def test_what_is_wrong_is_told(tmp_path, drawn):

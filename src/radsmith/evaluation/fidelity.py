@@ -257,15 +257,16 @@ def _findings(
     engine: Engine, judge: Judge, real: RealSet, options: FidelityOptions, progress: Progress
 ) -> list[dict[str, Any]]:
     """Per finding learned in images of the kind: the judge's AUROC on prompted images and on real
-    ones of the kind, and whether "no" means no."""
+    ones of the kind whose labels name a finding or normal, and whether "no" means no."""
     entries = []
     for kind, index in kinds_of(real.concepts).items():
         named = {c for i in index for c in real.concepts[i] if is_abnormal(c) and judge.knows(c)}
         counts = {finding: engine.facts.count(*kind, finding) for finding in sorted(named)}
         learned = [f for f, n in counts.items() if n is None or n >= LEARNED_FINDING]
-        on_real = judge.judge([real.images[i] for i in index]).probability if learned else {}
+        labelled = [i for i in index if any(c.startswith("finding:") for c in real.concepts[i])]
+        on_real = judge.judge(real.take(labelled).images).probability if learned else {}
         for finding in learned:
-            has = np.array([finding in real.concepts[i] for i in index])
+            has = np.array([finding in real.concepts[i] for i in labelled])
             enough = min(has.sum(), (~has).sum()) >= FEWEST
             rows = [i for i in index if finding in real.concepts[i]]
             plain = [

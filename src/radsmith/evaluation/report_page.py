@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radsmith.evaluation.fidelity import FEWEST, TOLD, Evaluation, mean_of_told
+from radsmith.evaluation.fidelity import FEWEST, TOLD, Evaluation
 from radsmith.evaluation.noise import BANDS, most_apart
 from radsmith.evaluation.probe import Answer
 from radsmith.files import write_atomically
@@ -233,7 +233,7 @@ def _findings(report: dict[str, Any]) -> Table:
         )
         for f in report["findings"]
     ]
-    mean = mean_of_told(report["findings"])
+    mean = report.get("findings_mean", {"n": 0})
     if mean["n"]:
         told = f"mean of {mean['n']} told on real"
         rows += [("", told, "", "", f"{mean['auroc']:.2f}", "", _percent(mean["negation_right"]))]
@@ -250,9 +250,10 @@ def _findings(report: dict[str, Any]) -> Table:
         ),
         rows=rows,
         note="AUROC of the judge between images asked with the finding and asked as normal, from"
-        " the same labels and seeds; on real: between images of the kind with and without it, of at"
-        f" least {FEWEST} each. Below {TOLD} there the judge tells nothing of ours. “No” means no:"
-        " share of pairs in which the image asked without it looks less like it.",
+        " the same labels and seeds; on real: between images of the kind that are labelled with"
+        f" and without it, {FEWEST} of each at least. Below {TOLD} there the judge tells nothing"
+        " of ours. “No” means no: share of pairs in which the image asked without it looks less"
+        " like it.",
     )
 
 

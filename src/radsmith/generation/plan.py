@@ -19,7 +19,7 @@ from radsmith.images.letterbox import SIDE
 from radsmith.images.provenance import Generation, Request, Settings
 from radsmith.language.contradiction import contradictions
 from radsmith.language.foreign import only_english
-from radsmith.language.places import by_hand, by_rule, can_place, on_sides, tells_site
+from radsmith.language.places import by_hand, by_rule, can_place, on_sides, only_there, tells_site
 from radsmith.language.prompt import USUAL_GRADE, Finding, Prompt, filled_in, in_context, render
 from radsmith.language.reading import Reading, read_prompt
 from radsmith.language.vocabulary import Vocabulary, default_vocabulary, speaking
@@ -292,7 +292,8 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
             yield _weak(f"{part.name} {modality.name}", count)
     yield from simulated_notes(prompt, facts)
     for finding in present:
-        if prompt.body_part and not {prompt.body_part, finding.concept} & told:
+        known = {prompt.body_part, finding.concept} & told or only_there(prompt, finding)
+        if prompt.body_part and not known:
             where = vocabulary[prompt.body_part].name
             among, ids = f"of the {where}", [prompt.body_part]
             if learned:

@@ -73,8 +73,8 @@ class Rule:
     or its sided half, unless a site is named; None: all of it, or where such a finding usually
     lies.  extent: of that place that it fills; round: as a circle.  core: share of its half axes
     within which nothing is drawn.  rim: share of them over which it fades, half of it outside of
-    them.  ragged: by which its border strays.  varied: by
-    which its half axes are shorter at most, each by chance.  always: drawn so where no place is named, too, on
+    them.  ragged: by which its border strays.  varied: by which its half axes are shorter, each by
+    chance, at most.  always: drawn so where no place is named, too, on
     either side, or, if it is midline, in the middle.  fluid: it lies at the bottom of its place and
     rises towards the chest's wall.  learned: the model is asked for it as well, wherever that may
     put it; alone: it is never asked; neither: it is where no place is named.  narrower: findings

@@ -116,15 +116,14 @@ def _argued(concepts: Sequence[str], prompt: Prompt) -> tuple[str, ...]:
 def _classes(
     prompt: Prompt, present: Iterable[Finding], facts: ModelFacts | None
 ) -> Iterable[Class]:
-    vocabulary = default_vocabulary()
     part = prompt.body_part
     for finding in present:
         name = name_of(finding)
         count = None if facts is None else facts.count(finding.concept)
         if part:
-            name = f"{name} ({vocabulary[part].name})"
+            name = f"{name} ({group_of(prompt)})"
             if facts is not None and count is not None:
-                count = facts.count(part, finding.concept)
+                count = facts.count(*filter(None, (prompt.modality, part)), finding.concept)
         yield Class(name=name, images=count)
     if not prompt.findings:
         kinds = [c for c in (part, prompt.modality) if c]

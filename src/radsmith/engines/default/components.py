@@ -132,11 +132,15 @@ class Components:
         """The commonest findings, with all that they imply, that LEARNED images show which are of
         the same source and technique as most of a component: what a normal one of these is not.
 
-        Images of another source or technique differ in more than what they show.
+        Images of another source or technique differ in more than what they show; without LEARNED
+        normal ones among them there is nothing to tell findings from.
         """
-        own = [c for c, kind in enumerate(self._kinds) if kind in TOLD_BY]
-        shown = self._counts[:, own] > self._images[:, None] / 2
-        alike = np.asarray((shown == shown[component]).all(1))
+        mostly = self._counts > self._images[:, None] / 2
+        own, styles = (np.isin(self._kinds, kinds) for kinds in (TOLD_BY, ("style",)))
+        alike = np.asarray((mostly[:, own] == mostly[component, own]).all(1))
+        mixed = styles.any() and not mostly[component, styles].any()
+        if mixed or not self._commonest((NORMAL,), alike):
+            return ()
         found = self._commonest(filter(is_abnormal, self._table), alike)
         return shipped_vocabulary().with_implied(found[:MOST_KIN])
 

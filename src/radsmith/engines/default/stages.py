@@ -147,8 +147,9 @@ class Findings:
     """How the base draws findings.
 
     against: (1, slots) table rows of images to be drawn away from: without the findings that are
-    asked for, with those that are denied, or with what they are most easily taken for; each with
-    its share of FINDING_GUIDANCE.  shading: what is drawn by rule.
+    asked for, with those that are denied, with what they are most easily taken for, or, of an
+    image asked as normal, with the commonest beside it; each with its share of FINDING_GUIDANCE.
+    shading: what is drawn by rule.
     """
 
     against: tuple[tuple[NDArray[np.int64], float], ...] = ()
