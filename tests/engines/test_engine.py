@@ -11,7 +11,7 @@ from radsmith.engines.default import enlarging, stages
 from radsmith.engines.default.completion import _Part
 from radsmith.engines.default.enlarging import held
 from radsmith.engines.default.onnx_engine import OnnxEngine
-from radsmith.engines.default.stages import FINER, FinerStage
+from radsmith.engines.default.stages import FINER, Beginning, FinerStage
 from radsmith.engines.engine import Ask, Given, Staged, StageFacts
 from radsmith.engines.model_files import load_engine, load_files
 from radsmith.errors import InvalidInput
@@ -24,6 +24,28 @@ CHEST = ("modality:x-ray", "body_part:chest")
 @pytest.fixture(scope="module")
 def engine():
     return load_engine()
+
+
+def test_less_noise_is_nearer_to_the_usual_and_only_of_the_kind_it_is_said_of(engine):
+    """The base begins from it; what is begun from an image is not touched."""
+    model, kind = engine._model, " ".join(CHEST)
+    component = int(np.argmax(model.components.scores(CHEST, (), None)))
+    assert model.components.kind(component) == kind
+    dark, mask = np.full((64, 64), -1, np.float32), np.ones((64, 64), np.float32)
+    ids, settings = model.encode(CHEST), Settings(num_steps=2)
+
+    def drawn(deviation, first=1):
+        own = replace(model, deviation=deviation)
+        begin = Beginning(image=dark, first=first)
+        draws = (np.random.default_rng(seed) for seed in range(6))
+        images = [own.coarse(component, ids, dark, mask, begin, settings, rng) for rng in draws]
+        return np.stack(images)
+
+    usual, other = drawn({}), drawn({"modality:mri body_part:brain": 0.6})
+    nearer = drawn({kind: 0.6})
+    assert np.array_equal(usual, other)
+    assert nearer.std(0).mean() < 0.85 * usual.std(0).mean()
+    assert np.array_equal(drawn({}, 0.5), drawn({kind: 0.6}, 0.5))
 
 
 def test_the_same_seed_gives_the_same_pixels_in_any_order(engine):

@@ -19,7 +19,7 @@ from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.stages import NATIVE
 from radsmith.engines.engine import Ask
-from radsmith.engines.model_files import load_engine
+from radsmith.engines.model_files import load_engine, read_config
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
@@ -84,9 +84,16 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
         "batch_size = 4\nmax_steps = "
     )
+    knee = "modality:x-ray body_part:knee"
+    for wrong in (f'"{knee}" = 0.1', '"modality:x-ray" = 0.9', '"modality:x-ray nowhere" = 0.9'):
+        config.write_text(f"{text}1\n[deviation]\n{wrong}\n")
+        with pytest.raises(InvalidInput, match="deviation"):
+            run(config)
+    assert not (tmp_path / "state").exists(), "found out before anything is trained"
     for steps in (1, 2):
-        config.write_text(f"{text}{steps}\n")
+        config.write_text(f'{text}{steps}\n[deviation]\n"{knee}" = 0.8\n')
         model = run(config)
+    assert read_config(model)["sampling"]["deviation"] == {knee: 0.8}
     log = (tmp_path / "state/run/base.log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2]
     engine = load_engine(model)

@@ -126,8 +126,10 @@ def export_model(
     table: dict[str, int],
     facts: dict[str, Any],
     folder: Path,
+    deviation: Mapping[str, float] | None = None,
 ) -> None:
-    """Write a model folder. facts: name, training figures, sources with licences."""
+    """Write a model folder. facts: name, training figures, sources with licences.  deviation: of
+    the noise that the base begins from, by modality and body part."""
     folder.mkdir(parents=True, exist_ok=True)
     stored = {stage: stored_network(network, stage) for stage, network in networks.items()}
     facts = facts | {
@@ -136,7 +138,7 @@ def export_model(
         "images_together": dict(sorted(corpus.counts_together().items())),
         "images_simulated": simulated_images(corpus),
         "images_per_source": dict(sorted(Counter(corpus.sources).items())),
-        "sampling": SAMPLING,
+        "sampling": SAMPLING | {"deviation": dict(deviation or {})},
     }
     arrays = prior.arrays() | component_tables(corpus, table, component)
     for name, data in model_parts(stored, arrays, facts).items():

@@ -16,6 +16,8 @@ model = "FOLDER"       # with `initial`: the model it belongs to, if not the shi
 [recipe]               # fields of loop.Recipe but `stage`: minutes, batch_size, threads ...
 [recipe.detail]        # the same for one stage alone
 [sizes.base]           # fields of network.BaseParams; [sizes.detail] of UpsamplerParams
+[deviation]            # optional: of the noise that the base begins from, by modality and body part
+"modality:mri body_part:brain" = 0.88   # less is nearer to the usual, with less variety
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.npy import npy_of
 from radsmith.images.provenance import Request
+from radsmith.language.vocabulary import default_vocabulary
 from radsmith.tables import read_table, text_of
 from radsmith.training.adversarial import Weights
 from radsmith.training.checkpoints import last_entry
@@ -59,6 +62,8 @@ from radsmith.training.loop import STAGES, Recipe, build, start, train
 from radsmith.training.state import Run, Trained, saved_step, take_weights, use_best
 
 FEWEST_IMAGES = 5
+LEAST = 0.5
+"""Deviation of the noise that images may begin from, at least; its inverse at most."""
 BASE_SIDE = 32
 FOLDS = 4
 SAMPLES = (
@@ -228,11 +233,20 @@ def _export(
         "training": told,
     }
     save_checkpoint(runs, component, state / "checkpoint.safetensors")
-    export_model(networks, prior, component, corpus, table, facts, state / "model")
+    deviation = _deviation(config, initial)
+    export_model(networks, prior, component, corpus, table, facts, state / "model", deviation)
     if gains:
         add_gains(state / "model", gains_of(load_engine(state / "model"), corpus))
     step = runs["base"].step
     write_atomically(state / "run" / f"samples-{step}.png", sample_sheet(state / "model"))
+
+
+def _deviation(config: dict[str, Any], initial: tuple[Path, Path] | None) -> Mapping[str, float]:
+    """Of the noise that the base begins from, by modality and body part: as the file says, or as
+    the model that it began from has it."""
+    before = read_config(initial[1])["sampling"].get("deviation", {}) if initial else {}
+    told: Mapping[str, float] = config.get("deviation", before)
+    return told
 
 
 def _facts_of_large(config: dict[str, Any], state: Path) -> dict[str, Any]:
@@ -331,7 +345,20 @@ def _read(path: Path) -> dict[str, Any]:
     stages = config.get("stages", list(STAGES))
     if not isinstance(stages, list) or set(map(str, stages)) - set(STAGES):
         raise InvalidInput(f"{path} names unknown stages {stages!r}: there are {list(STAGES)}")
+    for kind, value in config.get("deviation", {}).items():
+        _check_deviation(kind, value)
     return config
+
+
+def _check_deviation(kind: str, value: object) -> None:
+    known = default_vocabulary()
+    if [known[c].kind for c in kind.split(" ") if c in known.concepts] != ["modality", "body_part"]:
+        raise InvalidInput(
+            f"[deviation] {kind!r} is not a modality and a body part, such as"
+            ' "modality:mri body_part:brain"'
+        )
+    if not isinstance(value, int | float) or not LEAST <= value <= 1 / LEAST:
+        raise InvalidInput(f"[deviation] of {kind!r} must be {LEAST} to {1 / LEAST:g}, not {value}")
 
 
 def _folders(config: dict[str, Any]) -> list[Path]:

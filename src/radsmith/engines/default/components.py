@@ -188,6 +188,11 @@ class Components:
             return ()
         return (max(styles, key=lambda c: self._counts[component, self._table[c] - 1]),)
 
+    def kind(self, component: int) -> str:
+        """Modality and body part of most of its images, joined by a space."""
+        usual = self.usual(component)
+        return " ".join(c for kind in DECISIVE for c in usual if c.startswith(f"{kind}:"))
+
     def usual(self, component: int) -> tuple[str, ...]:
         """Modality, body part, view and technique that most of its images have."""
         kinds = ("modality:", "body_part:", "view:", "technique:")

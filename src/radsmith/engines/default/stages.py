@@ -180,10 +180,17 @@ class BaseStage:
         settings: Settings,
         rng: np.random.Generator,
         findings: Findings = NO_FINDINGS,
+        deviation: float = 1.0,
     ) -> Array:
-        """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known."""
+        """(side, side) from begin.image.  ids: (1, slots) table rows; beside: what is known.
+
+        deviation: of the noise, where it begins from that alone: less is nearer to what is usual of
+        the component, and there is less variety (truncation, as in arXiv 1809.11096).
+        """
         known, mask = (a.reshape(self.side, self.side) for a in (beside.known, beside.mask))
         noise = rng.standard_normal(mask.shape, np.float32)
+        if begin.first == 1:
+            noise = noise * np.float32(deviation)
         x = np.asarray((1 - begin.first) * begin.image + begin.first * noise, np.float32)
         times, sampler = timesteps(settings.num_steps, begin.first), SAMPLERS[settings.sampler]
 
