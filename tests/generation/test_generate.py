@@ -19,9 +19,10 @@ from PIL import Image as Picture
 from radsmith.engines.engine import ModelFacts
 from radsmith.engines.model_files import default_folder, load_facts
 from radsmith.errors import InvalidInput
-from radsmith.generation.plan import plan, simulated_notes
+from radsmith.generation.plan import plan, plan_of, simulated_notes
 from radsmith.images.pictures import read_record
 from radsmith.language.prompt import Prompt
+from radsmith.language.reading import read_prompt
 from tests.common import run_command
 
 CHEST = "chest x-ray, PA view, adult, normal"
@@ -294,6 +295,14 @@ def test_what_was_learned_in_another_modality_is_not_taken_for_learned():
     told = " ".join(plan("knee MRI, osteoarthritis", facts).warnings)
     assert "“knee MRI”: 16" in told
     assert "osteoarthritis in" not in told, "what holds for all of the kind is said once"
+    asked = plan_of(
+        read_prompt("chest CT, left lung mass, pleural effusion"), facts,
+        adds="finding:pleural-effusion", begun=True,
+    )  # fmt: skip
+    assert any("“lung mass in chest CT”: 36" in said for said in asked.warnings), (
+        "asked of the model"
+    )
+    assert not any("mass in" in said for said in plan("chest CT, lung mass", facts).warnings)
     assert "“glioma of the knee” was never" in " ".join(plan("knee MRI, glioma", facts).warnings)
 
 

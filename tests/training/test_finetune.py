@@ -83,7 +83,8 @@ def base(tmp_path_factory):
         "[sizes.base]\nchannels = [8, 8, 8]\nwidth = 16\ndepth = 1\nheads = 2\n"
         "[sizes.octave]\nchannels = 8\n"
         "depth = 1\n[sizes.detail]\nchannels = 8\ndepth = 1\n[recipe]\n"
-        "batch_size = 4\nmax_steps = 3\n"
+        "batch_size = 4\nmax_steps = 3\n[deviation]\n"
+        '"modality:x-ray body_part:knee" = 0.8\n'
     )
     return run(config)
 
@@ -153,6 +154,9 @@ def test_old_concepts_keep_their_components_and_rows(tuned, base):
     count = len(old.arrays["means"])
     assert len(new.arrays["means"]) > count
     assert np.array_equal(new.arrays["means"][:count], old.arrays["means"])
+    noise = new.arrays["component_deviation"]
+    assert np.array_equal(noise[:count], old.arrays["component_deviation"])
+    assert noise[:count].min() == np.float32(0.8) and set(noise[count:].tolist()) == {1.0}
     rows, before = base_from_onnx(new.networks["base"]), base_from_onnx(old.networks["base"])
     kept = len(before.tokens.weight)
     assert torch.equal(rows.tokens.weight[:kept], before.tokens.weight)

@@ -19,7 +19,7 @@ from radsmith.datasets.corpus import load_corpus
 from radsmith.datasets.labels import concepts_of
 from radsmith.engines.default.stages import NATIVE
 from radsmith.engines.engine import Ask
-from radsmith.engines.model_files import load_engine, read_config
+from radsmith.engines.model_files import load_engine
 from radsmith.errors import InvalidInput
 from radsmith.generation.plan import plan
 from radsmith.images.provenance import Settings
@@ -85,7 +85,8 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
         "batch_size = 4\nmax_steps = "
     )
     knee = "modality:x-ray body_part:knee"
-    for wrong in (f'"{knee}" = 0.1', '"modality:x-ray" = 0.9', '"modality:x-ray nowhere" = 0.9'):
+    other = '"modality:x-ray nowhere body_part:knee" = 0.9'
+    for wrong in (f'"{knee}" = 0.1', f'"{knee}" = true', '"modality:x-ray" = 0.9', other):
         config.write_text(f"{text}1\n[deviation]\n{wrong}\n")
         with pytest.raises(InvalidInput, match="deviation"):
             run(config)
@@ -93,7 +94,9 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     for steps in (1, 2):
         config.write_text(f'{text}{steps}\n[deviation]\n"{knee}" = 0.8\n')
         model = run(config)
-    assert read_config(model)["sampling"]["deviation"] == {knee: 0.8}
+    components = load_engine(model)._model.components
+    told = {components.kind(k): components.deviation(k) for k in range(len(components))}
+    assert told[knee] == pytest.approx(0.8) and told["modality:x-ray body_part:chest"] == 1
     log = (tmp_path / "state/run/base.log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2]
     engine = load_engine(model)
@@ -213,8 +216,14 @@ def test_training_goes_on_when_a_folder_and_a_concept_are_added(tmp_path):
     checkpoint = tmp_path / "state/checkpoint.safetensors"
     text = config.read_text().replace("/state", "/again").replace("max_steps = 2", "max_steps = 3")
     model = tmp_path / "state/model"
-    config.write_text(f'initial = "{checkpoint}"\nmodel = "{model}"\n{text}')
+    kinds = [f"modality:x-ray body_part:{part}" for part in ("knee", "skull")]
+    config.write_text(f'{config.read_text()}[deviation]\n"{kinds[0]}" = 0.8\n')
     run(config)
+    config.write_text(
+        f'initial = "{checkpoint}"\nmodel = "{model}"\n{text}[deviation]\n"{kinds[1]}" = 0.9\n'
+    )
+    told = load_engine(run(config))._model.components.deviations()
+    assert [told[kind] for kind in kinds] == pytest.approx([0.8, 0.9]), "one is the model's before"
     assert json.loads((again / "run/base.json").read_text())["step"] == 3
     text = text.replace("/again", "/third").replace(
         "depth = 1\n[recipe]", "depth = 1\nfinish = 4\n[recipe]"

@@ -129,7 +129,7 @@ def plan_of(
     against = [] if shown is None else contradictions(reading.prompt, shown)
     prompt, notes = filled_in(prompt)
     concerns = [f"not understood: {unknown}" for unknown in reading.unknown]
-    concerns += [*against, *reading.warnings, *_coverage(prompt, facts)]
+    concerns += [*against, *reading.warnings, *_coverage(prompt, facts, adds if begun else None)]
     if strict and concerns:
         raise InvalidInput(f"strict mode refuses “{text}”: " + "; ".join(concerns))
     if not prompt.concepts:
@@ -261,8 +261,11 @@ def _ungraded(prompt: Prompt, facts: ModelFacts, adds: str | None) -> list[Findi
     ]
 
 
-def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
-    """What the model never learned, saw too rarely, or cannot place; nothing where nobody knows."""
+def _coverage(prompt: Prompt, facts: ModelFacts, adds: str | None) -> Iterator[str]:
+    """What the model never learned, saw too rarely, or cannot place; nothing where nobody knows.
+
+    adds: of an edit that begins from its pixels, the one finding that a rule may draw there.
+    """
     if facts.images is None or facts.together is None:
         return
     vocabulary = default_vocabulary()
@@ -292,7 +295,9 @@ def _coverage(prompt: Prompt, facts: ModelFacts) -> Iterator[str]:
             yield _weak(f"{part.name} {modality.name}", count)
     yield from simulated_notes(prompt, facts)
     for finding in present:
-        known = {prompt.body_part, finding.concept} & told or only_there(prompt, finding)
+        known = {prompt.body_part, finding.concept} & told or (
+            adds in (None, finding.concept) and only_there(prompt, finding)
+        )
         if prompt.body_part and not known:
             where = vocabulary[prompt.body_part].name
             among, ids = f"of the {where}", [prompt.body_part]

@@ -22,6 +22,7 @@ from torch import nn
 
 from radsmith.datasets.corpus import KIND, Corpus
 from radsmith.datasets.labels import SIMULATED
+from radsmith.engines.default.components import DEVIATION, Components
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import FINER
 from radsmith.engines.model_files import SIDECAR, combined_digest, load_files
@@ -138,9 +139,12 @@ def export_model(
         "images_together": dict(sorted(corpus.counts_together().items())),
         "images_simulated": simulated_images(corpus),
         "images_per_source": dict(sorted(Counter(corpus.sources).items())),
-        "sampling": SAMPLING | {"deviation": dict(deviation or {})},
+        "sampling": SAMPLING,
     }
-    arrays = prior.arrays() | component_tables(corpus, table, component)
+    tables = component_tables(corpus, table, component)
+    components, deviation = Components(table, tables), deviation or {}
+    own = [deviation.get(components.kind(k), 1.0) for k in range(len(components))]
+    arrays = prior.arrays() | tables | {DEVIATION: np.array(own, np.float32)}
     for name, data in model_parts(stored, arrays, facts).items():
         (folder / name).write_bytes(data)
 

@@ -48,7 +48,10 @@ class Replay:
 
 
 def draw_replay(files: ModelFiles, count: int, seed: int) -> Replay:
-    """The model's own images of what it learned; rare kinds as often as their square root."""
+    """The model's own images of what it learned; rare kinds as often as their square root.
+
+    All begin from all of the noise, whatever the model's own do: for variety.
+    """
     with one_thread():
         prior = Prior.from_arrays(files.arrays).mended()
     table: dict[str, int] = dict(files.config["table"])

@@ -38,6 +38,7 @@ from torch import nn
 
 from radsmith.datasets.corpus import KIND, LARGE, Corpus, balance, load_corpus
 from radsmith.datasets.labels import concepts_of
+from radsmith.engines.default.components import Components
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import LATER, SHARP
 from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
@@ -242,11 +243,13 @@ def _export(
 
 
 def _deviation(config: dict[str, Any], initial: tuple[Path, Path] | None) -> Mapping[str, float]:
-    """Of the noise that the base begins from, by modality and body part: as the file says, or as
+    """Of the noise that the base begins from, by modality and body part: as the file says, else as
     the model that it began from has it."""
-    before = read_config(initial[1])["sampling"].get("deviation", {}) if initial else {}
-    told: Mapping[str, float] = config.get("deviation", before)
-    return told
+    before: dict[str, float] = {}
+    if initial:
+        files = load_files(initial[1])
+        before = Components(files.config["table"], files.arrays).deviations()
+    return before | config.get("deviation", {})
 
 
 def _facts_of_large(config: dict[str, Any], state: Path) -> dict[str, Any]:
@@ -345,19 +348,24 @@ def _read(path: Path) -> dict[str, Any]:
     stages = config.get("stages", list(STAGES))
     if not isinstance(stages, list) or set(map(str, stages)) - set(STAGES):
         raise InvalidInput(f"{path} names unknown stages {stages!r}: there are {list(STAGES)}")
-    for kind, value in config.get("deviation", {}).items():
+    told = config.get("deviation", {})
+    if not isinstance(told, dict):
+        raise InvalidInput(f"{path}: [deviation] must be a table of kinds of image")
+    for kind, value in told.items():
         _check_deviation(kind, value)
     return config
 
 
 def _check_deviation(kind: str, value: object) -> None:
     known = default_vocabulary()
-    if [known[c].kind for c in kind.split(" ") if c in known.concepts] != ["modality", "body_part"]:
+    kinds = [known[c].kind if c in known.concepts else None for c in kind.split(" ")]
+    if kinds != ["modality", "body_part"]:
         raise InvalidInput(
             f"[deviation] {kind!r} is not a modality and a body part, such as"
             ' "modality:mri body_part:brain"'
         )
-    if not isinstance(value, int | float) or not LEAST <= value <= 1 / LEAST:
+    number = float(value) if isinstance(value, int | float) and value is not True else 0.0
+    if not LEAST <= number <= 1 / LEAST:
         raise InvalidInput(f"[deviation] of {kind!r} must be {LEAST} to {1 / LEAST:g}, not {value}")
 
 

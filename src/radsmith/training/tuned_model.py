@@ -16,6 +16,7 @@ from safetensors.numpy import load
 from torch import nn
 
 from radsmith.datasets.corpus import KIND, TOGETHER, Corpus
+from radsmith.engines.default.components import DEVIATION, Components
 from radsmith.engines.default.onnx_engine import ModelFiles
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.engine import counts_threes
@@ -130,6 +131,10 @@ def parts_of(tuning: Tuning, material: Material, run: Run) -> dict[str, bytes]:
     arrays["component_counts"] = np.concatenate([counts, added["component_counts"]])
     for name in ("component_images", "component_aspect"):
         arrays[name] = np.concatenate([material.files.arrays[name], added[name]])
+    known = Components(config["table"], material.files.arrays).deviations()
+    components = Components(table, arrays)
+    own = [known.get(components.kind(k), 1.0) for k in range(len(components))]
+    arrays[DEVIATION] = np.array(own, np.float32)
     new = [c for c in table if c not in config["table"]]
     before = config["images_together"]
     of = [kinds for kinds in TOGETHER if len(kinds) <= len(KIND) or counts_threes(before)]

@@ -8,7 +8,7 @@ given.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,7 @@ WORTH = 1.25
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """The parts of the default model. octaves: from coarse to fine, up to 64x64; detail: to 256;
-    sharp: to more; table: rows of concept ids; slots: concepts at most.  deviation: of the noise
-    that the base begins from, by modality and body part; 1 where it does not say."""
+    sharp: to more; table: rows of concept ids; slots: concepts at most."""
 
     prior: Prior
     components: Components
@@ -64,7 +63,6 @@ class Model:
     sharp: FinerStage
     table: Mapping[str, int]
     slots: int
-    deviation: Mapping[str, float] = field(default_factory=dict)
 
     def encode(self, concepts: Sequence[str]) -> NDArray[np.int64]:
         """Table rows of concepts: (1, slots)."""
@@ -95,7 +93,7 @@ class Model:
             image = np.clip(beside.draw(component, rng).reshape(given.shape), -1.2, 1.2)
         first = begin.first * self.base.start
         start = Beginning(image=image, first=first, sketched=begin.sketched)
-        deviation = self.deviation.get(self.components.kind(component), 1.0)
+        deviation = self.components.deviation(component)
         low = self.base.draw(component, ids, start, beside, settings, rng, findings, deviation)
         low = np.where(unknown > 0, low, given).astype(np.float32)
         low = shrink(low, self.base.side // self.octaves[0].step.low_side)

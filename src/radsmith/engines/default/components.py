@@ -24,6 +24,8 @@ NEARLY = 0.2
 knee it looks the same, of a chest almost."""
 DECISIVE = ("modality", "body_part")
 """Kinds that count double: a knee is no chest, however well its side and sex fit."""
+DEVIATION = "component_deviation"
+"""Array of a model by that name."""
 LEARNED = 40
 """Images of the asked kind that a finding needs for its kin to be told from it, or to be denied."""
 MOST_KIN = 2
@@ -47,6 +49,8 @@ class Components:
         self._counts = np.asarray(arrays["component_counts"], np.float64)
         self._images = np.asarray(arrays["component_images"], np.float64)
         self._aspect = np.asarray(arrays["component_aspect"], np.float64)
+        whole = np.ones(len(self._images), np.float32)
+        self._deviation = np.asarray(arrays.get(DEVIATION, whole), np.float32)
         self._kinds = [
             c.partition(":")[0] for c in sorted(self._table, key=self._table.__getitem__)
         ]
@@ -187,6 +191,17 @@ class Components:
         if not styles:
             return ()
         return (max(styles, key=lambda c: self._counts[component, self._table[c] - 1]),)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def deviation(self, component: int) -> float:
+        """Of the noise that its images begin from; 1 in models that do not say."""
+        return float(self._deviation[component])
+
+    def deviations(self) -> dict[str, float]:
+        """That of each kind of image."""
+        return {self.kind(k): self.deviation(k) for k in range(len(self))}
 
     def kind(self, component: int) -> str:
         """Modality and body part of most of its images, joined by a space."""

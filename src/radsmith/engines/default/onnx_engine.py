@@ -72,7 +72,6 @@ class OnnxEngine:
             sharp=finer.get(SHARP, detail),
             table=table,
             slots=int(config["sampling"]["max_concepts"]),
-            deviation=dict(config["sampling"].get("deviation", {})),
         )
         self._finer: Mapping[str, FinerStage] = finer
 
