@@ -94,8 +94,7 @@ def test_a_run_stops_goes_on_and_ends_in_a_model_that_generates(tmp_path):
     for steps in (1, 2):
         config.write_text(f'{text}{steps}\n[deviation]\n"{knee}" = 0.8\n')
         model = run(config)
-    components = load_engine(model)._model.components
-    told = {components.kind(k): components.deviation(k) for k in range(len(components))}
+    told = load_engine(model)._model.components.deviations()
     assert told[knee] == pytest.approx(0.8) and told["modality:x-ray body_part:chest"] == 1
     log = (tmp_path / "state/run/base.log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -17,11 +17,6 @@ from radsmith.images.provenance import Settings
 from radsmith.language.prompt import Prompt, in_words
 
 SMALLEST, LARGEST = 64, 1024
-
-
-def counts_threes(together: Iterable[str]) -> bool:
-    """Whether some of the ids joined by spaces are three."""
-    return any(key.count(" ") > 1 for key in together)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +60,7 @@ class ModelFacts:
     @cached_property
     def in_threes(self) -> bool:
         """Whether images were counted by modality, body part and finding together."""
-        return counts_threes(self.together or {})
+        return any(key.count(" ") > 1 for key in self.together or ())
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelFacts:

@@ -6,19 +6,22 @@ Plain functions of features; knows no model and no file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radsmith.errors import InvalidInput
 from radsmith.evaluation.features import Images, Space
+from radsmith.evaluation.real_set import RealSet, kind_name, kinds_of
 
 Array = NDArray[np.float64]
 PERCENTILE = 1.0
 GUARD_PERCENTILE, GUARD_FINDS = 5.0, 90.0
 """Where images are drawn anew a false alarm costs little, so a guard is stricter."""
+PLANTED = 200
 _LEAST_NULL = 20
 _MOST_NULL, _MOST_PLANTED = 300, 100
 _BLOCK = 512
@@ -199,3 +202,57 @@ def closest_pairs(check: CopyCheck, count: int) -> Sequence[tuple[int, int, floa
     """(generated, training, distance over the threshold) of the most suspicious images."""
     order = np.argsort(check.distance)[:count]
     return [(int(i), int(check.nearest[i]), float(check.distance[i])) for i in order]
+
+
+def copies_of(
+    name: str,
+    space: Space,
+    training: RealSet,
+    held: Mapping[str, RealSet],
+    made: Mapping[str, Images],
+    seed: int,
+    progress: Callable[[str, int], None],
+) -> tuple[
+    dict[str, Any],
+    list[tuple[str, str, NDArray[np.floating], NDArray[np.floating], float]],
+]:
+    """Nearest training images in one space; every kind has its own null.
+
+    held, made: by kind, real images that nobody trained on and those of the model.
+    """
+    entries: dict[str, Any] = {"kinds": []}
+    closest = []
+    rng = np.random.default_rng(seed)
+    nearer = total = 0
+    for kind, index in kinds_of(training.concepts).items():
+        label = kind_name(kind)
+        if label not in made:
+            continue
+        own = training.take(index)
+        progress(f"comparing {label} with {len(index)} training images", 0)
+        planted = near_copies([own.images[i] for i in rng.permutation(len(index))[:PLANTED]], rng)
+        check = check_copies(
+            space(own.images),
+            variants(held[label].images, space),
+            variants(made[label], space),
+            variants(planted, space),
+        )
+        entries["kinds"].append(
+            {
+                "kind": label,
+                "nearer": round(check.nearer, 4),
+                "sensitivity": round(check.sensitivity, 4),
+                "n": check.n_generated,
+                "n_null": check.n_null,
+                "n_training": check.n_training,
+            }
+        )
+        nearer += round(check.nearer * check.n_generated)
+        total += check.n_generated
+        closest += [
+            (name, label, made[label][i], own.images[j], distance)
+            for i, j, distance in closest_pairs(check, 2)
+        ]
+    entries["nearer"] = round(nearer / max(total, 1), 4)
+    entries["n"] = total
+    return entries, closest

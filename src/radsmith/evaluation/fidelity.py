@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from radsmith.engines.engine import Engine
 from radsmith.errors import InvalidInput
-from radsmith.evaluation.copies import check_copies, closest_pairs, near_copies, variants
+from radsmith.evaluation.copies import copies_of
 from radsmith.evaluation.features import Images, Space
 from radsmith.evaluation.judge import EXCLUSIVE, Judge, Judgement
 from radsmith.evaluation.metrics import (
@@ -49,7 +49,6 @@ TOLD, FEWEST = 0.7, 5
 """A finding is told by the judge where its AUROC on real images of the kind is at least so much, of
 at least so many with it and without: what it does not tell there it cannot be asked of ours."""
 PAIRS_COMPARED = 40
-PLANTED = 200
 Progress = Callable[[str, int], None]
 """Called with what is being done and how many steps it adds to the work done."""
 
@@ -160,8 +159,9 @@ def evaluate(
     closest: list[tuple[str, str, NDArray[np.floating], NDArray[np.floating], float]] = []
     if training is not None:
         report["copies"] = {}
+        made_of = {label: made.images for label, (made, _) in drawn.items()}
         for name, space in spaces.items():
-            found, near = _copies(name, space, training, held, drawn, options.seed, progress)
+            found, near = copies_of(name, space, training, held, made_of, options.seed, progress)
             report["copies"][name] = found
             closest += near
     return Evaluation(report=report, drawn=drawn, closest=closest)
@@ -351,58 +351,6 @@ def _sides(
             }
         )
     return entries
-
-
-def _copies(
-    name: str,
-    space: Space,
-    training: RealSet,
-    held: Mapping[str, RealSet],
-    drawn: Mapping[str, tuple[Drawn, NDArray[np.float64]]],
-    seed: int,
-    progress: Progress,
-) -> tuple[
-    dict[str, Any],
-    list[tuple[str, str, NDArray[np.floating], NDArray[np.floating], float]],
-]:
-    """Nearest training images in one space; every kind has its own null."""
-    entries: dict[str, Any] = {"kinds": []}
-    closest = []
-    rng = np.random.default_rng(seed)
-    nearer = total = 0
-    for kind, index in kinds_of(training.concepts).items():
-        label = kind_name(kind)
-        if label not in drawn:
-            continue
-        own = training.take(index)
-        progress(f"comparing {label} with {len(index)} training images", 0)
-        made = drawn[label][0]
-        planted = near_copies([own.images[i] for i in rng.permutation(len(index))[:PLANTED]], rng)
-        check = check_copies(
-            space(own.images),
-            variants(held[label].images, space),
-            variants(made.images, space),
-            variants(planted, space),
-        )
-        entries["kinds"].append(
-            {
-                "kind": label,
-                "nearer": round(check.nearer, 4),
-                "sensitivity": round(check.sensitivity, 4),
-                "n": check.n_generated,
-                "n_null": check.n_null,
-                "n_training": check.n_training,
-            }
-        )
-        nearer += round(check.nearer * check.n_generated)
-        total += check.n_generated
-        closest += [
-            (name, label, made.images[i], own.images[j], distance)
-            for i, j, distance in closest_pairs(check, 2)
-        ]
-    entries["nearer"] = round(nearer / max(total, 1), 4)
-    entries["n"] = total
-    return entries, closest
 
 
 def _rounded(figures: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from radsmith.errors import InvalidInput
 from radsmith.language.contradiction import misfits
 from radsmith.language.foreign import foreign_language, only_english
 from radsmith.language.mentions import Mention
-from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt, settled
+from radsmith.language.prompt import NORMAL, Finding, Prompt, is_abnormal, settled
 from radsmith.language.rows import Row, read_row
 from radsmith.language.vocabulary import ABSENT, Vocabulary, default_vocabulary, speaking
 from radsmith.language.words import Item, items_of
@@ -367,7 +367,7 @@ def _merged(
             names = ", ".join(sorted(vocabulary[d].name for d in denied))
             warnings.append(f"“{vocabulary[concept].name}” contradicts “no {names}”; left out")
             del merged[concept]
-    real = [c for c, f in merged.items() if f.present and c not in NOT_ABNORMAL]
+    real = [c for c, f in merged.items() if f.present and is_abnormal(c)]
     if NORMAL in merged and real:
         warnings.append(f"“normal” contradicts “{vocabulary[real[0]].name}”; “normal” left out")
         del merged[NORMAL]

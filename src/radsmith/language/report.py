@@ -17,7 +17,7 @@ from typing import Literal
 from radsmith.errors import InvalidInput
 from radsmith.language.foreign import foreign_language
 from radsmith.language.mentions import Mention
-from radsmith.language.prompt import NORMAL, NOT_ABNORMAL
+from radsmith.language.prompt import NORMAL, is_abnormal
 from radsmith.language.report_cues import HEAD
 from radsmith.language.report_sentences import read_sentence
 from radsmith.language.vocabulary import default_vocabulary
@@ -106,9 +106,7 @@ class Report:
                     for concept, s in here.items()
                 }
             )
-        abnormal = any(
-            s.status != "absent" and s.concept not in NOT_ABNORMAL for s in merged.values()
-        )
+        abnormal = any(s.status != "absent" and is_abnormal(s.concept) for s in merged.values())
         return tuple(s for s in merged.values() if s.concept != NORMAL or not abnormal)
 
     def labels(self) -> Mapping[str, float]:

@@ -100,6 +100,17 @@ def component_tables(
     }
 
 
+def deviations(
+    table: Mapping[str, int],
+    arrays: Mapping[str, NDArray[np.generic]],
+    by_kind: Mapping[str, float],
+) -> NDArray[np.float32]:
+    """Per component that of its kind of image, by modality and body part; 1 of others."""
+    components = Components(table, arrays)
+    own = [by_kind.get(components.kind(k), 1.0) for k in range(len(components))]
+    return np.array(own, np.float32)
+
+
 def simulated_images(corpus: Corpus) -> dict[str, dict[str, list[int]]]:
     """Per pair of modality and body part and simulated source: its training images, and patients.
 
@@ -141,10 +152,8 @@ def export_model(
         "images_per_source": dict(sorted(Counter(corpus.sources).items())),
         "sampling": SAMPLING,
     }
-    tables = component_tables(corpus, table, component)
-    components, deviation = Components(table, tables), deviation or {}
-    own = [deviation.get(components.kind(k), 1.0) for k in range(len(components))]
-    arrays = prior.arrays() | tables | {DEVIATION: np.array(own, np.float32)}
+    arrays = prior.arrays() | component_tables(corpus, table, component)
+    arrays[DEVIATION] = deviations(table, arrays, deviation or {})
     for name, data in model_parts(stored, arrays, facts).items():
         (folder / name).write_bytes(data)
 

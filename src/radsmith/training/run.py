@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -38,21 +37,25 @@ from torch import nn
 
 from radsmith.datasets.corpus import KIND, LARGE, Corpus, balance, load_corpus
 from radsmith.datasets.labels import concepts_of
-from radsmith.engines.default.components import Components
 from radsmith.engines.default.prior import Prior
 from radsmith.engines.default.stages import LATER, SHARP
-from radsmith.engines.model_files import default_folder, load_engine, load_files, read_config
+from radsmith.engines.model_files import load_engine, load_files, read_config
 from radsmith.errors import InvalidInput, NotFound
 from radsmith.files import read_bytes, write_atomically
 from radsmith.generation.plan import make, plan
 from radsmith.images.contact_sheet import Tile, contact_sheet
 from radsmith.images.npy import npy_of
 from radsmith.images.provenance import Request
-from radsmith.language.vocabulary import default_vocabulary
-from radsmith.tables import read_table, text_of
-from radsmith.training.adversarial import Weights
+from radsmith.tables import read_table
 from radsmith.training.checkpoints import last_entry
 from radsmith.training.choosing import Material
+from radsmith.training.configuration import (
+    deviation_of,
+    folders_of,
+    initial_of,
+    read_configuration,
+    recipe_of,
+)
 from radsmith.training.cross_fit import cross_fit
 from radsmith.training.drawn import Drawn, drawn_before
 from radsmith.training.export import add_gains, export_model
@@ -63,8 +66,6 @@ from radsmith.training.loop import STAGES, Recipe, build, start, train
 from radsmith.training.state import Run, Trained, saved_step, take_weights, use_best
 
 FEWEST_IMAGES = 5
-LEAST = 0.5
-"""Deviation of the noise that images may begin from, at least; its inverse at most."""
 BASE_SIDE = 32
 FOLDS = 4
 SAMPLES = (
@@ -85,12 +86,12 @@ SAMPLES = (
 
 def run(config_path: Path) -> Path:
     """Train as the file says; returns the exported model's folder once all stages exist."""
-    config = _read(config_path)
+    config = read_configuration(config_path)
     state = Path(config["state"]).expanduser()
-    initial = _initial(config)
+    initial = initial_of(config)
     if initial and not (state / "prior.safetensors").exists():
         adopt(*initial, state, refit=bool(config.get("refit", False)))
-    corpus = load_corpus(_folders(config), state, concepts_of)
+    corpus = load_corpus(folders_of(config), state, concepts_of)
     table = _table(corpus, state / "table.json")
     prior, component = _prior(corpus, state, config)
     sizes = config.get("sizes", {})
@@ -128,7 +129,7 @@ def run(config_path: Path) -> Path:
 def _large(material: Material, config: dict[str, Any], state: Path) -> Material | None:
     """The larger images of the data, as large as they are; None where there are none, and said."""
     try:
-        corpus = load_corpus(_folders(config), state, concepts_of, size=LARGE)
+        corpus = load_corpus(folders_of(config), state, concepts_of, size=LARGE)
     except InvalidInput as error:
         print(json.dumps({"stage": SHARP, "left_out": str(error)}), flush=True)
         return None
@@ -162,7 +163,7 @@ def _drawn(recipe: Recipe, material: Material, config: dict[str, Any], state: Pa
 
 def _stages(config: dict[str, Any], state: Path) -> tuple[str, ...]:
     """Those that were trained here or that `initial` has, in their order."""
-    initial = _initial(config)
+    initial = initial_of(config)
     begun = read_config(initial[1])["files"] if initial else {}
     return tuple(
         stage
@@ -171,37 +172,13 @@ def _stages(config: dict[str, Any], state: Path) -> tuple[str, ...]:
     )
 
 
-def _initial(config: dict[str, Any]) -> tuple[Path, Path] | None:
-    """The checkpoint that an empty state begins from, and the model it belongs to."""
-    if "initial" not in config:
-        return None
-    model = Path(config["model"]).expanduser() if "model" in config else default_folder()
-    return Path(config["initial"]).expanduser(), model
-
-
 def _untouched(config: dict[str, Any], state: Path, stage: str) -> Trained | None:
     """The stage as `initial` has it, if that is named and has it, and it was never trained in
     `state`."""
-    initial = _initial(config)
+    initial = initial_of(config)
     if initial is None or saved_step(state / "run", stage) is not None:
         return None
     return beginning(*initial, stage)
-
-
-def recipe_of(config: dict[str, Any], stage: str) -> Recipe:
-    """The recipe of one stage: what the file says of all, and of this one."""
-    told: dict[str, Any] = config.get("recipe", {})
-    shared = {k: v for k, v in told.items() if k not in STAGES}
-    try:
-        own = told.get(stage, {})
-        if stage == SHARP and own.get("drawn"):
-            raise InvalidInput(f"[recipe.{SHARP}] drawn: it learns on real images alone")
-        fields = shared | ({"drawn": 0} if stage == SHARP else {}) | own
-        if "weights" in fields:
-            fields["weights"] = Weights(**fields["weights"])
-        return Recipe(stage=stage, **fields)
-    except TypeError as error:
-        raise InvalidInput(f"[recipe] of {stage}: {error}") from error
 
 
 def _export(
@@ -215,7 +192,7 @@ def _export(
 ) -> None:
     """Model folder of the averages as last saved, of a stage that was not trained here as it was,
     and a sheet of what it draws."""
-    sizes, initial, folder = config.get("sizes", {}), _initial(config), state / "run"
+    sizes, initial, folder = config.get("sizes", {}), initial_of(config), state / "run"
     runs, networks, told = {}, {}, {}
     for stage in _stages(config, state):
         recipe, size = recipe_of(config, stage), sizes.get(stage, {})
@@ -230,26 +207,16 @@ def _export(
     facts = _facts_of_large(config, state) if SHARP in networks else {}
     facts |= {
         "name": config.get("name", "radsmith-default"),
-        "sources": read_sources([f / "sources.csv" for f in _folders(config)], corpus),
+        "sources": read_sources([f / "sources.csv" for f in folders_of(config)], corpus),
         "training": told,
     }
     save_checkpoint(runs, component, state / "checkpoint.safetensors")
-    deviation = _deviation(config, initial)
-    export_model(networks, prior, component, corpus, table, facts, state / "model", deviation)
+    noise = deviation_of(config)
+    export_model(networks, prior, component, corpus, table, facts, state / "model", noise)
     if gains:
         add_gains(state / "model", gains_of(load_engine(state / "model"), corpus))
     step = runs["base"].step
     write_atomically(state / "run" / f"samples-{step}.png", sample_sheet(state / "model"))
-
-
-def _deviation(config: dict[str, Any], initial: tuple[Path, Path] | None) -> Mapping[str, float]:
-    """Of the noise that the base begins from, by modality and body part: as the file says, else as
-    the model that it began from has it."""
-    before: dict[str, float] = {}
-    if initial:
-        files = load_files(initial[1])
-        before = Components(files.config["table"], files.arrays).deviations()
-    return before | config.get("deviation", {})
 
 
 def _facts_of_large(config: dict[str, Any], state: Path) -> dict[str, Any]:
@@ -258,7 +225,7 @@ def _facts_of_large(config: dict[str, Any], state: Path) -> dict[str, Any]:
     told = state / "large.json"
     if saved_step(state / "run", SHARP) is not None and told.is_file():
         return dict(json.loads(read_bytes(told)))
-    initial = _initial(config)
+    initial = initial_of(config)
     begun = read_config(initial[1]) if initial else {}
     return {k: begun[k] for k in ("learned_side", "images_large") if k in begun}
 
@@ -332,46 +299,6 @@ def read_sources(paths: Sequence[Path], corpus: Corpus) -> dict[str, dict[str, A
         }
         for row in rows
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        config = tomllib.loads(text_of(read_bytes(path), str(path)))
-    except ValueError as error:
-        raise InvalidInput(f"{path} is not TOML: {error}") from error
-    missing = {"data", "state"} - set(config)
-    if missing:
-        raise InvalidInput(f"{path} must name {' and '.join(sorted(missing))}")
-    data = config["data"] if isinstance(config["data"], list) else [config["data"]]
-    if not all(isinstance(text, str) for text in (*data, config["state"])):
-        raise InvalidInput(f"{path}: data and state must be texts that name folders")
-    stages = config.get("stages", list(STAGES))
-    if not isinstance(stages, list) or set(map(str, stages)) - set(STAGES):
-        raise InvalidInput(f"{path} names unknown stages {stages!r}: there are {list(STAGES)}")
-    told = config.get("deviation", {})
-    if not isinstance(told, dict):
-        raise InvalidInput(f"{path}: [deviation] must be a table of kinds of image")
-    for kind, value in told.items():
-        _check_deviation(kind, value)
-    return config
-
-
-def _check_deviation(kind: str, value: object) -> None:
-    known = default_vocabulary()
-    kinds = [known[c].kind if c in known.concepts else None for c in kind.split(" ")]
-    if kinds != ["modality", "body_part"]:
-        raise InvalidInput(
-            f"[deviation] {kind!r} is not a modality and a body part, such as"
-            ' "modality:mri body_part:brain"'
-        )
-    number = float(value) if isinstance(value, int | float) and value is not True else 0.0
-    if not LEAST <= number <= 1 / LEAST:
-        raise InvalidInput(f"[deviation] of {kind!r} must be {LEAST} to {1 / LEAST:g}, not {value}")
-
-
-def _folders(config: dict[str, Any]) -> list[Path]:
-    named = config["data"] if isinstance(config["data"], list) else [config["data"]]
-    return [Path(folder).expanduser() for folder in named]
 
 
 def _table(corpus: Corpus, path: Path) -> dict[str, int]:

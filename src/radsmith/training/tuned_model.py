@@ -19,7 +19,7 @@ from radsmith.datasets.corpus import KIND, TOGETHER, Corpus
 from radsmith.engines.default.components import DEVIATION, Components
 from radsmith.engines.default.onnx_engine import ModelFiles
 from radsmith.engines.default.prior import Prior
-from radsmith.engines.engine import counts_threes
+from radsmith.engines.engine import ModelFacts
 from radsmith.engines.model_files import PRIOR, SUFFIX
 from radsmith.errors import InvalidInput
 from radsmith.language.vocabulary import (
@@ -28,7 +28,7 @@ from radsmith.language.vocabulary import (
     shipped_vocabulary,
     to_toml,
 )
-from radsmith.training.export import component_tables, model_parts, stored_network
+from radsmith.training.export import component_tables, deviations, model_parts, stored_network
 from radsmith.training.from_onnx import base_from_onnx
 from radsmith.training.low_rank import merged
 from radsmith.training.network import BaseDenoiser
@@ -132,13 +132,11 @@ def parts_of(tuning: Tuning, material: Material, run: Run) -> dict[str, bytes]:
     for name in ("component_images", "component_aspect"):
         arrays[name] = np.concatenate([material.files.arrays[name], added[name]])
     known = Components(config["table"], material.files.arrays).deviations()
-    components = Components(table, arrays)
-    own = [known.get(components.kind(k), 1.0) for k in range(len(components))]
-    arrays[DEVIATION] = np.array(own, np.float32)
+    arrays[DEVIATION] = deviations(table, arrays, known)
     new = [c for c in table if c not in config["table"]]
-    before = config["images_together"]
-    of = [kinds for kinds in TOGETHER if len(kinds) <= len(KIND) or counts_threes(before)]
-    together = Counter(before) + corpus.counts_together(of)
+    threes = ModelFacts.from_config(config).in_threes
+    of = [kinds for kinds in TOGETHER if threes or len(kinds) <= len(KIND)]
+    together = Counter(config["images_together"]) + corpus.counts_together(of)
     trained = int((~corpus.held_out).sum())
     tuned = {
         "base": {"name": config["name"], "digest": config["digest"]},

@@ -133,8 +133,8 @@ class Components:
         return self._commonest(findings, self._mostly(concepts, DECISIVE))
 
     def commonest_beside(self, component: int) -> tuple[str, ...]:
-        """The commonest findings, with all that they imply, that LEARNED images show which are of
-        the same source and technique as most of a component: what a normal one of these is not.
+        """The commonest findings that LEARNED images show which are of the same source and
+        technique as most of a component: what a normal one of these is not.
 
         Images of another source or technique differ in more than what they show; without LEARNED
         normal ones among them there is nothing to tell findings from.
@@ -145,8 +145,7 @@ class Components:
         mixed = styles.any() and not mostly[component, styles].any()
         if mixed or not self._commonest((NORMAL,), alike):
             return ()
-        found = self._commonest(filter(is_abnormal, self._table), alike)
-        return shipped_vocabulary().with_implied(found[:MOST_KIN])
+        return self._commonest(filter(is_abnormal, self._table), alike)[:MOST_KIN]
 
     def _commonest(self, findings: Iterable[str], components: NDArray[np.bool_]) -> tuple[str, ...]:
         """Of these findings those with LEARNED images in the components, the commonest first."""

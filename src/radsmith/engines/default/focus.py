@@ -35,7 +35,7 @@ from radsmith.language.places import (
     shows_lungs,
 )
 from radsmith.language.places import Box as Place
-from radsmith.language.prompt import NORMAL, NOT_ABNORMAL, Finding, Prompt
+from radsmith.language.prompt import NORMAL, Finding, Prompt, is_abnormal
 from radsmith.language.vocabulary import default_vocabulary
 
 _MIDDLE = 0.5
@@ -131,7 +131,7 @@ def plainly(ask: Ask, adds: str | None = None) -> Ask:
     told = placed(ask.prompt, adds)
     if ask.prompt is None or not told:
         return ask
-    here = [f for f in ask.prompt.findings if f.present and f.concept not in NOT_ABNORMAL]
+    here = [f for f in ask.prompt.findings if f.present and is_abnormal(f.concept)]
     if len(told) < len(here):
         vocabulary = default_vocabulary()
         rest = vocabulary.with_implied(finding.concept for finding in here if finding not in told)
